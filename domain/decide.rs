@@ -1,0 +1,273 @@
+//! The rules: for every state and command the events that follow, nothing because it is already true, or a refusal.
+//!
+//! P-1 stands here: [`Command::StartCollection`] is refused for a confirmed item, and a confirm is refused for an item
+//! whose collection has started. Both are decided on a stream whose sequence the journal checks at the append, so of
+//! two racing decisions one is taken again on what the other wrote.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    command::{Command, RequestMedia},
+    event::{
+        Collected, CollectionStarted, Confirmed, Deadlines, Event, MediaRequested, Released, TicketRenewed, Uploaded,
+    },
+    media::{Claimed, Media, Ticketed, Wanted},
+    policy::Policy,
+    refusal::Refusal,
+    values::{AttachedTo, ByteSize, Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen, SeenVia},
+};
+
+/// What a decision may know besides state and command.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The moment of the decision; deadlines are computed from it once and stored.
+    pub now: DateTime<Utc>,
+    pub policy: Policy,
+    /// Names the decision where no collector's run does: a late upload is claimed by the request that noticed it.
+    pub decision_id: uuid::Uuid,
+}
+
+impl Media {
+    /// # Errors
+    /// [`Refusal`] when the command is against the rules in this state.
+    pub fn decide(&self, command: Command, context: &Context) -> Result<Vec<Event>, Refusal> {
+        match command {
+            Command::Request(request) => self.request(request, context),
+            Command::RenewTicket => self.renew(context),
+            Command::RecordUpload { facts, seen_via, collected } => {
+                self.record_upload(facts, seen_via, collected, context)
+            }
+            Command::Confirm { attached_to, facts } => self.confirm(attached_to, facts),
+            Command::Release => self.release(context),
+            Command::StartCollection { run_id, looked } => self.start_collection(run_id, looked, context.now),
+            Command::FinishCollection { claim } => self.finish_collection(claim),
+        }
+    }
+
+    fn request(&self, request: RequestMedia, context: &Context) -> Result<Vec<Event>, Refusal> {
+        let Some(ticketed) = self.ticketed() else {
+            return Ok(vec![first_ticket(request, context)]);
+        };
+        if ticketed.request.fingerprint != request.fingerprint {
+            return Err(Refusal::RequestMismatch);
+        }
+        match self {
+            Self::Pending(t) => {
+                let half_life = (t.deadlines.ticket_expires_at - t.issued_at) / 2;
+                if context.now <= t.issued_at + half_life {
+                    return Ok(vec![]);
+                }
+                match renewed(t, context) {
+                    // No new ticket any more; the one that is out can still be handed over until it ends.
+                    Err(Refusal::TooOld) => Ok(vec![]),
+                    other => other,
+                }
+            }
+            Self::Unrequested | Self::Uploaded(..) | Self::Confirmed(..) => Ok(vec![]),
+            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+        }
+    }
+
+    fn renew(&self, context: &Context) -> Result<Vec<Event>, Refusal> {
+        match self {
+            Self::Unrequested => Err(Refusal::NotFound),
+            Self::Pending(t) => renewed(t, context),
+            Self::Uploaded(..) => Err(Refusal::AlreadyUploaded),
+            Self::Confirmed(..) => Err(Refusal::AlreadyConfirmed),
+            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+        }
+    }
+
+    fn record_upload(
+        &self,
+        facts: ObjectFacts,
+        seen_via: SeenVia,
+        collected: Option<Claim>,
+        context: &Context,
+    ) -> Result<Vec<Event>, Refusal> {
+        match self {
+            Self::Unrequested => Err(Refusal::NotFound),
+            Self::Pending(t) => {
+                fits(t, &facts)?;
+                Ok(vec![Event::Uploaded(Uploaded { facts, seen_via })])
+            }
+            Self::Uploaded(t, recorded) => {
+                fits(t, &facts)?;
+                if recorded.etag == facts.etag {
+                    return Ok(vec![]);
+                }
+                Ok(vec![Event::Uploaded(Uploaded { facts, seen_via })])
+            }
+            Self::Confirmed(t, recorded, _) => {
+                if recorded.etag == facts.etag && fits(t, &facts).is_ok() {
+                    return Ok(vec![]);
+                }
+                Err(Refusal::ContentChanged { recorded: recorded.etag.clone(), found: facts.etag })
+            }
+            Self::Released(..) | Self::Collecting(..) => Ok(vec![]),
+            // Seen before this collection ended, so it may be what was deleted since.
+            Self::Collected(_, claimed, _) if collected != Some(claimed.claim) => Err(Refusal::Gone),
+            Self::Collected(_, claimed, _) => Ok(vec![Event::CollectionStarted(CollectionStarted {
+                claim: claimed.claim.next(),
+                reason: CollectReason::LateUpload,
+                run_id: context.decision_id,
+                seen: Seen::Present { etag: facts.etag, content_length: facts.content_length },
+            })]),
+        }
+    }
+
+    fn confirm(&self, attached_to: Option<AttachedTo>, facts: Option<ObjectFacts>) -> Result<Vec<Event>, Refusal> {
+        match self {
+            Self::Unrequested => Err(Refusal::NotFound),
+            Self::Pending(t) => {
+                let facts = facts.ok_or(Refusal::NotUploaded)?;
+                fits(t, &facts)?;
+                let confirmed = Confirmed { attached_to, etag: facts.etag.clone() };
+                Ok(vec![Event::Uploaded(Uploaded { facts, seen_via: SeenVia::Confirm }), Event::Confirmed(confirmed)])
+            }
+            Self::Uploaded(_, recorded) | Self::Released(_, Wanted::Detached(recorded)) => {
+                Ok(vec![Event::Confirmed(Confirmed { attached_to, etag: recorded.etag.clone() })])
+            }
+            Self::Confirmed(_, recorded, current) => match (current, attached_to) {
+                (_, None) => Ok(vec![]),
+                (Some(current), Some(wanted)) if *current == wanted => Ok(vec![]),
+                (Some(current), Some(_)) => Err(Refusal::AttachedElsewhere { attached_to: current.clone() }),
+                // Confirmed without a place so far, so this names its first one.
+                (None, attached_to @ Some(_)) => {
+                    Ok(vec![Event::Confirmed(Confirmed { attached_to, etag: recorded.etag.clone() })])
+                }
+            },
+            Self::Released(_, Wanted::Cancelled(_)) => Err(Refusal::Cancelled),
+            Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+        }
+    }
+
+    fn release(&self, context: &Context) -> Result<Vec<Event>, Refusal> {
+        let released = |t: &Ticketed, reason, earliest: DateTime<Utc>| {
+            let collectable_at = earliest.max(context.policy.safe_end(t.latest_expiry));
+            Ok(vec![Event::Released(Released { reason, collectable_at })])
+        };
+        match self {
+            Self::Unrequested => Err(Refusal::NotFound),
+            Self::Pending(t) | Self::Uploaded(t, _) => released(t, ReleaseReason::Cancelled, context.now),
+            Self::Confirmed(t, ..) => released(t, ReleaseReason::Detached, context.policy.confirm_by(context.now)),
+            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Ok(vec![]),
+        }
+    }
+
+    fn start_collection(
+        &self,
+        run_id: uuid::Uuid,
+        looked: Option<Seen>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Event>, Refusal> {
+        let (ticketed, reason) = match self {
+            Self::Unrequested => return Err(Refusal::NotFound),
+            Self::Pending(t) | Self::Uploaded(t, _) => (t, CollectReason::Expired),
+            Self::Released(t, Wanted::Cancelled(_)) => (t, CollectReason::Cancelled),
+            Self::Released(t, Wanted::Detached(_)) => (t, CollectReason::Detached),
+            Self::Confirmed(..) => return Err(Refusal::InUse),
+            Self::Collecting(..) | Self::Collected(..) => return Ok(vec![]),
+        };
+        let collectable_at = ticketed.deadlines.collectable_at;
+        if now < collectable_at {
+            return Err(Refusal::NotDue { collectable_at });
+        }
+        let recorded =
+            self.object().map(|facts| Seen::Present { etag: facts.etag.clone(), content_length: facts.content_length });
+        let seen = looked.or(recorded).unwrap_or(Seen::Unknown);
+        Ok(vec![Event::CollectionStarted(CollectionStarted { claim: Claim::FIRST, reason, run_id, seen })])
+    }
+
+    fn finish_collection(&self, claim: Claim) -> Result<Vec<Event>, Refusal> {
+        match self {
+            Self::Unrequested => Err(Refusal::NotFound),
+            Self::Collecting(_, claimed) if claimed.claim == claim => Ok(vec![collected(claimed)]),
+            Self::Collecting(..) | Self::Collected(..) => Ok(vec![]),
+            Self::Pending(..) | Self::Uploaded(..) | Self::Confirmed(..) | Self::Released(..) => {
+                Err(Refusal::NotCollecting)
+            }
+        }
+    }
+}
+
+fn first_ticket(request: RequestMedia, context: &Context) -> Event {
+    let deadlines = deadlines(None, context);
+    let RequestMedia {
+        tenant,
+        owner,
+        store,
+        bucket,
+        object_key,
+        content_type,
+        content_length,
+        checksum_sha256,
+        fingerprint,
+    } = request;
+    Event::MediaRequested(Box::new(MediaRequested {
+        tenant,
+        owner,
+        store,
+        bucket,
+        object_key,
+        content_type,
+        content_length,
+        checksum_sha256,
+        fingerprint,
+        requested_at: context.now,
+        deadlines,
+    }))
+}
+
+fn renewed(ticketed: &Ticketed, context: &Context) -> Result<Vec<Event>, Refusal> {
+    if !context.policy.may_renew(ticketed.request.requested_at, context.now) {
+        return Err(Refusal::TooOld);
+    }
+    let deadlines = deadlines(Some(ticketed), context);
+    Ok(vec![Event::TicketRenewed(TicketRenewed { renewed_at: context.now, deadlines })])
+}
+
+/// No deadline ever moves back: what was promised with an earlier ticket still holds.
+fn deadlines(previous: Option<&Ticketed>, context: &Context) -> Deadlines {
+    let Context { now, policy, .. } = context;
+    let ticket_expires_at = policy.ticket_expiry(*now);
+    let latest_expiry = previous.map_or(ticket_expires_at, |t| t.latest_expiry.max(ticket_expires_at));
+    let confirm_by = previous.map_or(policy.confirm_by(*now), |t| t.deadlines.confirm_by.max(policy.confirm_by(*now)));
+    let due = confirm_by.max(policy.safe_end(latest_expiry));
+    let collectable_at = previous.map_or(due, |t| t.deadlines.collectable_at.max(due));
+    debug_assert!(collectable_at - ticket_expires_at >= TimeDelta::zero());
+    Deadlines { ticket_expires_at, confirm_by, collectable_at }
+}
+
+/// Whether the object is what was requested, as far as the server tells: a checksum is compared where both sides have one.
+fn fits(ticketed: &Ticketed, facts: &ObjectFacts) -> Result<(), Refusal> {
+    let mismatch = |field, requested: String, found: String| Err(Refusal::UploadMismatch { field, requested, found });
+    let request = &ticketed.request;
+    if facts.content_length != request.content_length {
+        return mismatch("content_length", request.content_length.to_string(), facts.content_length.to_string());
+    }
+    if let Some(found) = &facts.content_type
+        && !found.as_str().eq_ignore_ascii_case(request.content_type.as_str())
+    {
+        return mismatch("content_type", request.content_type.to_string(), found.to_string());
+    }
+    if let (Some(requested), Some(found)) = (request.checksum_sha256, facts.checksum_sha256)
+        && requested != found
+    {
+        return mismatch("checksum_sha256", requested.to_string(), found.to_string());
+    }
+    Ok(())
+}
+
+fn collected(claimed: &Claimed) -> Event {
+    let (outcome, bytes_freed) = match &claimed.seen {
+        Seen::Present { content_length, .. } => (CollectOutcome::Deleted, *content_length),
+        Seen::Absent => (CollectOutcome::Absent, ByteSize::default()),
+        // Something may have been there, but nobody knows how large.
+        Seen::Unknown => (CollectOutcome::Deleted, ByteSize::default()),
+    };
+    Event::Collected(Collected { claim: claimed.claim, outcome, bytes_freed })
+}
+
+#[cfg(test)]
+mod tests;

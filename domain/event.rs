@@ -1,0 +1,107 @@
+//! What has happened to a media item. Events are for ever: a field is only ever added together with a new version.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    object_key::ObjectKey,
+    values::{
+        AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint,
+        ObjectFacts, Owner, ReleaseReason, Seen, SeenVia, Sha256Digest, Store, Tenant,
+    },
+};
+
+/// One thing that has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// A ticket was issued: from now on an object may appear.
+    MediaRequested(Box<MediaRequested>),
+    /// The ticket lives longer.
+    TicketRenewed(TicketRenewed),
+    /// The bytes are in the bucket, as seen by us.
+    Uploaded(Uploaded),
+    /// The backend's post refers to the item: it must never be deleted.
+    Confirmed(Confirmed),
+    /// The backend no longer wants the item.
+    Released(Released),
+    /// The point of no return: from here a confirm is refused, and the object may be deleted.
+    CollectionStarted(CollectionStarted),
+    /// The bucket no longer holds the object.
+    Collected(Collected),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaRequested {
+    pub tenant: Tenant,
+    pub owner: Owner,
+    pub store: Store,
+    pub bucket: Bucket,
+    pub object_key: ObjectKey,
+    pub content_type: ContentType,
+    pub content_length: ByteSize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_sha256: Option<Sha256Digest>,
+    pub fingerprint: Fingerprint,
+    /// The moment of the decision, which the ticket's URL is dated with.
+    pub requested_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub deadlines: Deadlines,
+}
+
+/// The three times that come with every ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// When the ticket's URL ends; a PUT that began before may still land later.
+    pub ticket_expires_at: DateTime<Utc>,
+    /// Until when a confirm is promised to work.
+    pub confirm_by: DateTime<Utc>,
+    /// From when on the collector may claim the item.
+    pub collectable_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketRenewed {
+    /// The moment of the decision, which the ticket's URL is dated with.
+    pub renewed_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub deadlines: Deadlines,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uploaded {
+    #[serde(flatten)]
+    pub facts: ObjectFacts,
+    pub seen_via: SeenVia,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<AttachedTo>,
+    /// The object that was confirmed.
+    pub etag: ETag,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    pub reason: ReleaseReason,
+    pub collectable_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionStarted {
+    pub claim: Claim,
+    pub reason: CollectReason,
+    /// The collector's run; for a late upload the request that noticed it.
+    pub run_id: Uuid,
+    pub seen: Seen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    pub claim: Claim,
+    pub outcome: CollectOutcome,
+    pub bytes_freed: ByteSize,
+}

@@ -1,0 +1,202 @@
+//! The state of a media item, and how each event changes it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{CollectionStarted, Deadlines, Event, MediaRequested},
+    values::{AttachedTo, Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen},
+};
+
+/// One media item. Each state carries exactly what is known in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Media {
+    /// Nothing was ever asked under this id.
+    #[default]
+    Unrequested,
+    /// A ticket is out; no object was seen.
+    Pending(Box<Ticketed>),
+    /// The object was seen in the bucket.
+    Uploaded(Box<Ticketed>, ObjectFacts),
+    /// In use, so never deleted.
+    Confirmed(Box<Ticketed>, ObjectFacts, Option<AttachedTo>),
+    /// No longer wanted; waits until no ticket can write any more.
+    Released(Box<Ticketed>, Wanted),
+    /// Claimed by the collector: the object may be deleted at any moment.
+    Collecting(Box<Ticketed>, Claimed),
+    /// Proven gone.
+    Collected(Box<Ticketed>, Claimed, CollectOutcome),
+}
+
+/// What was requested, and the tickets that are out for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticketed {
+    pub request: MediaRequested,
+    /// When the newest ticket was issued.
+    pub issued_at: DateTime<Utc>,
+    /// The newest deadlines; `collectable_at` also follows a release.
+    pub deadlines: Deadlines,
+    /// The latest expiry ever issued: a URL cannot be taken back.
+    pub latest_expiry: DateTime<Utc>,
+}
+
+/// What a released item was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// Never confirmed; the object, if it was seen.
+    Cancelled(Option<ObjectFacts>),
+    /// Was confirmed, and can be confirmed again until it is claimed.
+    Detached(ObjectFacts),
+}
+
+/// A collector's claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    pub claim: Claim,
+    pub reason: CollectReason,
+    pub seen: Seen,
+}
+
+/// The name of a state, as HTTP and SQL show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    Unrequested,
+    Pending,
+    Uploaded,
+    Confirmed,
+    Released,
+    Collecting,
+    Collected,
+}
+
+impl State {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unrequested => "unrequested",
+            Self::Pending => "pending",
+            Self::Uploaded => "uploaded",
+            Self::Confirmed => "confirmed",
+            Self::Released => "released",
+            Self::Collecting => "collecting",
+            Self::Collected => "collected",
+        }
+    }
+}
+
+impl Media {
+    /// The state after all of `events`.
+    pub fn fold(events: impl IntoIterator<Item = Event>) -> Self {
+        let mut media = Self::default();
+        for event in events {
+            media.apply(event);
+        }
+        media
+    }
+
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Unrequested => State::Unrequested,
+            Self::Pending(..) => State::Pending,
+            Self::Uploaded(..) => State::Uploaded,
+            Self::Confirmed(..) => State::Confirmed,
+            Self::Released(..) => State::Released,
+            Self::Collecting(..) => State::Collecting,
+            Self::Collected(..) => State::Collected,
+        }
+    }
+
+    /// What was requested; nothing for an id that was never requested.
+    pub fn ticketed(&self) -> Option<&Ticketed> {
+        match self {
+            Self::Unrequested => None,
+            Self::Pending(t)
+            | Self::Uploaded(t, _)
+            | Self::Confirmed(t, ..)
+            | Self::Released(t, _)
+            | Self::Collecting(t, _)
+            | Self::Collected(t, ..) => Some(t),
+        }
+    }
+
+    /// The object as it was recorded when it was seen.
+    pub fn object(&self) -> Option<&ObjectFacts> {
+        match self {
+            Self::Uploaded(_, facts)
+            | Self::Confirmed(_, facts, _)
+            | Self::Released(_, Wanted::Detached(facts) | Wanted::Cancelled(Some(facts))) => Some(facts),
+            Self::Unrequested
+            | Self::Pending(_)
+            | Self::Released(_, Wanted::Cancelled(None))
+            | Self::Collecting(..)
+            | Self::Collected(..) => None,
+        }
+    }
+
+    pub fn attached_to(&self) -> Option<&AttachedTo> {
+        match self {
+            Self::Confirmed(_, _, attached_to) => attached_to.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Folds one event in. Total: an event that cannot follow leaves the state as it is, since what is in the journal
+    /// has happened and a reader must never stop on it; [`Media::decide`] never makes such an event.
+    pub fn apply(&mut self, event: Event) {
+        *self = match (std::mem::take(self), event) {
+            (Self::Unrequested, Event::MediaRequested(request)) => Self::Pending(Box::new(Ticketed {
+                issued_at: request.requested_at,
+                deadlines: request.deadlines,
+                latest_expiry: request.deadlines.ticket_expires_at,
+                request: *request,
+            })),
+            (Self::Pending(mut t), Event::TicketRenewed(renewed)) => {
+                t.issued_at = renewed.renewed_at;
+                t.deadlines = renewed.deadlines;
+                t.latest_expiry = t.latest_expiry.max(renewed.deadlines.ticket_expires_at);
+                Self::Pending(t)
+            }
+            (Self::Pending(t) | Self::Uploaded(t, _), Event::Uploaded(uploaded)) => Self::Uploaded(t, uploaded.facts),
+            (
+                Self::Uploaded(t, facts) | Self::Confirmed(t, facts, _) | Self::Released(t, Wanted::Detached(facts)),
+                Event::Confirmed(confirmed),
+            ) => Self::Confirmed(t, facts, confirmed.attached_to),
+            (Self::Pending(t), Event::Released(released)) => {
+                Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(None))
+            }
+            (Self::Uploaded(t, facts), Event::Released(released)) => {
+                Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(Some(facts)))
+            }
+            (Self::Confirmed(t, facts, _), Event::Released(released)) => {
+                let wanted = match released.reason {
+                    ReleaseReason::Detached => Wanted::Detached(facts),
+                    ReleaseReason::Cancelled => Wanted::Cancelled(Some(facts)),
+                };
+                Self::Released(t.collectable(released.collectable_at), wanted)
+            }
+            (
+                Self::Pending(t) | Self::Uploaded(t, _) | Self::Released(t, _) | Self::Collected(t, ..),
+                Event::CollectionStarted(CollectionStarted { claim, reason, seen, run_id: _ }),
+            ) => Self::Collecting(t, Claimed { claim, reason, seen }),
+            (Self::Collecting(t, claimed), Event::Collected(collected)) if collected.claim == claimed.claim => {
+                Self::Collected(t, claimed, collected.outcome)
+            }
+            (
+                same,
+                Event::MediaRequested(_)
+                | Event::TicketRenewed(_)
+                | Event::Uploaded(_)
+                | Event::Confirmed(_)
+                | Event::Released(_)
+                | Event::CollectionStarted(_)
+                | Event::Collected(_),
+            ) => same,
+        };
+    }
+}
+
+impl Ticketed {
+    fn collectable(mut self: Box<Self>, at: DateTime<Utc>) -> Box<Self> {
+        self.deadlines.collectable_at = at;
+        self
+    }
+}

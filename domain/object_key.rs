@@ -1,0 +1,196 @@
+//! S3 keys: `{prefix}/{tenant}/{2 hex}/{media id}.{ext}`.
+//!
+//! The two hex digits are the id's last byte. Ids begin with their time, and S3 limits requests per prefix, so without
+//! them all writes of a moment would fall on one shard (S3 user guide, "Optimizing Amazon S3 performance").
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::values::{ContentType, Invalid, MediaId, Tenant};
+
+const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext}";
+
+/// The folder of a bucket that belongs to zeroload: nothing outside it is ever written or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPrefix(String);
+
+impl KeyPrefix {
+    /// # Errors
+    /// [`Invalid`] unless it is 1 to 128 characters of `a-z 0-9 . - /` without empty or dot-only parts.
+    pub fn parse(raw: &str) -> Result<Self, Invalid> {
+        let fits = (1..=128).contains(&raw.len())
+            && raw.split('/').all(|part| {
+                part.bytes().any(|b| b != b'.')
+                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+            });
+        if fits {
+            Ok(Self(raw.to_owned()))
+        } else {
+            Err(Invalid {
+                what: "s3_prefix",
+                allowed: "1 to 128 characters of a-z, 0-9, '.', '-' and '/', without a slash at either end",
+            })
+        }
+    }
+
+    /// The key of the marker object that ties a bucket to its journal.
+    pub fn marker(&self) -> String {
+        format!("{}/.zeroload", self.0)
+    }
+
+    /// A key for a probe of what the server enforces; it can never be an item's key.
+    pub fn probe(&self, name: &str) -> String {
+        format!("{}/.zeroload-probe/{name}", self.0)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The key of one media item's object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    pub fn new(prefix: &KeyPrefix, tenant: &Tenant, id: MediaId, content_type: &ContentType) -> Self {
+        let shard = id.as_uuid().as_bytes()[15];
+        Self(format!("{}/{tenant}/{shard:02x}/{id}.{}", prefix.0, extension(content_type)))
+    }
+
+    /// # Errors
+    /// [`Invalid`] for a key that [`ObjectKey::new`] cannot have made.
+    pub fn parse(raw: impl Into<String>) -> Result<Self, Invalid> {
+        let key = Self(raw.into());
+        let invalid = Invalid { what: "object_key", allowed: ALLOWED_KEY };
+        let Some(id) = key.read_id() else { return Err(invalid) };
+        let mut parts = key.0.rsplitn(4, '/').skip(1);
+        let (shard, tenant, prefix) = (parts.next(), parts.next(), parts.next());
+        let well_formed = shard == Some(&format!("{:02x}", id.as_uuid().as_bytes()[15]))
+            && tenant.is_some_and(|t| Tenant::parse(t).is_ok())
+            && prefix.is_some_and(|p| KeyPrefix::parse(p).is_ok());
+        if well_formed { Ok(key) } else { Err(invalid) }
+    }
+
+    pub fn media_id(&self) -> MediaId {
+        self.read_id().expect("every way to make a key puts an id in its last part")
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn read_id(&self) -> Option<MediaId> {
+        let (_, name) = self.0.rsplit_once('/')?;
+        let (id, extension) = name.split_once('.')?;
+        if extension.is_empty() || !extension.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            return None;
+        }
+        MediaId::parse(id).ok().filter(|parsed| parsed.to_string() == id)
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// From the declared type and never from a file name: names are personal data and hostile input.
+fn extension(content_type: &ContentType) -> &'static str {
+    let essence = content_type.as_str().split(';').next().unwrap_or_default().to_ascii_lowercase();
+    match essence.as_str() {
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
+        "image/gif" => "gif",
+        "image/webp" => "webp",
+        "image/avif" => "avif",
+        "image/heic" => "heic",
+        "image/heif" => "heif",
+        "image/tiff" => "tiff",
+        "image/bmp" => "bmp",
+        "image/svg+xml" => "svg",
+        "video/mp4" => "mp4",
+        "video/quicktime" => "mov",
+        "video/webm" => "webm",
+        "video/x-matroska" => "mkv",
+        "video/mpeg" => "mpeg",
+        "audio/mpeg" => "mp3",
+        "audio/mp4" => "m4a",
+        "audio/aac" => "aac",
+        "audio/ogg" => "ogg",
+        "audio/wav" => "wav",
+        "audio/flac" => "flac",
+        "application/pdf" => "pdf",
+        "application/zip" => "zip",
+        "application/json" => "json",
+        "text/plain" => "txt",
+        "text/csv" => "csv",
+        _ => "bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_of(content_type: &str) -> ObjectKey {
+        ObjectKey::new(
+            &KeyPrefix::parse("media").unwrap(),
+            &Tenant::parse("default").unwrap(),
+            MediaId::parse("019a0d2e-7b1c-7000-8000-0123456789ab").unwrap(),
+            &ContentType::parse(content_type).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_key_is_sharded_by_the_last_byte_of_its_id() {
+        assert_eq!(key_of("image/jpeg").as_str(), "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg");
+        assert_eq!(
+            key_of("Text/Plain; charset=utf-8").as_str(),
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.txt"
+        );
+        assert_eq!(key_of("x/y").as_str(), "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.bin");
+    }
+
+    #[test]
+    fn the_id_can_be_read_back() {
+        let key = key_of("video/mp4");
+        assert_eq!(key.media_id().to_string(), "019a0d2e-7b1c-7000-8000-0123456789ab");
+        assert_eq!(ObjectKey::parse(key.as_str()), Ok(key));
+    }
+
+    #[test]
+    fn foreign_keys_are_no_object_keys() {
+        for bad in [
+            "",
+            "media/.zeroload",
+            "secret.txt",
+            "media/default/aa/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
+            "media/default/ab/019A0D2E-7B1C-7000-8000-0123456789AB.jpg",
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab",
+            "/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
+            "default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
+        ] {
+            assert!(ObjectKey::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn prefixes_cannot_climb_or_be_empty() {
+        for good in ["media", "a/b", "app.v1/media-2"] {
+            assert!(KeyPrefix::parse(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "/", "a/", "/a", "a//b", "..", "a/../b", "A", "a b", "ä"] {
+            assert!(KeyPrefix::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What was seen, and why and how an item went: the words of events.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, ContentType, ETag, Sha256Digest, VersionId};
+
+/// What a HEAD of the object showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectFacts {
+    pub etag: ETag,
+    /// Bytes.
+    pub content_length: ByteSize,
+    /// Absent where the server returns none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<ContentType>,
+    /// Absent where the server keeps no SHA-256: then only size and type were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_sha256: Option<Sha256Digest>,
+    /// Absent on buckets without versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<VersionId>,
+}
+
+/// What the collector saw of the object just before its claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Seen {
+    Present {
+        etag: ETag,
+        content_length: ByteSize,
+    },
+    Absent,
+    /// The look failed or was refused: nothing is known.
+    Unknown,
+}
+
+/// What made us look at the bucket when an upload was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeenVia {
+    /// Somebody said that the upload is done.
+    Notice,
+    /// A confirm arrived for an item never seen uploaded.
+    Confirm,
+}
+
+/// Why an item is no longer wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    /// Released before it was confirmed.
+    Cancelled,
+    /// Released after it was confirmed.
+    Detached,
+}
+
+/// Why an item is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CollectReason {
+    /// Never confirmed in time.
+    Expired,
+    Cancelled,
+    Detached,
+    /// Bytes arrived after the item had been collected.
+    LateUpload,
+}
+
+impl CollectReason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Detached => "detached",
+            Self::LateUpload => "late_upload",
+        }
+    }
+}
+
+/// How a collection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CollectOutcome {
+    /// There was, or may have been, an object; it is gone.
+    Deleted,
+    /// There never was an object.
+    Absent,
+}
+
+impl CollectOutcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+/// The number of a collection of one item: 1, 2, … A stale finisher carries an older one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claim(u32);
+
+impl Claim {
+    pub const FIRST: Self = Self(1);
+
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}

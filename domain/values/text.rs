@@ -1,0 +1,132 @@
+//! Values that are text: each alphabet is checked once, also when a stored value is read.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Invalid;
+
+/// A validated string: `parse` at the edge, `as_str` inside, the same check on stored JSON.
+macro_rules! text_value {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $allowed:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// # Errors
+            /// [`Invalid`] says what is allowed.
+            pub fn parse(raw: impl Into<String>) -> Result<Self, Invalid> {
+                let raw = raw.into();
+                let fits: fn(&str) -> bool = $check;
+                if fits(&raw) {
+                    Ok(Self(raw))
+                } else {
+                    Err(Invalid { what: $what, allowed: $allowed })
+                }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_value!(
+    /// Whose API key asked. Part of every object key, hence the small alphabet.
+    Tenant, "tenant", "1 to 63 characters of a-z, 0-9 and -, not starting with -",
+    |s| (1..=63).contains(&s.len())
+        && !s.starts_with('-')
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+);
+
+text_value!(
+    /// The backend's own, opaque name for whose media it is.
+    Owner, "owner", "1 to 255 bytes of text without control characters", is_opaque_name
+);
+
+text_value!(
+    /// What the media belongs to once confirmed, in the backend's own words (a post's id, say).
+    AttachedTo, "attached_to", "1 to 255 bytes of text without control characters", is_opaque_name
+);
+
+text_value!(
+    /// An entity tag without quotes. Opaque: only ever compared.
+    ETag, "etag", "1 to 1024 bytes of visible ASCII without quotes",
+    |s| (1..=1024).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic() && b != b'"')
+);
+
+text_value!(
+    /// A media type (RFC 9110 section 8.3.1), kept as given since the ticket signs it to the letter.
+    ContentType, "content_type", "a media type such as image/jpeg, at most 255 characters", is_media_type
+);
+
+text_value!(
+    /// The name of a bucket (S3's naming rules, loosely: the server has the last word).
+    Bucket, "bucket", "3 to 255 characters of A-Z, a-z, 0-9, '.', '_' and '-'",
+    |s| (3..=255).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+);
+
+text_value!(
+    /// Which S3 holds the bucket: `embedded`, `aws`, or the endpoint's address.
+    Store, "store", "1 to 255 bytes of visible ASCII",
+    |s| (1..=255).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic())
+);
+
+text_value!(
+    /// The id of an object version, as S3 names it.
+    VersionId, "version_id", "1 to 1024 bytes of visible ASCII",
+    |s| (1..=1024).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic())
+);
+
+text_value!(
+    /// A file name for `Content-Disposition`. It is signed into the ticket and never recorded.
+    FileName, "filename", "1 to 255 bytes of text without control characters or any of / \\ \"",
+    |s| is_opaque_name(s) && !s.contains(['/', '\\', '"'])
+);
+
+text_value!(
+    /// A client's `Idempotency-Key`.
+    IdempotencyKey, "Idempotency-Key", "1 to 255 visible ASCII characters",
+    |s| (1..=255).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic())
+);
+
+fn is_opaque_name(s: &str) -> bool {
+    (1..=255).contains(&s.len()) && !s.chars().any(char::is_control)
+}
+
+fn is_token(s: &str) -> bool {
+    !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_media_type(s: &str) -> bool {
+    if s.len() > 255 {
+        return false;
+    }
+    let mut parts = s.split(';');
+    let essence = parts.next().unwrap_or_default();
+    let Some((kind, subtype)) = essence.split_once('/') else { return false };
+    is_token(kind)
+        && is_token(subtype)
+        && parts.all(|parameter| {
+            parameter.trim_matches(' ').split_once('=').is_some_and(|(name, value)| {
+                let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+                is_token(name) && is_token(value)
+            })
+        })
+}

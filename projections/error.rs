@@ -1,0 +1,60 @@
+//! Why the read models did not do what was asked. Nothing is half done: every write is one transaction.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The projection stops here; going on would lose an event for ever.
+    #[error("expected the event at position {expected}, but was given {found}")]
+    Hole { expected: u64, found: u64 },
+    /// Another process held the write lock for longer than the busy time-out; try again.
+    #[error("the read models are busy")]
+    Busy(#[source] sqlx::Error),
+    #[error("there is no space left for the read models")]
+    Full(#[source] sqlx::Error),
+    /// A rebuild that began later has dropped this one's tables.
+    #[error("version {version} was replaced by a later rebuild")]
+    RebuildReplaced { version: u32 },
+    #[error("there is no version {version} of the read models")]
+    NoSuchVersion { version: u32 },
+    #[error("column {column} holds {value:?}, which this binary cannot read; rebuild the projections")]
+    Unreadable { column: &'static str, value: String },
+    #[error("{} is not a file of read models", path.display())]
+    NotReadModels { path: PathBuf },
+    #[error("the read models have schema {found}, newer than {known}, the newest that this binary knows")]
+    Newer { found: i64, known: i64 },
+    #[error("the read models have schema {found}, older than {known}; start the service or migrate first")]
+    NotMigrated { found: i64, known: i64 },
+    #[error("the read models were opened for reading only")]
+    ReadOnly,
+    #[error("cannot open the read models at {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("the database of the read models failed")]
+    Database(#[source] sqlx::Error),
+}
+
+/// Primary result codes of SQLite (sqlite.org/rescode.html); an extended code holds its primary one in the low byte.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_FULL: i32 = 13;
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // The one writer connection was held for too long by another task.
+            sqlx::Error::PoolTimedOut => Self::Busy(error),
+            sqlx::Error::Database(database) => {
+                let code = database.code().and_then(|code| code.parse::<i32>().ok());
+                match code.map(|code| code & 0xff) {
+                    Some(SQLITE_BUSY) => Self::Busy(error),
+                    Some(SQLITE_FULL) => Self::Full(error),
+                    _ => Self::Database(error),
+                }
+            }
+            _ => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The mapping: one row and one event give the next row. Pure, and the same for every database.
+//!
+//! It follows `Media::apply` of the domain step by step: an event that cannot follow moves sequence and position and
+//! nothing else, and before the item was requested there is no row to move.
+
+use chrono::{DateTime, Utc};
+use zeroload_domain::{
+    Event, ReleaseReason, Seen, State,
+    event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released},
+};
+
+use crate::{MediaRow, RecordedEvent, SeenAs};
+
+/// Folds one event into the row of its item; `None` is an item that was never requested.
+pub fn fold(row: &mut Option<MediaRow>, recorded: &RecordedEvent) {
+    match row {
+        Some(row) => {
+            row.sequence = recorded.sequence;
+            row.position = recorded.position;
+            row.apply(&recorded.event, recorded.recorded_at);
+        }
+        None => {
+            if let Event::MediaRequested(request) = &recorded.event {
+                *row = Some(MediaRow::requested(request, recorded));
+            }
+        }
+    }
+}
+
+impl MediaRow {
+    fn requested(request: &MediaRequested, recorded: &RecordedEvent) -> Self {
+        let Deadlines { ticket_expires_at, confirm_by, collectable_at } = request.deadlines;
+        Self {
+            media_id: recorded.media_id,
+            tenant: request.tenant.clone(),
+            owner: request.owner.clone(),
+            state: State::Pending,
+            store: request.store.clone(),
+            bucket: request.bucket.clone(),
+            object_key: request.object_key.clone(),
+            content_type: request.content_type.clone(),
+            content_length: request.content_length,
+            checksum_sha256: request.checksum_sha256,
+            etag: None,
+            attached_to: None,
+            requested_at: request.requested_at,
+            ticket_expires_at,
+            confirm_by,
+            collectable_at,
+            uploaded_at: None,
+            confirmed_at: None,
+            released_at: None,
+            release_reason: None,
+            collection_started_at: None,
+            collected_at: None,
+            claim: None,
+            collect_reason: None,
+            collect_run_id: None,
+            seen: None,
+            outcome: None,
+            bytes_freed: None,
+            sequence: recorded.sequence,
+            position: recorded.position,
+        }
+    }
+
+    fn apply(&mut self, event: &Event, at: DateTime<Utc>) {
+        match (self.state, event) {
+            (State::Pending, Event::TicketRenewed(renewed)) => {
+                self.ticket_expires_at = renewed.deadlines.ticket_expires_at;
+                self.confirm_by = renewed.deadlines.confirm_by;
+                self.collectable_at = renewed.deadlines.collectable_at;
+            }
+            (State::Pending | State::Uploaded, Event::Uploaded(uploaded)) => {
+                self.state = State::Uploaded;
+                self.etag = Some(uploaded.facts.etag.clone());
+                self.uploaded_at = Some(at);
+            }
+            (State::Uploaded | State::Confirmed, Event::Confirmed(confirmed)) => self.confirm(confirmed, at),
+            (State::Released, Event::Confirmed(confirmed)) if self.release_reason == Some(ReleaseReason::Detached) => {
+                self.confirm(confirmed, at);
+            }
+            (State::Pending | State::Uploaded, Event::Released(released)) => {
+                self.release(ReleaseReason::Cancelled, released, at);
+            }
+            (State::Confirmed, Event::Released(released)) => self.release(released.reason, released, at),
+            (
+                State::Pending | State::Uploaded | State::Released | State::Collected,
+                Event::CollectionStarted(started),
+            ) => self.start_collection(started, at),
+            (State::Collecting, Event::Collected(collected)) if self.claim == Some(collected.claim) => {
+                self.collect(collected, at);
+            }
+            (
+                _,
+                Event::MediaRequested(_)
+                | Event::TicketRenewed(_)
+                | Event::Uploaded(_)
+                | Event::Confirmed(_)
+                | Event::Released(_)
+                | Event::CollectionStarted(_)
+                | Event::Collected(_),
+            ) => {}
+        }
+    }
+
+    fn confirm(&mut self, confirmed: &Confirmed, at: DateTime<Utc>) {
+        if self.state != State::Confirmed {
+            self.confirmed_at = Some(at);
+        }
+        self.state = State::Confirmed;
+        self.attached_to = confirmed.attached_to.clone();
+        self.released_at = None;
+        self.release_reason = None;
+    }
+
+    fn release(&mut self, reason: ReleaseReason, released: &Released, at: DateTime<Utc>) {
+        self.state = State::Released;
+        self.attached_to = None;
+        self.released_at = Some(at);
+        self.release_reason = Some(reason);
+        self.collectable_at = released.collectable_at;
+    }
+
+    fn start_collection(&mut self, started: &CollectionStarted, at: DateTime<Utc>) {
+        self.state = State::Collecting;
+        self.collection_started_at = Some(at);
+        self.claim = Some(started.claim);
+        self.collect_reason = Some(started.reason);
+        self.collect_run_id = Some(started.run_id);
+        self.seen = Some(match &started.seen {
+            Seen::Present { etag, .. } => {
+                self.etag = Some(etag.clone());
+                SeenAs::Present
+            }
+            Seen::Absent => SeenAs::Absent,
+            Seen::Unknown => SeenAs::Unknown,
+        });
+        // Of an earlier claim, where bytes arrived after it.
+        self.collected_at = None;
+        self.outcome = None;
+        self.bytes_freed = None;
+    }
+
+    fn collect(&mut self, collected: &Collected, at: DateTime<Utc>) {
+        self.state = State::Collected;
+        self.collected_at = Some(at);
+        self.outcome = Some(collected.outcome);
+        self.bytes_freed = Some(collected.bytes_freed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! The read models: what each event does to each read table, and how the tables keep up with the journal.
+//!
+//! ```text
+//! journal ─▶ RecordedEvent … ─▶ fold (pure) ─▶ rows + checkpoint, one transaction ─▶ media
+//!                                                                                    ├─▶ pending, due, unfinished
+//!                                                                                    └─▶ views for any SQL client
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`recorded`] | an event as the journal hands it over |
+//! | [`row`] | a row of `media`, column by column: the public interface of the table |
+//! | [`fold`] | the mapping: one row and one event give the next row |
+//! | [`batch`] | many events folded in memory, so that each touched row is written once |
+//! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
+//! | [`time_text`] | the one spelling of a time in a column |
+//! | [`sqlite`] | the tables, the writer, rebuilds and reads on SQLite |
+//!
+//! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
+//! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
+//! or the network. Only `collection_retries` is no fold: it is the collector's own notebook ([`sqlite::retries`]).
+
+pub mod batch;
+pub mod checkpoint;
+pub mod cursor;
+pub mod error;
+pub mod fold;
+pub mod query;
+pub mod recorded;
+pub mod row;
+pub mod sqlite;
+#[cfg(test)]
+mod testing;
+pub mod time_text;
+
+pub use checkpoint::{Applied, Checkpoint, Status, Swapped};
+pub use cursor::{Cursor, InvalidCursor};
+pub use error::Error;
+pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
+pub use recorded::RecordedEvent;
+pub use row::{MediaRow, SeenAs};
+pub use sqlite::{
+    ReadModels, Rebuild,
+    retries::{Backoff, Postponed, RetryStore},
+};

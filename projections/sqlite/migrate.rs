@@ -1,0 +1,94 @@
+//! The schema of the file: numbered steps, forward only, each in one transaction with its number.
+
+use std::path::Path;
+
+use sqlx::{Executor, SqliteConnection, SqlitePool};
+
+use super::{MEDIA, statements, transaction::WriteTransaction};
+use crate::Error;
+
+/// In the file's header, "zlRM": tells a file of read models from any other (sqlite.org/fileformat.html, offset 68).
+const APPLICATION_ID: i64 = 0x7a6c_524d;
+
+const STEPS: [&str; 1] = [include_str!("migrations/0001_create_the_read_models.sql")];
+
+/// The schema that this binary reads and writes.
+const NEWEST: i64 = STEPS.len() as i64;
+
+/// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
+pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
+    let mut tx = WriteTransaction::begin(writer).await?;
+    let found = schema_of(&mut tx, path).await?;
+    if found < 1 {
+        script(&mut tx, STEPS[0]).await?;
+        let first = next_version(&mut tx).await?;
+        create_version(&mut tx, first).await?;
+        script(&mut tx, &statements::view(first)).await?;
+        sqlx::query("UPDATE projection_checkpoints SET status = 'live' WHERE name = ?1 AND version = ?2")
+            .bind(MEDIA)
+            .bind(first)
+            .execute(&mut *tx)
+            .await?;
+    }
+    if found < NEWEST {
+        // Pragmas take no parameters; both are part of the transaction.
+        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {NEWEST};");
+        script(&mut tx, &marks).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Whether the file is empty or one of read models.
+pub(super) async fn recognise(readers: &SqlitePool, path: &Path) -> Result<(), Error> {
+    let mut tx = readers.begin().await?;
+    schema_of(&mut tx, path).await.map(|_| ())
+}
+
+/// Whether the file can be read as it is.
+pub(super) async fn check(readers: &SqlitePool, path: &Path) -> Result<(), Error> {
+    let mut tx = readers.begin().await?;
+    let found = schema_of(&mut tx, path).await?;
+    if found < NEWEST {
+        return Err(Error::NotMigrated { found, known: NEWEST });
+    }
+    Ok(())
+}
+
+async fn schema_of(connection: &mut SqliteConnection, path: &Path) -> Result<i64, Error> {
+    let (application_id, schema, objects): (i64, i64, i64) = sqlx::query_as(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+         FROM pragma_application_id, pragma_user_version",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let empty = application_id == 0 && schema == 0 && objects == 0;
+    if application_id != APPLICATION_ID && !empty {
+        return Err(Error::NotReadModels { path: path.to_owned() });
+    }
+    if schema > NEWEST {
+        return Err(Error::Newer { found: schema, known: NEWEST });
+    }
+    Ok(schema)
+}
+
+/// Runs several statements.
+pub(super) async fn script(connection: &mut SqliteConnection, sql: &str) -> Result<(), Error> {
+    // Not `RawSql::execute`: its future is not `Send` for every lifetime.
+    connection.execute(sqlx::raw_sql(sql)).await?;
+    Ok(())
+}
+
+/// A number that no version had before.
+pub(super) async fn next_version(connection: &mut SqliteConnection) -> Result<u32, Error> {
+    let next = "UPDATE projection_versions SET newest = newest + 1 WHERE name = ?1 RETURNING newest";
+    Ok(sqlx::query_scalar(next).bind(MEDIA).fetch_one(&mut *connection).await?)
+}
+
+/// Creates the tables of a version and its checkpoint, before the first event and with no reader.
+pub(super) async fn create_version(connection: &mut SqliteConnection, version: u32) -> Result<(), Error> {
+    script(connection, &statements::table(version)).await?;
+    let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES (?1, ?2, 'building', 0)";
+    sqlx::query(insert).bind(MEDIA).bind(version).execute(&mut *connection).await?;
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! The SQL of one version's table: the `.sql` files with the version's number in them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::columns;
+
+/// Rows per statement: each size is prepared once per version and then found in the connection's cache, and a batch
+/// takes at most one statement of each but the largest. Every statement is a round trip to the connection's thread.
+pub(super) const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+
+/// The statements that apply a batch to one version.
+#[derive(Debug)]
+pub(super) struct VersionStatements {
+    version: u32,
+    pub(super) load: String,
+    /// By the index of [`CHUNKS`].
+    pub(super) insert: [String; CHUNKS.len()],
+    pub(super) update: [String; CHUNKS.len()],
+}
+
+/// The statements of the versions in use: the live one and perhaps one that is being built.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Statements(Arc<Mutex<Vec<Arc<VersionStatements>>>>);
+
+impl Statements {
+    pub(super) fn of(&self, version: u32) -> Arc<VersionStatements> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.iter().find(|s| s.version == version) {
+            return Arc::clone(found);
+        }
+        let made = Arc::new(VersionStatements::new(version));
+        // Versions only go up, so the lowest is the one that went out of use.
+        known.push(Arc::clone(&made));
+        known.sort_by_key(|s| std::cmp::Reverse(s.version));
+        known.truncate(2);
+        made
+    }
+}
+
+impl VersionStatements {
+    fn new(version: u32) -> Self {
+        let row = format!("({})", vec!["?"; columns::COUNT].join(", "));
+        let insert = CHUNKS.map(|rows| {
+            let values = vec![row.as_str(); rows].join(", ");
+            numbered(include_str!("sql/insert_media.sql"), version).replace("{rows}", &values)
+        });
+        let update = insert.clone().map(|insert| format!("{insert}{}", include_str!("sql/update_media.sql")));
+        Self { version, load: numbered(include_str!("sql/load_media.sql"), version), insert, update }
+    }
+}
+
+pub(super) fn table(version: u32) -> String {
+    numbered(include_str!("sql/create_media.sql"), version)
+}
+
+pub(super) fn view(version: u32) -> String {
+    numbered(include_str!("sql/create_media_view.sql"), version)
+}
+
+pub(super) fn drop_table(version: u32) -> String {
+    numbered("DROP TABLE media_v{version}", version)
+}
+
+pub(super) fn dump(version: u32) -> String {
+    numbered(include_str!("sql/dump_media.sql"), version)
+}
+
+fn numbered(sql: &str, version: u32) -> String {
+    sql.replace("{version}", &version.to_string())
+}

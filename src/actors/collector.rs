@@ -1,0 +1,229 @@
+//! The timer of the collector: one run at a time, the next one armed when the last has ended.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
+    WrapFuture,
+};
+use tokio::sync::{oneshot, watch};
+
+use super::Watched;
+use crate::{
+    clock::Ids,
+    collector::{Collector, RunError, RunReport},
+    http::metrics::Metrics,
+};
+
+/// How far the pause between two runs is varied, so that several processes do not act in step.
+const JITTER: f64 = 0.1;
+
+type RunResult = Result<RunReport, RunError>;
+
+/// The actor has stopped, or stopped before it answered.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the collector has stopped")]
+pub struct CollectorStopped;
+
+/// Runs a [`Collector`] again and again, and on demand.
+pub struct CollectorActor {
+    collector: Arc<Collector>,
+    runtime: tokio::runtime::Handle,
+    every: Duration,
+    ids: Ids,
+    metrics: Metrics,
+    failure: Arc<watch::Sender<Option<String>>>,
+    running: bool,
+    waiting: VecDeque<Wanted>,
+    timer: Option<SpawnHandle>,
+    stopped: Option<oneshot::Sender<()>>,
+}
+
+struct Wanted {
+    dry_run: bool,
+    /// Absent for a run by the timer.
+    answer: Option<oneshot::Sender<RunResult>>,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<RunResult, CollectorStopped>")]
+struct RunNow {
+    dry_run: bool,
+}
+
+/// Lets a run that is under way end at its next page, and starts no other.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+/// Reaches whichever actor is in place.
+#[derive(Clone)]
+pub struct CollectorHandle {
+    actor: Watched<CollectorActor>,
+    failure: watch::Receiver<Option<String>>,
+}
+
+impl CollectorHandle {
+    /// Starts the actor and its watchdog on the current actix system.
+    pub fn start(
+        collector: Arc<Collector>,
+        runtime: tokio::runtime::Handle,
+        every: Duration,
+        ids: Ids,
+        metrics: Metrics,
+    ) -> Self {
+        let failure = Arc::new(watch::Sender::new(None));
+        let receiver = failure.subscribe();
+        let actor = Watched::start(move || CollectorActor {
+            collector: collector.clone(),
+            runtime: runtime.clone(),
+            every,
+            ids: ids.clone(),
+            metrics: metrics.clone(),
+            failure: failure.clone(),
+            running: false,
+            waiting: VecDeque::new(),
+            timer: None,
+            stopped: None,
+        });
+        Self { actor, failure: receiver }
+    }
+
+    /// Runs now, after a run that is under way.
+    ///
+    /// # Errors
+    /// [`CollectorStopped`] while the service stops.
+    pub async fn run_now(&self, dry_run: bool) -> Result<RunResult, CollectorStopped> {
+        self.actor.address().send(RunNow { dry_run }).await.unwrap_or(Err(CollectorStopped))
+    }
+
+    /// Why the last run failed, if it did.
+    pub fn last_failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Ends the timer, and waits for a run that is under way to end its page.
+    pub async fn stop(&self) {
+        self.actor.retire();
+        // An actor that is gone has nothing left to stop.
+        let _gone = self.actor.address().send(Stop).await;
+    }
+}
+
+impl Actor for CollectorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        // At once: an earlier process may have left claims that are not deleted yet.
+        self.arm(Duration::ZERO, context);
+    }
+}
+
+impl CollectorActor {
+    fn arm(&mut self, after: Duration, context: &mut Context<Self>) {
+        self.timer = Some(context.run_later(after, |actor, context| {
+            actor.timer = None;
+            actor.waiting.push_back(Wanted { dry_run: false, answer: None });
+            actor.start_next(context);
+        }));
+    }
+
+    fn start_next(&mut self, context: &mut Context<Self>) {
+        if self.running {
+            return;
+        }
+        // Nobody waits for the answer of a call whose client has gone.
+        self.waiting.retain(|wanted| wanted.answer.as_ref().is_none_or(|answer| !answer.is_closed()));
+        let Some(wanted) = self.waiting.pop_front() else { return };
+        self.running = true;
+        let collector = self.collector.clone();
+        let run = self.runtime.spawn(async move { collector.run(wanted.dry_run).await });
+        let ended = run.into_actor(self).map(move |result, actor, context| {
+            actor.running = false;
+            // At once only if the last one got on: else what keeps it back is asked again and again.
+            let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.absent > 0);
+            actor.note(wanted.dry_run, &result);
+            if let (Some(answer), Ok(result)) = (wanted.answer, result) {
+                // Whoever asked may have gone away; the run is recorded all the same.
+                let _gone = answer.send(result);
+            }
+            actor.go_on(more, context);
+        });
+        context.spawn(ended);
+    }
+
+    fn go_on(&mut self, more: bool, context: &mut Context<Self>) {
+        if let Some(stopped) = self.stopped.take() {
+            let _gone = stopped.send(());
+            return context.stop();
+        }
+        if more && let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        if self.timer.is_none() {
+            let pause = if more { Duration::ZERO } else { self.every.mul_f64(self.ids.jitter(JITTER)) };
+            self.arm(pause, context);
+        }
+        self.start_next(context);
+    }
+
+    fn note(&self, dry_run: bool, result: &Result<RunResult, tokio::task::JoinError>) {
+        let failure = match result {
+            Ok(Ok(report)) => {
+                if report.due > 0 {
+                    tracing::info!(
+                        run.id = %report.run_id, run.dry = report.dry_run, due = report.due, collected = report.collected,
+                        absent = report.absent, in_use = report.in_use, failed = report.failed,
+                        unknown = report.unknown, freed_bytes = report.bytes_freed, "collection run ended"
+                    );
+                }
+                self.metrics.collected(report);
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(format!("the run broke off: {error}")),
+        };
+        if let Some(failure) = &failure {
+            tracing::warn!(error = failure, "collection run failed");
+            self.metrics.collection_failed();
+        }
+        if !dry_run {
+            self.failure.send_replace(failure);
+        }
+    }
+}
+
+impl Handler<RunNow> for CollectorActor {
+    type Result = ResponseFuture<Result<RunResult, CollectorStopped>>;
+
+    fn handle(&mut self, message: RunNow, context: &mut Context<Self>) -> Self::Result {
+        let (answer, answered) = oneshot::channel();
+        if self.stopped.is_none() {
+            self.waiting.push_back(Wanted { dry_run: message.dry_run, answer: Some(answer) });
+            self.start_next(context);
+        }
+        Box::pin(async move { answered.await.map_err(|_| CollectorStopped) })
+    }
+}
+
+impl Handler<Stop> for CollectorActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Stop, context: &mut Context<Self>) -> Self::Result {
+        self.collector.stop();
+        self.waiting.clear();
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        let (stopped, ended) = oneshot::channel();
+        if self.running {
+            self.stopped = Some(stopped);
+        } else {
+            drop(stopped);
+            context.stop();
+        }
+        Box::pin(async move {
+            let _either_way = ended.await;
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Wakes the projector: after each commit of this process, and by a poll, which alone is the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use crate::projector::Projector;
+
+/// Between two looks where nothing woke it, and after a failure.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Lets the commits of a moment come together into one batch; a reader never waits longer for it than this.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Runs a [`Projector`] until it is told to stop.
+pub struct ProjectorActor {
+    projector: Arc<Projector>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl ProjectorActor {
+    pub fn new(projector: Arc<Projector>, runtime: tokio::runtime::Handle) -> Self {
+        Self { projector, runtime }
+    }
+
+    fn turn(&mut self, context: &mut Context<Self>) {
+        if self.projector.is_stopped() {
+            return context.stop();
+        }
+        let projector = self.projector.clone();
+        let turn = self.runtime.spawn(async move {
+            let mut head = projector.journal_watch();
+            head.mark_unchanged();
+            if let Err(error) = projector.run_once().await {
+                tracing::error!(%error, "the projector stands still");
+                tokio::time::sleep(POLL).await;
+                return;
+            }
+            match tokio::time::timeout(POLL, head.changed()).await {
+                Ok(Ok(())) => tokio::time::sleep(GATHER).await,
+                // The writer is gone, so nothing wakes us any more.
+                Ok(Err(_)) => tokio::time::sleep(POLL).await,
+                Err(_) => {}
+            }
+        });
+        let next = turn.into_actor(self).map(|result, actor, context| {
+            if let Err(error) = result {
+                tracing::error!(%error, "a turn of the projector broke off");
+                context.run_later(POLL, |actor, context| actor.turn(context));
+            } else {
+                actor.turn(context);
+            }
+        });
+        context.spawn(next);
+    }
+}
+
+impl Actor for ProjectorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        self.turn(context);
+    }
+}

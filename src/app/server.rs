@@ -1,0 +1,135 @@
+//! A serving process: timers and the HTTP interface on a [`Core`].
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_web::{HttpServer, dev::ServerHandle, web};
+use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
+
+use super::{Core, StartError, address_path};
+use crate::{
+    actors::{CollectorHandle, ProjectorActor, Watched},
+    http::{self, Api, KeyRing, metrics::Metrics},
+    settings::{DatabaseUrl, Settings},
+};
+
+/// Seconds that open requests have to end when the server stops.
+const DRAIN_SECONDS: u64 = 10;
+
+/// How long a stop waits for the page that a collection run is at.
+const RUN_MAY_TAKE: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Workers of the HTTP interface: they parse and serialize, all else runs on the service's runtime.
+const HTTP_WORKERS: usize = 2;
+fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// A serving process.
+pub struct Server {
+    pub address: SocketAddr,
+    /// Tells other processes where this one serves.
+    note: std::path::PathBuf,
+    core: Core,
+    api: web::Data<Api>,
+    handle: ServerHandle,
+    http: JoinHandle<std::io::Result<()>>,
+    projecting: Watched<ProjectorActor>,
+    runtime: Handle,
+}
+
+impl Server {
+    /// Starts timers and HTTP on `core`. Must run on an actix system; `runtime` is the one that `core` was opened on.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`].
+    pub fn start(core: Core, settings: &Settings, runtime: Handle) -> Result<Self, StartError> {
+        let listen = |source| StartError::Listen { what: "the HTTP interface", address: settings.listen, source };
+        // Before anything runs: a taken address is the commonest reason for a start that fails.
+        let listener = bind(settings.listen).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let metrics = Metrics::default();
+        let collector = CollectorHandle::start(
+            core.collector.clone(),
+            runtime.clone(),
+            settings.collect_every,
+            core.ids.clone(),
+            metrics.clone(),
+        );
+        let (projector, on) = (core.projector.clone(), runtime.clone());
+        let projecting = Watched::start(move || ProjectorActor::new(projector.clone(), on.clone()));
+        let api = web::Data::new(Api {
+            service: core.service.clone(),
+            journal: core.journal.clone(),
+            read_models: core.read_models.clone(),
+            projector: core.projector.clone(),
+            guard: core.guard.clone(),
+            collector,
+            keys: KeyRing::new(settings.api_keys.clone()),
+            max_content_length: settings.policy.max_content_length().bytes(),
+            clock: core.clock.clone(),
+            ids: core.ids.clone(),
+            metrics,
+            runtime: runtime.clone(),
+        });
+        let shared = api.clone();
+        let server = HttpServer::new(move || http::app(shared.clone()))
+            .workers(HTTP_WORKERS)
+            .disable_signals()
+            .shutdown_timeout(DRAIN_SECONDS)
+            .listen(listener)
+            .map_err(listen)?
+            .run();
+        let handle = server.handle();
+        let DatabaseUrl::Sqlite(journal) = &settings.database_url;
+        let note = address_path(journal);
+        // Only for the words of a refusal, so nothing depends on it.
+        if let Err(error) = std::fs::write(&note, address.to_string()) {
+            tracing::warn!(%error, "other processes are not told where this one serves");
+        }
+        Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, runtime })
+    }
+
+    /// Returns only if the HTTP interface ends by itself, which is a failure.
+    pub async fn http_ended(&mut self) -> std::io::Error {
+        match (&mut self.http).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => std::io::Error::other("the HTTP interface has ended"),
+            Err(error) => std::io::Error::other(error),
+        }
+    }
+
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub fn keys(&self) -> &KeyRing {
+        &self.api.keys
+    }
+
+    /// Stops accepting, drains, stops the timers, flushes the writer, lets the projector finish, closes the databases,
+    /// and the embedded S3 server last, since a collection run may still need it.
+    pub async fn stop(self) {
+        let Self { core, api, handle, projecting, runtime, note, .. } = self;
+        let _already_gone = std::fs::remove_file(note);
+        tracing::info!(deadline_s = DRAIN_SECONDS, "stopping: open requests may end");
+        handle.stop(true).await;
+        projecting.retire();
+        // A run that is cut off leaves claims, which the next process finishes.
+        if tokio::time::timeout(RUN_MAY_TAKE, api.collector.stop()).await.is_err() {
+            tracing::warn!(
+                deadline_s = RUN_MAY_TAKE.as_secs(),
+                "a collection run is cut off; the next process goes on"
+            );
+        }
+        drop(api);
+        if runtime.spawn(core.close()).await.is_err() {
+            tracing::error!("closing broke off; what was acknowledged is on disk");
+        }
+    }
+}

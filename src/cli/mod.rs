@@ -1,0 +1,114 @@
+//! The subcommands: each is a thin caller of what the modules do.
+
+mod collect;
+mod demo;
+mod migrate;
+mod progress;
+mod rebuild;
+mod replay;
+mod serve;
+mod verify;
+
+use std::{error::Error, fmt::Display, io::IsTerminal, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    clock::{Clock, Ids},
+    settings::{RawSettings, Settings},
+};
+
+/// Tickets for direct uploads to S3, confirms, and collection of what nobody confirmed.
+#[derive(Parser)]
+#[command(name = "zeroload", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: RawSettings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP, and the embedded S3 where no bucket is set (the default)
+    Serve,
+    /// Collect what is due, once, and print the report as JSON
+    Collect(collect::Arguments),
+    /// Print the history
+    Replay(replay::Arguments),
+    /// Check the whole journal against its hash chain; exits with 1 where it breaks
+    Verify(verify::Arguments),
+    /// Create the databases or bring them up to date, and end; `serve` does the same at its start
+    Migrate,
+    /// Work on the read models
+    Projections {
+        #[command(subcommand)]
+        command: ProjectionsCommand,
+    },
+    /// Play a small crowd of clients, and watch the collector clean up after them
+    Demo(demo::Arguments),
+}
+
+#[derive(Subcommand)]
+enum ProjectionsCommand {
+    /// Build the read models anew beside the live ones, and swap
+    Rebuild,
+}
+
+/// What a subcommand ends with: an error is printed, and the exit code is 1.
+type Ended = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("zeroload: {}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Ended {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("zeroload").build()?;
+    let (clock, ids) = (Clock::system(), Ids::from_os());
+    let settings = || -> Result<Settings, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Settings::try_from(cli.settings.clone().with_file()?)?)
+    };
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&settings()?, &runtime, clock, ids),
+        Command::Collect(arguments) => runtime.block_on(collect::run(&settings()?, &arguments, clock, ids)),
+        Command::Replay(arguments) => runtime.block_on(replay::run(&settings()?, &arguments)),
+        Command::Verify(arguments) => runtime.block_on(verify::run(&settings()?, &arguments)),
+        Command::Migrate => runtime.block_on(migrate::run(&settings()?, clock, ids)),
+        Command::Projections { command: ProjectionsCommand::Rebuild } => runtime.block_on(rebuild::run(&settings()?)),
+        Command::Demo(arguments) => demo::run(arguments, &runtime, clock, ids),
+    }
+}
+
+/// Lines for people on a terminal, JSON elsewhere. Standard output belongs to results.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ZEROLOAD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("zeroload=info,warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.with_target(false).init();
+    } else {
+        log.json().init();
+    }
+}
+
+/// An error with what caused it. Some messages name their cause themselves; it is not repeated.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.map(ToString::to_string).fold(error.to_string(), |message, cause| {
+        if message.contains(&cause) { message } else { format!("{message}: {cause}") }
+    })
+}
+
+/// An error in the words of a subcommand.
+fn fail<T>(message: impl Display) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
+    Err(message.to_string().into())
+}

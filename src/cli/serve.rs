@@ -1,0 +1,102 @@
+//! `zeroload serve`.
+
+use std::process::ExitCode;
+
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{Ended, fail};
+use crate::{
+    app::{Core, Server, StartError, serving_address},
+    clock::{Clock, Ids},
+    journal::sqlite::OpenError,
+    settings::Settings,
+};
+
+pub fn run(settings: &Settings, runtime: &Runtime, clock: Clock, ids: Ids) -> Ended {
+    let core = match runtime.block_on(Core::open(settings, clock, ids)) {
+        Ok(core) => core,
+        Err(StartError::Journal(error @ OpenError::AlreadyWriting { .. })) => {
+            return fail(format!("{error}\nask it at http://{}/readyz", serving_address(settings)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    runtime.block_on(core.look_at_bucket());
+    let handle = runtime.handle().clone();
+    actix_web::rt::System::new().block_on(async move {
+        let mut server = Server::start(core, settings, handle)?;
+        // Before it is announced: whoever reads that may stop it.
+        let mut signals = Signals::listen()?;
+        announce(&server, settings);
+        let broken = signals.wait_for_stop(&mut server).await;
+        tokio::select! {
+            () = server.stop() => {}
+            () = signals.stop() => tracing::warn!("a second signal: ended at once; what was acknowledged is on disk"),
+        }
+        match broken {
+            Some(error) => Err(error.into()),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+/// Where everything is. On standard output, so that a script can read the ports that the system chose.
+fn announce(server: &Server, settings: &Settings) {
+    let address = server.address;
+    println!("API   http://{address}/v1");
+    println!("Docs  http://{address}/openapi.json");
+    match &server.core().embedded {
+        Some(s3) => println!("S3    http://{} (embedded, bucket {})", s3.address, s3.bucket),
+        None => println!("S3    {} (bucket {})", server.core().gateway.store(), server.core().gateway.bucket()),
+    }
+    println!("Data  {}", settings.data_dir.display());
+    if let Some(problem) = server.core().guard.last().problem() {
+        println!("Note  {problem}");
+    }
+}
+
+/// The signals that a server obeys.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns on SIGINT or SIGTERM, or with an error if the HTTP interface ends by itself; on SIGHUP rereads the API keys.
+    async fn wait_for_stop(&mut self, server: &mut Server) -> Option<std::io::Error> {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return None,
+                _ = self.terminate.recv() => return None,
+                error = server.http_ended() => return Some(error),
+                _ = self.hangup.recv() => reread_keys(server),
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn reread_keys(server: &Server) {
+    match server.keys().reread() {
+        Ok(Some(count)) => tracing::info!(keys = count, "API keys reread"),
+        Ok(None) => tracing::info!("no file of API keys is set"),
+        Err(error) => tracing::error!(%error, "API keys not reread; the old ones stay in force"),
+    }
+}

@@ -1,0 +1,82 @@
+//! The one clock, the one source of ids and the one source of randomness. All are passed in, so a run can be replayed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
+use uuid::Uuid;
+
+/// Tells the time, in whole microseconds: what is stored is what was decided with.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+        Self(Arc::new(Utc::now))
+    }
+
+    /// A clock that a test or a simulation drives.
+    pub fn driven(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.0)().trunc_subsecs(6)
+    }
+}
+
+/// Makes ids and jitter from one seedable generator.
+#[derive(Clone)]
+pub struct Ids(Arc<Mutex<StdRng>>);
+
+impl Ids {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Self {
+        Self(Arc::new(Mutex::new(StdRng::from_os_rng())))
+    }
+
+    /// Seeded by hand: the same seed gives the same ids.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+
+    /// A UUIDv7 (RFC 9562 section 5.7): it sorts by its time, so new rows go to the end of every index.
+    pub fn new_id(&self, now: DateTime<Utc>) -> Uuid {
+        let mut random = [0; 10];
+        self.rng(|rng| rng.fill_bytes(&mut random));
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    /// A factor between 1 - `spread` and 1 + `spread`, so that many processes do not act in step.
+    pub fn jitter(&self, spread: f64) -> f64 {
+        self.rng(|rng| 1.0 + rng.random_range(-spread..=spread))
+    }
+
+    fn rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_version_seven_and_sort_by_their_time() {
+        let ids = Ids::seeded(1);
+        let early = ids.new_id(DateTime::from_timestamp(1000, 0).unwrap());
+        let late = ids.new_id(DateTime::from_timestamp(1001, 0).unwrap());
+        assert!(early < late);
+        assert_eq!(early.get_version_num(), 7);
+        assert_ne!(ids.new_id(DateTime::from_timestamp(1000, 0).unwrap()), early);
+    }
+
+    #[test]
+    fn the_clock_tells_whole_microseconds() {
+        let clock = Clock::driven(|| DateTime::from_timestamp(1, 123_456_789).unwrap());
+        assert_eq!(clock.now(), DateTime::from_timestamp(1, 123_456_000).unwrap());
+    }
+}

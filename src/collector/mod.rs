@@ -1,0 +1,178 @@
+//! Collects what was never confirmed: claims it in the journal, deletes it from the bucket, records the proof.
+//!
+//! Keeps P-1 (a claim is won in the journal before a delete is sent), P-2 and P-8 (what a crash left claimed is
+//! finished by the next run; every step may be repeated), P-7 (`Collected` only on the server's word for that key).
+//!
+//! ```text
+//! finish   collecting items of earlier runs ──▶ delete ──▶ record
+//! collect  due items ──▶ look (HEAD) ──▶ claim ──▶ delete ──▶ record
+//! ```
+//!
+//! A run works page by page, so its memory does not grow with the backlog, and ends at a limit; `more` then says that
+//! another run is due at once.
+
+mod report;
+mod steps;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+use zeroload_projections::{DueItem, ReadModels};
+
+pub use self::report::{ItemOutcome, ItemReport, RunReport};
+use crate::{
+    bucket::BucketGuard,
+    clock::{Clock, Ids},
+    commands::{Commands, Origin},
+    journal::{Journal, ReadError},
+    projector::Projector,
+    storage::Gateway,
+};
+
+/// Items that one run handles at most.
+const RUN_LIMIT: usize = 20_000;
+
+/// Why a run did not take place, or broke off. What it had done by then is recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("nothing is collected: {0}")]
+    Bucket(String),
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] ReadError),
+    #[error("the projection cannot be read: {0}")]
+    Projection(#[from] zeroload_projections::Error),
+}
+
+/// What a collector works with.
+pub struct Parts {
+    pub commands: Commands,
+    pub journal: Journal,
+    pub gateway: Gateway,
+    pub guard: Arc<BucketGuard>,
+    pub read_models: ReadModels,
+    pub projector: Arc<Projector>,
+    pub clock: Clock,
+    pub ids: Ids,
+    /// Keys per `DeleteObjects` call, 1 to 1000.
+    pub page: usize,
+}
+
+/// The collector as a plain value: whoever calls [`Collector::run`] decides when.
+pub struct Collector {
+    parts: Parts,
+    stopping: AtomicBool,
+}
+
+/// One run: the time and identity that all its decisions share.
+struct Run {
+    now: DateTime<Utc>,
+    origin: Origin,
+    report: RunReport,
+    handled: usize,
+    /// The bucket stopped answering; the next run says why.
+    broken_off: bool,
+}
+
+/// Which items a pass is about.
+#[derive(Clone, Copy)]
+enum Pass {
+    Finish,
+    Collect,
+}
+
+impl Collector {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, stopping: AtomicBool::new(false) }
+    }
+
+    /// Lets a run that is under way end after its page; what it has not reached is due in the next process.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
+    /// make anything due early.
+    ///
+    /// # Errors
+    /// [`RunError`]; a later run goes on from what is recorded.
+    pub async fn run(&self, dry_run: bool) -> Result<RunReport, RunError> {
+        let now = self.parts.clock.now().min(self.parts.journal.database_now().await?);
+        self.run_at(now, dry_run).await
+    }
+
+    /// One run as of `now`.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    pub async fn run_at(&self, now: DateTime<Utc>, dry_run: bool) -> Result<RunReport, RunError> {
+        if !dry_run {
+            let status = self.parts.guard.check().await;
+            if let Some(problem) = status.problem() {
+                return Err(RunError::Bucket(problem));
+            }
+            self.parts.guard.advance().await.map_err(RunError::Bucket)?;
+        }
+        self.parts.projector.catch_up().await;
+        let run_id = self.parts.ids.new_id(now);
+        let origin = Origin { request_id: run_id.to_string(), caller: "collector".to_owned(), route: "collector run" };
+        let mut run = Run { now, origin, report: RunReport::new(run_id, dry_run), handled: 0, broken_off: false };
+        if !dry_run {
+            // Of items that have ended otherwise meanwhile.
+            self.parts.read_models.retries().prune().await?;
+        }
+        for pass in [Pass::Finish, Pass::Collect] {
+            if !run.broken_off {
+                self.pass(pass, &mut run).await?;
+            }
+        }
+        Ok(run.report)
+    }
+
+    async fn pass(&self, pass: Pass, run: &mut Run) -> Result<(), RunError> {
+        let mut after = None;
+        loop {
+            if self.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let room = RUN_LIMIT.saturating_sub(run.handled).min(self.parts.page);
+            if room == 0 {
+                run.report.more |= !self.list(pass, run.now, after, 1).await?.is_empty();
+                return Ok(());
+            }
+            let items = self.list(pass, run.now, after, room).await?;
+            let Some(last) = items.last() else { return Ok(()) };
+            after = Some((last.collectable_at, last.media_id));
+            run.handled += items.len();
+            run.report.due += items.len() as u64;
+            let unknown = run.report.unknown;
+            match (run.report.dry_run, pass) {
+                (true, _) => self.consider(items, run).await,
+                (false, Pass::Finish) => self.finish_page(items, run).await?,
+                (false, Pass::Collect) => self.collect_page(items, run).await?,
+            }
+            // Claims cannot be taken back: none is made for a bucket that has just stopped answering.
+            if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
+                run.report.more = true;
+                run.broken_off = true;
+                return Ok(());
+            }
+        }
+    }
+
+    async fn list(
+        &self,
+        pass: Pass,
+        now: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, zeroload_domain::MediaId)>,
+        limit: usize,
+    ) -> Result<Vec<DueItem>, RunError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Ok(match pass {
+            Pass::Finish => self.parts.read_models.unfinished(now, after, limit).await?,
+            Pass::Collect => self.parts.read_models.due(now, after, limit).await?,
+        })
+    }
+}

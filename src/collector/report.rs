@@ -1,0 +1,96 @@
+//! What a run did, item by item.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use zeroload_domain::{MediaId, ObjectKey};
+
+/// Items that a report names at most; the counts are always complete.
+const MAX_ITEMS: usize = 1000;
+
+/// What one run of the collector did. The five outcomes are disjoint.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RunReport {
+    pub run_id: Uuid,
+    /// Nothing was changed; `items` says what would go and why.
+    pub dry_run: bool,
+    /// Items that the run looked at.
+    pub due: u64,
+    /// Items whose object was deleted.
+    pub collected: u64,
+    /// Items that turned out never to have had an object.
+    pub absent: u64,
+    /// Items that were confirmed, renewed or taken over meanwhile.
+    pub in_use: u64,
+    /// Items whose delete the server refused; each is tried again after a time of its own.
+    pub failed: u64,
+    /// Items for which no answer came; each is tried again.
+    pub unknown: u64,
+    /// Bytes.
+    pub bytes_freed: u64,
+    /// The run ended at its limit; more is due now.
+    pub more: bool,
+    /// At most 1000.
+    pub items: Vec<ItemReport>,
+}
+
+/// What happened to one item.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ItemReport {
+    #[schema(value_type = Uuid)]
+    pub id: MediaId,
+    #[schema(value_type = String)]
+    pub object_key: ObjectKey,
+    /// Why it was due: `expired`, `cancelled`, `detached` or `late_upload`; null where it turned out not to be.
+    #[schema(required = true)]
+    pub reason: Option<&'static str>,
+    pub outcome: ItemOutcome,
+    /// The server's or our own code for what went wrong, or for why the item stays.
+    #[schema(required = true)]
+    pub code: Option<String>,
+}
+
+/// How it ended for one item in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemOutcome {
+    Deleted,
+    Absent,
+    InUse,
+    Failed,
+    Unknown,
+    /// Dry runs only.
+    WouldCollect,
+}
+
+impl RunReport {
+    pub(super) fn new(run_id: Uuid, dry_run: bool) -> Self {
+        Self {
+            run_id,
+            dry_run,
+            due: 0,
+            collected: 0,
+            absent: 0,
+            in_use: 0,
+            failed: 0,
+            unknown: 0,
+            bytes_freed: 0,
+            more: false,
+            items: Vec::new(),
+        }
+    }
+
+    pub(super) fn count(&mut self, item: ItemReport) {
+        match item.outcome {
+            ItemOutcome::Deleted => self.collected += 1,
+            ItemOutcome::Absent => self.absent += 1,
+            ItemOutcome::InUse => self.in_use += 1,
+            ItemOutcome::Failed => self.failed += 1,
+            ItemOutcome::Unknown => self.unknown += 1,
+            ItemOutcome::WouldCollect => {}
+        }
+        if self.items.len() < MAX_ITEMS {
+            self.items.push(item);
+        }
+    }
+}

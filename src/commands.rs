@@ -1,0 +1,240 @@
+//! The one write path: load the stream, decide, append; on a conflict load and decide again.
+//!
+//! Keeps P-3: what is answered as done is on disk. A caller that goes away leaves at worst a command that happened
+//! without its answer, and every command may be repeated. Nothing else in the service appends.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use zeroload_domain::{
+    Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, Tenant, codec, media::Ticketed,
+};
+
+use crate::{
+    clock::Ids,
+    journal::{Append, AppendError, Journal, NewEvent, ReadError, StoredEvent},
+};
+
+/// How often a decision is taken again on what others wrote before the caller hears of it.
+const MAX_ATTEMPTS: usize = 8;
+
+/// Who asked, for the event's metadata: an auditor sees who did what.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The caller's `X-Request-Id`, or ours.
+    pub request_id: String,
+    /// The name of the API key, or of the part of the service.
+    pub caller: String,
+    /// What was called, such as `POST /v1/media`.
+    pub route: &'static str,
+}
+
+/// A media item as its stream tells.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub id: MediaId,
+    pub media: Media,
+    /// The last event's place in the stream; 0 where there is none.
+    pub sequence: u64,
+    /// The last event's place in the journal; 0 where there is none.
+    pub position: u64,
+}
+
+impl Loaded {
+    fn unrequested(id: MediaId) -> Self {
+        Self { id, media: Media::default(), sequence: 0, position: 0 }
+    }
+}
+
+/// Why a command did not happen, or may not have.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("others changed the media {MAX_ATTEMPTS} times meanwhile; try again")]
+    Contended,
+    #[error(transparent)]
+    Append(AppendError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the stream of media {id} cannot be read")]
+    Unreadable { id: MediaId, source: DecodeError },
+}
+
+/// The write path. Cheap to clone.
+#[derive(Clone)]
+pub struct Commands {
+    journal: Journal,
+    policy: Policy,
+    ids: Ids,
+}
+
+impl Commands {
+    pub fn new(journal: Journal, policy: Policy, ids: Ids) -> Self {
+        Self { journal, policy, ids }
+    }
+
+    /// The item of this id, if it belongs to `tenant`.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for an unknown id and for another tenant's alike.
+    pub async fn load(&self, id: MediaId, tenant: &Tenant) -> Result<Loaded, CommandError> {
+        let loaded = self.load_any(id).await?;
+        owned_by(&loaded, tenant)?;
+        Ok(loaded)
+    }
+
+    /// Carries out a command of `tenant`.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] by the rules; every other error may be retried.
+    pub async fn execute(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        let loaded = self.load_any(id).await?;
+        self.decide_and_append(loaded, Some(tenant), command, origin, now).await
+    }
+
+    /// Carries out a command on an id that was just made: nothing can be stored under it, so nothing is loaded.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn execute_new(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        self.decide_and_append(Loaded::unrequested(id), Some(tenant), command, origin, now).await
+    }
+
+    /// Carries out a command of the service itself, whichever tenant the item belongs to.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn execute_internal(
+        &self,
+        id: MediaId,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        let loaded = self.load_any(id).await?;
+        self.decide_and_append(loaded, None, command, origin, now).await
+    }
+
+    /// What a command would do now; nothing is recorded.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn consider(
+        &self,
+        id: MediaId,
+        command: Command,
+        now: DateTime<Utc>,
+    ) -> Result<(Loaded, Vec<Event>), CommandError> {
+        let loaded = self.load_any(id).await?;
+        let context = Context { now, policy: self.policy.clone(), decision_id: self.ids.new_id(now) };
+        let events = loaded.media.decide(command, &context)?;
+        Ok((loaded, events))
+    }
+
+    async fn decide_and_append(
+        &self,
+        mut loaded: Loaded,
+        tenant: Option<&Tenant>,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        let id = loaded.id;
+        let command_id = self.ids.new_id(now);
+        let context = Context { now, policy: self.policy.clone(), decision_id: command_id };
+        for _ in 0..MAX_ATTEMPTS {
+            if let (Some(tenant), Some(_)) = (tenant, loaded.media.ticketed()) {
+                owned_by(&loaded, tenant)?;
+            }
+            let events = loaded.media.decide(command.clone(), &context)?;
+            if events.is_empty() {
+                return Ok(loaded);
+            }
+            let append = Append {
+                stream: id.as_uuid(),
+                expected_sequence: loaded.sequence,
+                events: events.iter().map(to_new).collect(),
+                metadata: metadata(origin, command_id),
+                tenant: String::new(),
+                command_id,
+            };
+            let mut next = loaded.clone();
+            for event in events {
+                next.media.apply(event);
+            }
+            let tenant = next.media.ticketed().map(tenant_of).unwrap_or_default();
+            match self.journal.append(Append { tenant, ..append }).await {
+                Ok(appended) => {
+                    next.sequence = appended.last_sequence;
+                    next.position = appended.last_position;
+                    return Ok(next);
+                }
+                // An old decision is never retried: what the others wrote may have changed the answer.
+                Err(AppendError::Conflict { .. }) => loaded = self.load_any(id).await?,
+                Err(error) => return Err(CommandError::Append(error)),
+            }
+        }
+        Err(CommandError::Contended)
+    }
+
+    async fn load_any(&self, id: MediaId) -> Result<Loaded, CommandError> {
+        let mut loaded = Loaded::unrequested(id);
+        for stored in self.journal.stream(id.as_uuid()).await? {
+            let event = decode(&stored).map_err(|source| CommandError::Unreadable { id, source })?;
+            loaded.media.apply(event);
+            loaded.sequence = stored.sequence;
+            loaded.position = stored.position;
+        }
+        Ok(loaded)
+    }
+}
+
+/// Reads a stored event.
+///
+/// # Errors
+/// [`DecodeError`] names the type and version.
+pub fn decode(stored: &StoredEvent) -> Result<Event, DecodeError> {
+    codec::decode(&stored.event_type, &stored.event_version, &stored.payload)
+}
+
+fn to_new(event: &Event) -> NewEvent {
+    NewEvent { event_type: event.type_name(), event_version: event.version(), payload: event.encode() }
+}
+
+fn tenant_of(ticketed: &Ticketed) -> String {
+    ticketed.request.tenant.to_string()
+}
+
+/// An id of another tenant is answered like one that does not exist, so ids cannot be probed.
+fn owned_by(loaded: &Loaded, tenant: &Tenant) -> Result<(), Refusal> {
+    match loaded.media.ticketed() {
+        Some(ticketed) if ticketed.request.tenant == *tenant => Ok(()),
+        _ => Err(Refusal::NotFound),
+    }
+}
+
+fn metadata(origin: &Origin, command_id: uuid::Uuid) -> String {
+    #[derive(Serialize)]
+    struct Metadata<'a> {
+        request_id: &'a str,
+        command_id: uuid::Uuid,
+        caller: &'a str,
+        route: &'a str,
+    }
+    let metadata = Metadata { request_id: &origin.request_id, command_id, caller: &origin.caller, route: origin.route };
+    serde_json::to_string(&metadata).expect("four strings serialize")
+}

@@ -1,0 +1,193 @@
+//! Who calls, and the values that came along: each is checked here, and a refusal names its field.
+
+use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use serde::{Deserialize, de::DeserializeOwned};
+use zeroload_domain::{IdempotencyKey, MediaId, Tenant};
+
+use super::{
+    Api, Problem, body,
+    edge::{Body, RequestId},
+};
+use crate::{commands::Origin, settings::Role};
+
+/// An authenticated request.
+pub struct Call {
+    pub tenant: Tenant,
+    caller: String,
+    role: Role,
+    pub request_id: String,
+    request: HttpRequest,
+    body: bytes::Bytes,
+}
+
+impl FromRequest for Call {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::new(request))
+    }
+}
+
+impl Call {
+    fn new(request: &HttpRequest) -> Result<Self, Problem> {
+        let api = request.app_data::<web::Data<Api>>().ok_or_else(Problem::internal)?;
+        let (tenant, caller, role) = match api.keys.current() {
+            None => (Tenant::parse("default")?, "anonymous".to_owned(), Role::Operator),
+            Some(keys) => {
+                let key = bearer(request).and_then(|presented| keys.find(presented));
+                let key = key.ok_or_else(|| {
+                    Problem::new(401, "unauthorized", "send Authorization: Bearer KEY with a key of this service")
+                })?;
+                (key.tenant.clone(), key.name.clone(), key.role)
+            }
+        };
+        let extensions = request.extensions();
+        Ok(Self {
+            tenant,
+            caller,
+            role,
+            request_id: extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+            body: extensions.get::<Body>().map(|body| body.0.clone()).unwrap_or_default(),
+            request: request.clone(),
+        })
+    }
+
+    /// Refuses a caller whose role is not among `roles`; an operator may do everything.
+    pub fn allow(&self, roles: &[Role]) -> Result<(), Problem> {
+        if self.role == Role::Operator || roles.contains(&self.role) {
+            return Ok(());
+        }
+        let detail = format!("the key {} has not the role for this call", self.caller);
+        Err(Problem::new(403, "forbidden", detail))
+    }
+
+    pub fn origin(&self, route: &'static str) -> Origin {
+        Origin { request_id: self.request_id.clone(), caller: self.caller.clone(), route }
+    }
+
+    /// The `{id}` of the path.
+    pub fn id(&self) -> Result<MediaId, Problem> {
+        Ok(MediaId::parse(self.request.match_info().query("id"))?)
+    }
+
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
+        let mut values = self.request.headers().get_all("Idempotency-Key");
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            // What is not ASCII is as wrong as nothing.
+            (Some(value), None) => Ok(Some(IdempotencyKey::parse(value.to_str().unwrap_or_default())?)),
+            (Some(_), Some(_)) => Err(Problem::invalid("Idempotency-Key", "Idempotency-Key must be given once")),
+        }
+    }
+
+    /// The JSON body.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let headers = self.request.headers();
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(415, "unsupported-media-type", "send the body as Content-Type: application/json"));
+        }
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(Problem::new(415, "unsupported-media-type", "send the body without Content-Encoding"));
+        }
+        body::parse(&self.body)
+    }
+
+    /// The JSON body of a call that has a sensible meaning without one.
+    pub fn optional_json<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
+    /// Refuses values that the call would not heed: parameters, and in a body more than `{}`.
+    pub fn nothing_else(&self) -> Result<(), Problem> {
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+
+        let Nothing {} = self.optional_json()?;
+        self.no_parameters()
+    }
+
+    /// Refuses parameters on a call that has none: whoever writes `?dry_run=true` there believes that it is heeded.
+    pub fn no_parameters(&self) -> Result<(), Problem> {
+        self.query()?.finish()
+    }
+
+    pub fn query(&self) -> Result<Query, Problem> {
+        let text = self.request.query_string();
+        if !decodes_to_text(text) {
+            return Err(Problem::invalid("query", "the query must be UTF-8"));
+        }
+        let parsed = web::Query::<Vec<(String, String)>>::from_query(text);
+        let pairs = parsed.map_err(|error| Problem::invalid("query", format!("the query is malformed: {error}")))?;
+        let mut values = BTreeMap::new();
+        for (name, value) in pairs.into_inner() {
+            if values.insert(name.clone(), value).is_some() {
+                return Err(Problem::invalid(name.clone(), format!("{name} is given twice")));
+            }
+        }
+        Ok(Query(values))
+    }
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// The parser of the query puts a mark for what is no UTF-8, and a filter would then look for the mark.
+fn decodes_to_text(query: &str) -> bool {
+    let mut decoded = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind.split_at_checked(2).filter(|_| byte == b'%');
+        let escaped = digits.and_then(|(digits, behind)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            Some((u8::from_str_radix(digits, 16).ok()?, behind))
+        });
+        let (byte, behind) = escaped.unwrap_or((byte, behind));
+        decoded.push(byte);
+        rest = behind;
+    }
+    std::str::from_utf8(&decoded).is_ok()
+}
+
+/// The parameters behind the `?`; what nobody took is refused.
+pub struct Query(BTreeMap<String, String>);
+
+impl Query {
+    pub fn take<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        self.0.remove(name).map(|raw| parse(&raw)).transpose()
+    }
+
+    pub fn number<T: FromStr + PartialOrd + Display>(
+        &mut self,
+        name: &'static str,
+        allowed: RangeInclusive<T>,
+    ) -> Result<Option<T>, Problem> {
+        self.take(name, |raw| match raw.parse() {
+            Ok(number) if allowed.contains(&number) => Ok(number),
+            _ => {
+                let (least, most) = (allowed.start(), allowed.end());
+                Err(Problem::invalid(name, format!("{name} must be a whole number from {least} to {most}")))
+            }
+        })
+    }
+
+    pub fn finish(self) -> Result<(), Problem> {
+        match self.0.into_keys().next() {
+            None => Ok(()),
+            Some(name) if name.is_empty() => Err(Problem::invalid("query", "a parameter must have a name")),
+            Some(name) => Err(Problem::invalid(name.clone(), format!("{name:?} is no parameter of this call"))),
+        }
+    }
+}

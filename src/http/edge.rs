@@ -1,0 +1,160 @@
+//! What every request passes on its way in and out.
+//!
+//! The body is read to its end before anything is answered: a client that is still sending when an early answer closes
+//! the connection sees a reset instead of the answer.
+
+use std::time::Duration;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{self, BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    rt::time::timeout,
+    web,
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::{Api, Problem};
+
+/// Bytes of the largest body that is understood: a confirm of 1000 ids needs about 40 KiB.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Bytes of a too large body that are read and dropped before the connection is given up.
+const MAX_DRAIN: usize = 64 * 1024 * 1024;
+
+/// A client that sends nothing for so long in the middle of a body has gone, or only wants to hold the connection.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id under which the request appears in answers, logs and event metadata.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+/// The whole body.
+#[derive(Clone)]
+pub struct Body(pub Bytes);
+
+pub async fn edge(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let api = request.app_data::<web::Data<Api>>().cloned();
+    let request_id = request_id(&request, api.as_ref().map(|api| &***api));
+    let method = request.method().clone();
+    let body = read_body(&mut request, MAX_PAUSE).await;
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let mut response = match body {
+        Ok(body) => {
+            request.extensions_mut().insert(Body(body));
+            match next.call(request).await {
+                Ok(response) => render(response.map_into_boxed_body(), &request_id),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(problem) => request.into_response(problem.response(&request_id)),
+    };
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(api) = api {
+        let route = response.request().match_pattern().unwrap_or_default();
+        api.metrics.answered(label(&method), &route, response.status().as_u16());
+    }
+    Ok(if method == Method::HEAD { headers_only(response) } else { response })
+}
+
+/// A counter for every word that somebody sends as a method would never end.
+fn label(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
+        _ => "other",
+    }
+}
+
+/// Of a body whose length is known only the length is sent anyway; a stream would be read to its end for nothing.
+fn headers_only(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    match response.response().body().size() {
+        BodySize::Stream => response.map_body(|_, _| BoxBody::new(body::None::new())),
+        BodySize::None | BodySize::Sized(_) => response,
+    }
+}
+
+fn request_id(request: &ServiceRequest, api: Option<&Api>) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    match given {
+        Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) => id.to_owned(),
+        _ => api.map(|api| api.ids.new_id(api.clock.now()).to_string()).unwrap_or_default(),
+    }
+}
+
+async fn read_body(request: &mut ServiceRequest, max_pause: Duration) -> Result<Bytes, Problem> {
+    let mut payload = request.take_payload();
+    let mut body = BytesMut::new();
+    let mut read = 0_usize;
+    loop {
+        let Ok(next) = timeout(max_pause, payload.next()).await else {
+            return Err(Problem::new(
+                408,
+                "timeout",
+                format!("no more of the body came for {} s", max_pause.as_secs()),
+            ));
+        };
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|error| Problem::invalid("body", format!("the body cannot be read: {error}")))?;
+        read = read.saturating_add(chunk.len());
+        if read <= MAX_BODY {
+            body.extend_from_slice(&chunk);
+        } else if read > MAX_DRAIN {
+            break;
+        }
+    }
+    if read > MAX_BODY {
+        return Err(Problem::new(413, "too-large", format!("a body may have at most {MAX_BODY} bytes")));
+    }
+    Ok(body.freeze())
+}
+
+/// Gives every error its final form, those of the framework too.
+fn render(response: ServiceResponse<BoxBody>, request_id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let problem = match response.response().error() {
+        Some(error) => match error.as_error::<Problem>() {
+            Some(problem) => problem.clone(),
+            None => Problem::of_framework(status, error.to_string()),
+        },
+        None => return response,
+    };
+    response.into_response(problem.response(request_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{dev::Payload, error::PayloadError, test::TestRequest};
+    use futures_util::stream;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_client_that_stops_in_the_middle_of_a_body_is_given_up() {
+        let mut request = TestRequest::post().to_srv_request();
+        let begun = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(b"{"))]).chain(stream::pending());
+        request.set_payload(Payload::Stream { payload: Box::pin(begun) });
+        let problem = read_body(&mut request, Duration::ZERO).await.unwrap_err();
+        assert_eq!(problem.status(), 408);
+    }
+
+    #[test]
+    fn made_up_methods_share_one_counter() {
+        let odd = Method::from_bytes(b"BREW").unwrap();
+        assert_eq!((label(&odd), label(&Method::GET)), ("other", "GET"));
+    }
+}

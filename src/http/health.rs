@@ -1,0 +1,128 @@
+//! For those who run it: alive, ready, counters.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Api, Problem, metrics::Levels};
+use crate::{projector, storage::Status};
+
+/// Due items that a scrape counts at most.
+const MOST_DUE: u32 = 100_000;
+
+/// How long readiness waits for the bucket.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Seconds of lag from which a projection is called degraded.
+const LAGGING: f64 = 30.0;
+
+#[derive(Serialize, ToSchema)]
+pub struct Liveness {
+    /// True: a process that is not alive answers nothing.
+    alive: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// False as soon as one check has failed.
+    ready: bool,
+    checks: Vec<ReadyCheck>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ReadyCheck {
+    name: String,
+    /// `ok`, `degraded` or `failed`.
+    status: &'static str,
+    detail: String,
+}
+
+fn check(name: &str, status: Status, detail: impl Into<String>) -> ReadyCheck {
+    ReadyCheck { name: name.to_owned(), status: status.as_str(), detail: detail.into() }
+}
+
+/// Whether the process is alive
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, body = Liveness)))]
+pub async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(Liveness { alive: true })
+}
+
+/// Whether it can do its work, and what is wrong if not
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "a check has failed"))
+)]
+pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    let shared = api.clone();
+    let mut checks = api.on_runtime(async move { checks(&shared).await }).await?;
+    checks.push(match api.collector.last_failure() {
+        None => check("collector", Status::Ok, "the last run ended well"),
+        Some(failure) => check("collector", Status::Degraded, failure),
+    });
+    let ready = checks.iter().all(|check| check.status != "failed");
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    Ok(response.json(Readiness { ready, checks }))
+}
+
+async fn checks(api: &Api) -> Vec<ReadyCheck> {
+    let mut checks = Vec::new();
+    match api.journal.head().await {
+        Ok(head) => {
+            checks.push(if api.journal.is_running() && !api.journal.is_failing() {
+                check("journal", Status::Ok, format!("head at position {}", head.position))
+            } else if api.journal.is_running() {
+                // Not failed: only further writes show that it is back.
+                check("journal", Status::Degraded, "the last write failed; see the log, and whether the disk is full")
+            } else {
+                check("journal", Status::Failed, "the writer has ended; see the log, and restart")
+            });
+            checks.push(projection(api, head.position).await);
+        }
+        Err(error) => checks.push(check("journal", Status::Failed, error.to_string())),
+    }
+    checks.push(match api.guard.within(PATIENCE).await.problem() {
+        None => check("bucket", Status::Ok, "the marker names this journal"),
+        Some(problem) => check("bucket", Status::Failed, problem),
+    });
+    if let Some(report) = api.guard.report() {
+        checks.extend(report.checks.iter().map(|probe| check(probe.name, probe.status, &probe.detail)));
+    }
+    checks
+}
+
+async fn projection(api: &Api, head: u64) -> ReadyCheck {
+    let name = "projections";
+    if let Some(failure) = api.projector.failure() {
+        return check(name, Status::Failed, failure);
+    }
+    let lag = match api.read_models.checkpoint().await {
+        Ok(checkpoint) => projector::lag(&api.journal, head, checkpoint.position, api.clock.now()).await,
+        Err(error) => return check(name, Status::Failed, error.to_string()),
+    };
+    match lag {
+        Ok(lag) if lag.seconds > LAGGING => {
+            check(name, Status::Degraded, format!("{} events and {:.0} s behind", lag.events, lag.seconds))
+        }
+        Ok(lag) => check(name, Status::Ok, format!("{} events behind", lag.events)),
+        Err(error) => check(name, Status::Failed, error.to_string()),
+    }
+}
+
+/// Counters and gauges, in the OpenMetrics text format
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics 1.0")))]
+pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    let shared = api.clone();
+    let levels = api.on_runtime(async move {
+        let now = shared.clock.now();
+        Levels {
+            head: shared.journal.head().await.ok().map(|head| head.position),
+            applied: shared.read_models.checkpoint().await.ok().map(|checkpoint| checkpoint.position),
+            due: shared.read_models.due_count(now, MOST_DUE).await.ok(),
+            waiting: shared.read_models.retries().count_by_code().await.ok().map(|codes| codes.values().sum()),
+        }
+    });
+    let text = api.metrics.text(levels.await?).map_err(|_| Problem::internal())?;
+    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+}

@@ -1,0 +1,135 @@
+//! The auditor's calls: what happened, and proof that nothing of it was changed.
+
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Serialize;
+use utoipa::ToSchema;
+use zeroload_domain::{Refusal, Tenant};
+
+use super::{Api, Problem, call::Call, shapes::EventShape};
+use crate::{
+    journal::{self, Journal, StoredEvent, VerifyError},
+    settings::Role,
+};
+
+/// Events that are read from the journal at once.
+const PAGE: u32 = 500;
+
+#[derive(Serialize, ToSchema)]
+pub struct Events<'a> {
+    events: Vec<EventShape<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Verified {
+    /// The last position that was verified.
+    position: u64,
+    /// The hash of the last commit, hex. Keep both elsewhere: `zeroload verify --expect POSITION:HASH` then finds a rewritten journal too.
+    hash: String,
+}
+
+/// The history of one item
+#[utoipa::path(
+    get, path = "/v1/media/{id}/events", operation_id = "get_media_events", tag = "history", params(("id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = Events, description = "in order"),
+        (status = 404, description = "`not-found`"),
+    )
+)]
+pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
+    call.allow(&[Role::Backend, Role::Auditor])?;
+    call.no_parameters()?;
+    let (journal, id) = (api.journal.clone(), call.id()?);
+    let stored = api.on_runtime(async move { journal.stream(id.as_uuid()).await }).await??;
+    if stored.first().is_none_or(|event| event.tenant != call.tenant.as_str()) {
+        return Err(Refusal::NotFound.into());
+    }
+    let events = stored.iter().map(|event| EventShape::of(event).ok_or_else(unreadable)).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Events { events }))
+}
+
+/// The journal in order, one Event per line
+///
+/// Only events of the caller's tenant. Without `limit` it ends at what was the head when it began; a connection that
+/// ends without the closing chunk was cut short.
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "get_events", tag = "history",
+    params(("after" = Option<u64>, Query, minimum = 0, description = "the last position already known"),
+           ("limit" = Option<u64>, Query, minimum = 1, description = "events at most")),
+    responses(
+        (status = 200, body = EventShape, content_type = "application/x-ndjson", description = "one Event per line"),
+    )
+)]
+pub async fn all(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
+    call.allow(&[Role::Auditor])?;
+    let mut query = call.query()?;
+    let after = query.number("after", 0..=i64::MAX.unsigned_abs())?.unwrap_or(0);
+    let limit = query.number("limit", 1..=i64::MAX.unsigned_abs())?.unwrap_or(u64::MAX);
+    query.finish()?;
+    let journal = api.journal.clone();
+    let head = api.on_runtime(async move { journal.head().await }).await??;
+    let cursor = Cursor { tenant: call.tenant, after, until: head.position, left: limit, ended: false };
+    let lines = stream::try_unfold((api, cursor), |(api, cursor)| async move {
+        if cursor.ended {
+            return Ok::<_, Problem>(None);
+        }
+        let journal = api.journal.clone();
+        let (lines, cursor) = api.on_runtime(async move { page(&journal, cursor).await }).await??;
+        Ok(Some((lines, (api, cursor))))
+    });
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
+}
+
+struct Cursor {
+    tenant: Tenant,
+    after: u64,
+    until: u64,
+    left: u64,
+    ended: bool,
+}
+
+async fn page(journal: &Journal, mut cursor: Cursor) -> Result<(Bytes, Cursor), Problem> {
+    let limit = u32::try_from(cursor.left).unwrap_or(PAGE).min(PAGE);
+    let events = journal.read_tenant(cursor.tenant.as_str(), cursor.after, limit).await?;
+    let mut lines = Vec::new();
+    for event in events.iter().filter(|event| event.position <= cursor.until) {
+        let shape = EventShape::of(event).ok_or_else(unreadable)?;
+        serde_json::to_writer(&mut lines, &shape).map_err(|_| Problem::internal())?;
+        lines.push(b'\n');
+        cursor.left -= 1;
+    }
+    cursor.after = events.last().map_or(cursor.until, |event: &StoredEvent| event.position);
+    cursor.ended = events.len() < limit as usize || cursor.left == 0 || cursor.after >= cursor.until;
+    Ok((lines.into(), cursor))
+}
+
+/// Verify the whole journal
+///
+/// Of all tenants: the chain is one.
+#[utoipa::path(
+    get, path = "/v1/journal/verify", operation_id = "verify_journal", tag = "history",
+    responses(
+        (status = 200, body = Verified),
+        (status = 409, description = "`journal-broken`, with the position"),
+    )
+)]
+pub async fn verify(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
+    call.allow(&[Role::Auditor])?;
+    call.no_parameters()?;
+    let journal = api.journal.clone();
+    let work = async move { journal::verify(journal.reader(), None, |_, _| {}).await };
+    match api.on_runtime(work).await? {
+        Ok(verified) => {
+            Ok(HttpResponse::Ok().json(Verified { position: verified.position, hash: verified.hash.to_string() }))
+        }
+        Err(error @ VerifyError::Broken { position, .. }) => {
+            Err(Problem::new(409, "journal-broken", error.to_string()).at_position(position))
+        }
+        Err(error) => Err(Problem::new(503, "journal-unavailable", error.to_string())),
+    }
+}
+
+fn unreadable() -> Problem {
+    Problem::new(503, "journal-unreadable", "a stored event is no JSON; run verify")
+}

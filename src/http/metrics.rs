@@ -1,0 +1,119 @@
+//! Counters and gauges, in the OpenMetrics text format.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use crate::collector::RunReport;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answer {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// All metrics of the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    answers: Family<Answer, Counter>,
+    runs: Family<Outcome, Counter>,
+    items: Family<Outcome, Counter>,
+    freed: Counter,
+    head: Gauge<u64, AtomicU64>,
+    applied: Gauge<u64, AtomicU64>,
+    due: Gauge<u64, AtomicU64>,
+    waiting: Gauge<u64, AtomicU64>,
+}
+
+/// What a scrape finds out; absent where it could not be read.
+pub(super) struct Levels {
+    pub head: Option<u64>,
+    pub applied: Option<u64>,
+    pub due: Option<u64>,
+    pub waiting: Option<u64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("zeroload");
+        let metrics = Self {
+            registry: Arc::default(),
+            answers: Family::default(),
+            runs: Family::default(),
+            items: Family::default(),
+            freed: Counter::default(),
+            head: Gauge::default(),
+            applied: Gauge::default(),
+            due: Gauge::default(),
+            waiting: Gauge::default(),
+        };
+        registry.register("http_requests", "Answered requests", metrics.answers.clone());
+        registry.register("collection_runs", "Ended collection runs", metrics.runs.clone());
+        registry.register("collection_items", "Items that collection runs handled", metrics.items.clone());
+        registry.register_with_unit("collection_freed", "Bytes freed", Unit::Bytes, metrics.freed.clone());
+        registry.register("journal_position", "The journal's last position", metrics.head.clone());
+        registry.register("projection_position", "The last applied position", metrics.applied.clone());
+        registry.register("collection_due", "Items that are due now, counted up to 100000", metrics.due.clone());
+        registry.register(
+            "collection_waiting",
+            "Items whose last try failed and that wait for the next",
+            metrics.waiting.clone(),
+        );
+        Self { registry: Arc::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    pub fn answered(&self, method: &str, route: &str, status: u16) {
+        let label = Answer { method: method.to_owned(), route: route.to_owned(), status };
+        self.answers.get_or_create(&label).inc();
+    }
+
+    pub fn collected(&self, report: &RunReport) {
+        self.runs.get_or_create(&Outcome { outcome: "ended" }).inc();
+        if report.dry_run {
+            return;
+        }
+        for (outcome, count) in [
+            ("deleted", report.collected),
+            ("absent", report.absent),
+            ("in_use", report.in_use),
+            ("failed", report.failed),
+            ("unknown", report.unknown),
+        ] {
+            self.items.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+        self.freed.inc_by(report.bytes_freed);
+    }
+
+    pub fn collection_failed(&self) {
+        self.runs.get_or_create(&Outcome { outcome: "failed" }).inc();
+    }
+
+    pub(super) fn text(&self, levels: Levels) -> Result<String, std::fmt::Error> {
+        for (gauge, level) in [
+            (&self.head, levels.head),
+            (&self.applied, levels.applied),
+            (&self.due, levels.due),
+            (&self.waiting, levels.waiting),
+        ] {
+            if let Some(level) = level {
+                gauge.set(level);
+            }
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,169 @@
+//! The HTTP interface: parse at the edge, call, show. Shapes and errors only; no rule lives here.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`edge`] | what every request passes: request id, drained body, errors as problems, counters |
+//! | [`call`] | who calls, with which role, and the values of path, query and body |
+//! | [`key_ring`] | the API keys in force |
+//! | [`body`] | the JSON of a request's body |
+//! | [`problem`] | RFC 9457 errors with stable codes |
+//! | [`shapes`] | the JSON of Media and Event |
+//! | [`media`], [`history`], [`read_side`], [`collections`], [`health`] | the routes |
+//! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
+//!
+//! Every handler hands its work to the service's runtime and awaits it there: sockets to database and S3 stay with the
+//! runtime that opened them, and a client that goes away does not stop a command halfway.
+
+mod body;
+mod call;
+mod collections;
+mod edge;
+mod health;
+mod history;
+mod key_ring;
+mod media;
+pub mod metrics;
+mod openapi;
+mod problem;
+mod read_side;
+mod shapes;
+
+use std::{future::Future, sync::Arc};
+
+use actix_web::{
+    App, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    guard::fn_guard,
+    http::Method,
+    middleware::from_fn,
+    web,
+};
+pub use key_ring::KeyRing;
+pub use openapi::document as openapi_document;
+pub use problem::Problem;
+pub use shapes::{EventShape, MediaShape};
+use zeroload_projections::ReadModels;
+
+use crate::{
+    actors::CollectorHandle,
+    bucket::BucketGuard,
+    clock::{Clock, Ids},
+    journal::Journal,
+    projector::Projector,
+    service::Service,
+};
+
+/// What the handlers work with.
+pub struct Api {
+    pub service: Service,
+    pub journal: Journal,
+    pub read_models: ReadModels,
+    pub projector: Arc<Projector>,
+    pub guard: Arc<BucketGuard>,
+    pub collector: CollectorHandle,
+    pub keys: KeyRing,
+    pub max_content_length: u64,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub metrics: metrics::Metrics,
+    /// Owns every socket to database and S3.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl Api {
+    /// Carries work out on the service's runtime. It goes on even if the client does not wait for it.
+    ///
+    /// # Errors
+    /// A [`Problem`] of status 500 if the work panics.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.runtime.spawn(work).await.map_err(|error| {
+            tracing::error!(%error, "a request's work did not end");
+            Problem::internal()
+        })
+    }
+}
+
+/// The interface on `api`. What is no route of it is answered as a problem too.
+pub fn app(
+    api: web::Data<Api>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(api)
+        .service(at("/v1/media", [post(media::request)]))
+        // Before `{id}`, which would take it for an id.
+        .service(at("/v1/media/confirm", [post(media::confirm_many)]))
+        .service(at("/v1/media/{id}", [get(media::get), delete(media::release)]))
+        .service(at("/v1/media/{id}/uploaded", [post(media::uploaded)]))
+        .service(at("/v1/media/{id}/confirm", [post(media::confirm)]))
+        .service(at("/v1/media/{id}/ticket", [post(media::ticket)]))
+        .service(at("/v1/media/{id}/events", [get(history::of_media)]))
+        .service(at("/v1/events", [get(history::all)]))
+        .service(at("/v1/journal/verify", [get(history::verify)]))
+        .service(at("/v1/projections", [get(read_side::projections)]))
+        .service(at("/v1/projections/pending", [get(read_side::pending)]))
+        .service(at("/v1/collections", [post(collections::run)]))
+        .service(at("/livez", [get(health::livez)]))
+        .service(at("/readyz", [get(health::readyz)]))
+        .service(at("/metrics", [get(health::metrics)]))
+        .service(at("/openapi.json", [get(openapi::serve)]))
+        .default_service(web::to(not_found))
+        .wrap(from_fn(edge::edge))
+}
+
+fn get<F: Handler<A>, A: FromRequest + 'static>(handler: F) -> (Method, Route)
+where
+    F::Output: Responder + 'static,
+{
+    (Method::GET, web::to(handler))
+}
+
+fn post<F: Handler<A>, A: FromRequest + 'static>(handler: F) -> (Method, Route)
+where
+    F::Output: Responder + 'static,
+{
+    (Method::POST, web::to(handler))
+}
+
+fn delete<F: Handler<A>, A: FromRequest + 'static>(handler: F) -> (Method, Route)
+where
+    F::Output: Responder + 'static,
+{
+    (Method::DELETE, web::to(handler))
+}
+
+/// The routes of one path, HEAD wherever GET is (RFC 9110 section 9.1), and for any other method a 405 that names them.
+fn at<const N: usize>(path: &'static str, routes: [(Method, Route); N]) -> Resource {
+    let mut resource = web::resource(path);
+    let mut allow = Vec::new();
+    for (method, route) in routes {
+        allow.push(method.to_string());
+        let alias = (method == Method::GET).then_some(Method::HEAD);
+        allow.extend(alias.as_ref().map(Method::to_string));
+        resource = resource.route(route.guard(fn_guard(move |context| {
+            let asked = &context.head().method;
+            *asked == method || alias.as_ref() == Some(asked)
+        })));
+    }
+    let allow = allow.join(", ");
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let detail = format!("{} is not possible at {}; {allow} is", request.method(), request.path());
+        let problem = Problem::method_not_allowed(allow.clone(), detail);
+        async { Err::<HttpResponse, _>(problem) }
+    }))
+}
+
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(404, "not-found", format!("there is nothing at {}; see /openapi.json", request.path())))
+}

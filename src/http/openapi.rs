@@ -1,0 +1,173 @@
+//! The interface as OpenAPI 3.1, generated from the handlers.
+//!
+//! A handler says what is its own; what every call shares (keys, request ids, problems) is added here once, so that no
+//! call can lack it.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpResponse, http::StatusCode};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Content, Header, HttpMethod, Object, OpenApi as Document, Ref, RefOr, Required, Response, Schema, Type,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{collections, health, history, media, problem::ProblemShape, read_side};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "zeroload",
+        description = "Tickets for direct uploads to S3, confirms, and collection of what nobody confirmed. \
+                       Times are RFC 3339 in UTC, sizes are bytes. Errors are RFC 9457 problems with a stable `code`, \
+                       also for paths (404 `not-found`) and methods (405 `method-not-allowed`, with `Allow`) that are \
+                       not listed here. HEAD is possible wherever GET is."
+    ),
+    tags(
+        (name = "media", description = "what a backend asks for"),
+        (name = "history", description = "what an auditor reads"),
+        (name = "projections", description = "what an analyst reads"),
+        (name = "collections", description = "what an operator does"),
+        (name = "operations", description = "for probes and scrapers; no key is needed"),
+    ),
+    paths(
+        media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
+        media::release, history::of_media, history::all, history::verify, read_side::pending,
+        read_side::projections, collections::run, health::livez, health::readyz, health::metrics, serve
+    ),
+    components(schemas(ProblemShape)),
+    security(("api_key" = [])),
+    modifiers(&Everywhere)
+)]
+struct Described;
+
+/// Status and codes of what may answer any call.
+const ANY: [(&str, &str); 1] = [("500", "`internal`: whether the call was carried out is unknown, repeat it")];
+
+/// The same for calls that take a key.
+const WITH_KEY: [(&str, &str); 4] = [
+    ("400", "`invalid`: `field` names what was refused"),
+    ("401", "`unauthorized`: no key, or none of this service"),
+    ("403", "`forbidden`: the key's role is not for this call"),
+    ("503", "`journal-unavailable`, `journal-unreadable`"),
+];
+
+/// The same for calls that may have a body.
+const WITH_BODY: [(&str, &str); 3] = [
+    ("408", "`timeout`: the body stopped coming"),
+    ("413", "`too-large`: the body of the call"),
+    ("415", "`unsupported-media-type`: a body that is not sent as application/json"),
+];
+
+/// What holds for every call of a kind.
+struct Everywhere;
+
+impl Modify for Everywhere {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Where API keys are set"));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme.build()));
+        for (path, item) in &mut document.paths.paths {
+            let with_key = path.starts_with("/v1/");
+            for (method, operation) in [
+                (HttpMethod::Get, &mut item.get),
+                (HttpMethod::Post, &mut item.post),
+                (HttpMethod::Delete, &mut item.delete),
+            ] {
+                if let Some(operation) = operation {
+                    complete(operation, with_key, method != HttpMethod::Get);
+                }
+            }
+        }
+    }
+}
+
+fn complete(operation: &mut Operation, with_key: bool, with_body: bool) {
+    let mut shared = ANY.to_vec();
+    if with_key {
+        shared.extend(WITH_KEY);
+        operation.parameters.get_or_insert_default().push(request_id());
+    } else {
+        operation.security = Some(Vec::new());
+    }
+    if with_key && with_body {
+        shared.extend(WITH_BODY);
+    }
+    for content in operation.request_body.iter_mut().flat_map(|body| body.content.values_mut()) {
+        content.schema = content.schema.take().map(without_null);
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, description) in shared {
+        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(description)));
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            response.description = reason(status).to_owned();
+        }
+        let header = |description: &str| {
+            let mut header = Header::new(Object::with_type(Type::String));
+            header.description = Some(description.to_owned());
+            header
+        };
+        response.headers.insert("X-Request-Id".to_owned(), header("the call's own, or the one that it was given"));
+        match status.as_str() {
+            "401" => {
+                response.headers.insert("WWW-Authenticate".to_owned(), header("how to authenticate"));
+            }
+            "503" if with_key => {
+                response.headers.insert("Retry-After".to_owned(), header("seconds after which to try again"));
+            }
+            _ => {}
+        }
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/problem+json".to_owned(), problem);
+        }
+    }
+}
+
+/// A body that may be left out is derived as one that may be null, which is something else and refused.
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::OneOf(one_of)) if one_of.items.len() == 2 => {
+            let body = one_of.items.iter().find(|schema| matches!(schema, RefOr::Ref(_))).cloned();
+            body.unwrap_or(RefOr::T(Schema::OneOf(one_of)))
+        }
+        other => other,
+    }
+}
+
+fn reason(status: &str) -> &'static str {
+    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+    status.and_then(|status| status.canonical_reason()).unwrap_or("answered")
+}
+
+fn request_id() -> Parameter {
+    ParameterBuilder::new()
+        .name("X-Request-Id")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("1 to 128 visible ASCII characters; kept in the events' metadata and given back"))
+        .schema(Some(Object::with_type(Type::String)))
+        .build()
+}
+
+/// The interface as OpenAPI.
+pub fn document() -> Document {
+    Described::openapi()
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1"))
+)]
+pub async fn serve() -> HttpResponse {
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| serde_json::to_string(&document()).expect("a description of texts and numbers serializes"));
+    HttpResponse::Ok().content_type("application/json").body(TEXT.as_str())
+}

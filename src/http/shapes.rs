@@ -1,0 +1,152 @@
+//! The JSON of Media and Event, the same wherever they are shown.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
+
+use crate::{commands::Loaded, journal::StoredEvent, storage::Upload};
+
+/// RFC 3339 in UTC with microseconds.
+pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+pub fn optional_time<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => time(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// A media item's current state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Media)]
+pub struct MediaShape {
+    pub id: Uuid,
+    #[schema(value_type = MediaState)]
+    pub state: &'static str,
+    #[schema(value_type = String)]
+    pub owner: Owner,
+    #[schema(value_type = String)]
+    pub content_type: ContentType,
+    /// Bytes.
+    pub content_length: u64,
+    /// Base64.
+    #[schema(value_type = Option<String>, required = true)]
+    pub checksum_sha256: Option<Sha256Digest>,
+    #[schema(value_type = String)]
+    pub object_key: ObjectKey,
+    #[schema(value_type = Option<String>, required = true)]
+    pub attached_to: Option<AttachedTo>,
+    #[serde(serialize_with = "time")]
+    pub requested_at: DateTime<Utc>,
+    /// Until when a confirm is promised to work.
+    #[serde(serialize_with = "time")]
+    pub confirm_by: DateTime<Utc>,
+    /// From when on it may be collected; null while it is confirmed.
+    #[serde(serialize_with = "optional_time")]
+    #[schema(required = true)]
+    pub collectable_at: Option<DateTime<Utc>>,
+    /// The last event's place in the journal.
+    pub position: u64,
+    /// The last event's place in the item's own history.
+    pub sequence: u64,
+    /// How to upload; null unless a ticket was asked for and can be used.
+    #[schema(required = true)]
+    pub upload: Option<UploadShape>,
+}
+
+/// Where an item is in its life.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here; the domain's own type writes it")]
+pub enum MediaState {
+    Pending,
+    Uploaded,
+    Confirmed,
+    Released,
+    Collecting,
+    Collected,
+}
+
+/// A ticket: the client must send exactly these headers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub struct UploadShape {
+    pub method: &'static str,
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
+    #[serde(serialize_with = "time")]
+    pub expires_at: DateTime<Utc>,
+}
+
+impl MediaShape {
+    /// Nothing for an id that was never requested.
+    pub fn of(loaded: &Loaded, upload: Option<Upload>) -> Option<Self> {
+        let ticketed = loaded.media.ticketed()?;
+        let request = &ticketed.request;
+        let in_use = matches!(loaded.media, Media::Confirmed(..));
+        Some(Self {
+            id: loaded.id.as_uuid(),
+            state: loaded.media.state().as_str(),
+            owner: request.owner.clone(),
+            content_type: request.content_type.clone(),
+            content_length: request.content_length.bytes(),
+            checksum_sha256: request.checksum_sha256,
+            object_key: request.object_key.clone(),
+            attached_to: loaded.media.attached_to().cloned(),
+            requested_at: request.requested_at,
+            confirm_by: ticketed.deadlines.confirm_by,
+            collectable_at: (!in_use).then_some(ticketed.deadlines.collectable_at),
+            position: loaded.position,
+            sequence: loaded.sequence,
+            upload: upload.map(|upload| UploadShape {
+                method: upload.method,
+                url: upload.url,
+                headers: upload.headers.into_iter().collect(),
+                expires_at: upload.expires_at,
+            }),
+        })
+    }
+}
+
+/// One event of the journal, its payload and metadata exactly as stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventShape<'a> {
+    pub position: u64,
+    pub media_id: Uuid,
+    pub sequence: u64,
+    pub r#type: &'a str,
+    pub version: &'a str,
+    #[serde(serialize_with = "time")]
+    pub recorded_at: DateTime<Utc>,
+    #[schema(value_type = Object)]
+    pub payload: &'a RawValue,
+    #[schema(value_type = Object)]
+    pub metadata: &'a RawValue,
+    /// The event's leaf in the hash chain, hex.
+    pub hash: String,
+}
+
+impl<'a> EventShape<'a> {
+    /// Nothing if the stored texts are no JSON, which only a changed journal can hold.
+    pub fn of(stored: &'a StoredEvent) -> Option<Self> {
+        Some(Self {
+            position: stored.position,
+            media_id: stored.aggregate_id,
+            sequence: stored.sequence,
+            r#type: &stored.event_type,
+            version: &stored.event_version,
+            recorded_at: stored.recorded_at,
+            payload: serde_json::from_str(&stored.payload).ok()?,
+            metadata: serde_json::from_str(&stored.metadata).ok()?,
+            hash: stored.leaf_hash.to_string(),
+        })
+    }
+}

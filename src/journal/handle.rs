@@ -1,0 +1,159 @@
+//! The handle that the rest of the process holds, and the one that ends the writer.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::append::{Append, AppendError, Appended};
+use super::batch::Request;
+use super::reader::Reader;
+use super::store::WriteStore;
+use super::stored::{Head, ReadError, StoredEvent};
+use super::writer::Writer;
+
+/// How much may wait, and how much is committed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Appends that wait for the writer; one more is [`AppendError::QueueFull`].
+    pub queue: NonZeroUsize,
+    /// Events per commit.
+    pub batch_events: NonZeroUsize,
+    /// The first pause between two tries to find out what became of a commit; it doubles up to 64 times this.
+    pub settle_pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            queue: NonZeroUsize::new(4096).expect("4096 is not 0"),
+            batch_events: NonZeroUsize::new(256).expect("256 is not 0"),
+            settle_pause: Duration::from_millis(20),
+        }
+    }
+}
+
+/// The journal as the rest of the process sees it. A clone is the same journal.
+#[derive(Clone)]
+pub struct Journal {
+    queue: mpsc::Sender<Request>,
+    settling: Arc<AtomicBool>,
+    failing: Arc<AtomicBool>,
+    head: watch::Receiver<u64>,
+    reader: Reader,
+}
+
+/// The running writer. Dropped without [`stop`](Self::stop), it goes on until the last [`Journal`] is dropped.
+pub struct WriterTask {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Starts the writer on `runtime` and hands out the journal.
+pub async fn start(
+    writer: impl WriteStore,
+    reader: Reader,
+    options: Options,
+    runtime: &Handle,
+) -> Result<(Journal, WriterTask), ReadError> {
+    let position = reader.head().await?.position;
+    let (queue, requests) = mpsc::channel(options.queue.get());
+    let (head_sender, head) = watch::channel(position);
+    let (stop, stopped) = watch::channel(false);
+    let settling = Arc::new(AtomicBool::new(false));
+    let failing = Arc::new(AtomicBool::new(false));
+    let (settles, fails) = (Arc::clone(&settling), Arc::clone(&failing));
+    let writer = Writer::new(writer, requests, head_sender, stopped, settles, fails, options);
+    let task = runtime.spawn(writer.run());
+    Ok((Journal { queue, settling, failing, head, reader }, WriterTask { stop, task }))
+}
+
+impl WriterTask {
+    /// Refuses further appends, writes those that wait, and closes the database's writing side.
+    ///
+    /// While the outcome of a commit is unknown it is looked up once more, then its callers get
+    /// [`AppendError::Unknown`]. Dropping the future does not undo the stop.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the journal's writer was ended by its runtime");
+        }
+    }
+}
+
+impl Journal {
+    /// Appends the events of one command; durable when it answers.
+    ///
+    /// Dropping the future after its first poll does not take the append back: it happens, or fails, unseen.
+    pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        if self.settling.load(Ordering::Acquire) {
+            return Err(AppendError::Settling);
+        }
+        let command_id = append.command_id;
+        let (answer, answered) = oneshot::channel();
+        let request = Request { append: append.prepare()?, answer };
+        self.queue.try_send(request).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => AppendError::QueueFull { capacity: self.queue.max_capacity() },
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+        })?;
+        // Only a batch in flight is dropped without an answer, when the writer panics or its runtime ends.
+        answered.await.unwrap_or(Err(AppendError::Unknown { command_id }))
+    }
+
+    /// The reading side alone: works beside a writer of another process too.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// See [`Reader::stream`].
+    pub async fn stream(&self, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
+        self.reader.stream(id).await
+    }
+
+    /// See [`Reader::read`].
+    pub async fn read(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        self.reader.read(after, limit).await
+    }
+
+    /// See [`Reader::read_tenant`].
+    pub async fn read_tenant(&self, tenant: &str, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        self.reader.read_tenant(tenant, after, limit).await
+    }
+
+    /// See [`Reader::head`].
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        self.reader.head().await
+    }
+
+    /// See [`Reader::database_now`].
+    pub async fn database_now(&self) -> Result<DateTime<Utc>, ReadError> {
+        self.reader.database_now().await
+    }
+
+    /// See [`Reader::event_versions`].
+    pub async fn event_versions(&self) -> Result<Vec<(String, String)>, ReadError> {
+        self.reader.event_versions().await
+    }
+
+    /// The last position that this process committed, or the head at start; woken after each commit, before
+    /// its callers are answered. It closes when the writer has ended.
+    pub fn head_watch(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+
+    /// Whether the last append was not written because the database failed, or may not have been.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire) || self.settling.load(Ordering::Acquire)
+    }
+
+    /// Whether the writer still takes appends.
+    pub fn is_running(&self) -> bool {
+        !self.queue.is_closed()
+    }
+}

@@ -1,0 +1,105 @@
+//! The reading side: typed events in order, and the alarm when one is missing (P-5).
+//!
+//! It needs no writer: a process that only reads opens a [`Reader`] beside the one that writes.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::hash::Hash;
+use super::store::ReadStore;
+use super::stored::{Head, RawEvent, ReadError, StoredEvent};
+
+/// Reads a journal. A clone shares the connections.
+#[derive(Clone)]
+pub struct Reader {
+    store: Arc<dyn ReadStore>,
+}
+
+impl Reader {
+    pub fn new(store: impl ReadStore) -> Self {
+        Self { store: Arc::new(store) }
+    }
+
+    /// The rows as they are stored, unchecked.
+    pub fn store(&self) -> &dyn ReadStore {
+        &*self.store
+    }
+
+    /// The events of one stream by sequence; empty if there is none of that id. A stream with a missing event
+    /// is [`ReadError::Corrupt`]: state that is folded from it would be wrong.
+    pub async fn stream(&self, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
+        let events = typed(self.store.stream(id).await?)?;
+        match (1..).zip(&events).find(|(sequence, event)| event.sequence != *sequence) {
+            None => Ok(events),
+            Some((_, event)) => Err(ReadError::Corrupt { position: event.position, column: "sequence" }),
+        }
+    }
+
+    /// At most `limit` events after position `after`, in order and without a hole. Fewer than `limit` means
+    /// the journal ended there.
+    pub async fn read(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut events = self.store.events(key(after), limit, None).await?;
+        // Nothing there is either the end or a hole at the end. The head is read after the rows: only if it
+        // is beyond are they read again.
+        if events.is_empty() && self.head().await?.position > after {
+            events = self.store.events(key(after), limit, None).await?;
+            if events.is_empty() {
+                return Err(ReadError::Hole { expected: after + 1, found: None });
+            }
+        }
+        let events = typed(events)?;
+        match (after + 1..).zip(&events).find(|(expected, event)| event.position != *expected) {
+            None => Ok(events),
+            Some((expected, event)) => Err(ReadError::Hole { expected, found: Some(event.position) }),
+        }
+    }
+
+    /// At most `limit` events of one tenant after position `after`, in order. Read on from the last one's
+    /// position; fewer than `limit` means there were no more.
+    pub async fn read_tenant(&self, tenant: &str, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        typed(self.store.events(key(after), limit, Some(tenant)).await?)
+    }
+
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        self.store.head().await?.try_into()
+    }
+
+    /// The hash of a commit; nothing if there is none of that number.
+    pub async fn commit_hash(&self, commit_id: u64) -> Result<Option<Hash>, ReadError> {
+        let Some(before) = commit_id.checked_sub(1) else { return Ok(None) };
+        let found = self.store.commits(key(before), 1).await?.into_iter().next();
+        let Some(commit) = found.filter(|commit| commit.commit_id == key(commit_id)) else { return Ok(None) };
+        let corrupt = ReadError::Corrupt { position: commit.first_position.unsigned_abs(), column: "hash" };
+        Ok(Some(Hash::from_bytes(commit.hash.try_into().map_err(|_| corrupt)?)))
+    }
+
+    /// The clock by which `recorded_at` is given.
+    pub async fn database_now(&self) -> Result<DateTime<Utc>, ReadError> {
+        self.store.now().await
+    }
+
+    /// Every (event type, event version) that the journal holds, ascending. As quick on millions of events
+    /// as on one.
+    pub async fn event_versions(&self) -> Result<Vec<(String, String)>, ReadError> {
+        self.store.event_versions().await
+    }
+
+    /// Gives the connections back; later reads fail.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+fn typed(events: Vec<RawEvent>) -> Result<Vec<StoredEvent>, ReadError> {
+    events.into_iter().map(StoredEvent::try_from).collect()
+}
+
+/// No journal reaches 2^63 positions: after that there is nothing.
+fn key(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,199 @@
+//! The one task that appends: group commit.
+//!
+//! It takes whatever arrived while the last commit ran, without lingering, and commits it as one batch (P-3,
+//! P-8). Between a commit that may have happened and the answer to its callers it appends nothing else, so
+//! that an unknown outcome is always at positions after a head that is known.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
+
+use super::append::{AppendError, Appended, Prepared};
+use super::batch::{Backlog, Request};
+use super::handle::Options;
+use super::store::{Found, Outcome, StoreError, WriteError, WriteStore};
+
+type Answer = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// One for each append of a batch, in order.
+type Results = Vec<Result<Appended, AppendError>>;
+
+pub(super) struct Writer<S> {
+    store: S,
+    queue: mpsc::Receiver<Request>,
+    backlog: Backlog,
+    head: watch::Sender<u64>,
+    stop: watch::Receiver<bool>,
+    /// While set, new appends are refused: nobody can say when they would be written.
+    settling: Arc<AtomicBool>,
+    /// Set while the last batch was not written.
+    failing: Arc<AtomicBool>,
+    options: Options,
+}
+
+impl<S: WriteStore> Writer<S> {
+    pub fn new(
+        store: S,
+        queue: mpsc::Receiver<Request>,
+        head: watch::Sender<u64>,
+        stop: watch::Receiver<bool>,
+        settling: Arc<AtomicBool>,
+        failing: Arc<AtomicBool>,
+        options: Options,
+    ) -> Self {
+        Self { store, queue, backlog: Backlog::default(), head, stop, settling, failing, options }
+    }
+
+    /// Runs until it is stopped, every [`Journal`](super::Journal) is gone, or it panics.
+    pub async fn run(mut self) {
+        let ended = AssertUnwindSafe(self.write_until_stopped()).catch_unwind().await;
+        // From here on an append is refused. What was queued before a panic was never sent to the database.
+        self.queue.close();
+        let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
+        for request in self.backlog.drain().chain(queued) {
+            let _ = request.answer.send(Err(AppendError::Stopped));
+        }
+        match ended {
+            Ok(()) => self.store.close().await,
+            Err(panic) => {
+                let reason = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(|s| &**s));
+                tracing::error!(reason, "the journal's writer panicked and has stopped");
+            }
+        }
+    }
+
+    async fn write_until_stopped(&mut self) {
+        loop {
+            if *self.stop.borrow() {
+                self.queue.close();
+            }
+            if self.backlog.is_empty() {
+                tokio::select! {
+                    request = self.queue.recv() => match request {
+                        Some(request) => self.backlog.push(request),
+                        None => return,
+                    },
+                    Ok(_) = self.stop.wait_for(|stop| *stop), if !self.queue.is_closed() => continue,
+                }
+            }
+            let batch = self.backlog.take(&mut self.queue, self.options.batch_events.get());
+            let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|r| (r.append, r.answer)).unzip();
+            let events: usize = appends.iter().map(Prepared::event_count).sum();
+            let span = tracing::debug_span!("journal.batch", batch.appends = appends.len(), batch.events = events);
+            self.write(&appends, answers).instrument(span).await;
+        }
+    }
+
+    async fn write(&mut self, batch: &[Prepared], answers: Vec<Answer>) {
+        let results = match self.store.append(batch).await {
+            Ok(outcome) => from_outcome(batch, &outcome),
+            Err(WriteError::Failed(source)) => {
+                tracing::error!(error = error_chain(&source), "a batch was not written to the journal");
+                batch.iter().map(|_| Err(AppendError::Unavailable { source: source.clone() })).collect()
+            }
+            Err(WriteError::Unknown { after, source }) => {
+                tracing::warn!(
+                    error = error_chain(&source),
+                    head.position = after,
+                    "whether a batch was written to the journal is unknown, looking it up"
+                );
+                // Reset before anyone is answered: whoever learns the outcome may go on.
+                self.settling.store(true, Ordering::Release);
+                let results = self.settle(batch, after, source).await;
+                self.settling.store(false, Ordering::Release);
+                results
+            }
+        };
+        let failed = results.iter().any(|result| matches!(result, Err(AppendError::Unavailable { .. })));
+        self.failing.store(failed, Ordering::Release);
+        self.send(answers, results);
+    }
+
+    /// Finds out what became of a batch whose commit got no clear answer, however long it takes: writing it
+    /// again could write it twice, going on could put others between it and its head.
+    async fn settle(&mut self, batch: &[Prepared], after: u64, cause: StoreError) -> Results {
+        let longest = self.options.settle_pause.saturating_mul(64);
+        let mut pause = self.options.settle_pause;
+        loop {
+            let last_try = *self.stop.borrow();
+            match self.store.find(after, batch).await {
+                Ok(found) => {
+                    tracing::info!(found = found.len(), appends = batch.len(), "the unknown batch was looked up");
+                    return from_lookup(batch, &found, &cause);
+                }
+                Err(error) if last_try => {
+                    tracing::error!(
+                        error = error_chain(&error),
+                        "stopped before it was known whether a batch was written to the journal"
+                    );
+                    let unknown = |append: &Prepared| Err(AppendError::Unknown { command_id: append.command_id });
+                    return batch.iter().map(unknown).collect();
+                }
+                Err(error) => tracing::warn!(error = error_chain(&error), "cannot look up the unknown batch yet"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(_) = self.stop.wait_for(|stop| *stop) => {}
+            }
+            pause = longest.min(pause.saturating_mul(2));
+        }
+    }
+
+    /// The head goes first: whoever is answered finds it moved.
+    fn send(&self, answers: Vec<Answer>, results: Results) {
+        if let Some(last) = results.iter().flatten().map(|appended| appended.last_position).max() {
+            self.head.send_replace(last);
+        }
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Nobody listens when the caller was dropped: its append stands all the same.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+fn from_outcome(batch: &[Prepared], outcome: &Outcome) -> Results {
+    let mut lost = outcome.lost.iter().copied().peekable();
+    let mut next = outcome.commit.map_or(0, |commit| commit.first_position);
+    let results = batch.iter().enumerate().map(|(index, append)| match outcome.commit {
+        Some(commit) if lost.next_if_eq(&index).is_none() => {
+            let appended = appended(append, next, commit.recorded_at);
+            next = appended.last_position + 1;
+            Ok(appended)
+        }
+        _ => Err(append.conflict()),
+    });
+    results.collect()
+}
+
+fn from_lookup(batch: &[Prepared], found: &[Found], cause: &StoreError) -> Results {
+    let results = batch.iter().map(|append| {
+        let own = found.iter().find(|own| own.command_id == append.command_id && own.stream == append.stream);
+        match own {
+            Some(own) => Ok(appended(append, own.first_position, own.recorded_at)),
+            // The transaction happened without this one: it had lost.
+            None if !found.is_empty() => Err(append.conflict()),
+            None => Err(AppendError::Unavailable { source: cause.clone() }),
+        }
+    });
+    results.collect()
+}
+
+fn appended(append: &Prepared, first_position: u64, recorded_at: DateTime<Utc>) -> Appended {
+    Appended {
+        first_position,
+        last_position: first_position + append.event_count() as u64 - 1,
+        last_sequence: append.last_sequence().unsigned_abs(),
+        recorded_at,
+    }
+}
+
+/// The error with what caused it, for the log.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+}

@@ -1,0 +1,42 @@
+//! zeroload: tickets for direct uploads to S3, confirms, and collection of what nobody confirmed.
+//!
+//! ```text
+//! client ── HTTP ─▶ http ─▶ service ─▶ commands ─▶ domain (decide) ─▶ journal (append) ─┐
+//!                                                                                       │ wake
+//! client ◀─ HTTP ── http ◀─ read tables ◀───────────── projector, projections ◀─────────┘
+//!
+//! timer ─▶ collector ── reads ─▶ PENDING projection
+//!              ├── commands (the same write path as HTTP)
+//!              └── storage gateway ─▶ S3 DeleteObjects
+//! ```
+//!
+//! | module | one reason to exist |
+//! |---|---|
+//! | [`http`] | the interface: shapes, errors, roles |
+//! | [`service`] | a backend's calls: commands combined with looks at the bucket |
+//! | [`commands`] | the one write path |
+//! | [`journal`] | the event store |
+//! | [`projector`] | feeds the read models |
+//! | [`collector`] | claims, deletes, records |
+//! | [`bucket`] | is the bucket ours? |
+//! | [`storage`] | the S3 gateway and the embedded S3 server |
+//! | [`actors`] | timers |
+//! | [`settings`], [`clock`] | what is passed in |
+//! | [`app`] | constructs and wires everything |
+//! | [`cli`] | the subcommands |
+//!
+//! The rules are in the crate `zeroload-domain`, the read tables in `zeroload-projections`.
+
+pub mod actors;
+pub mod app;
+pub mod bucket;
+pub mod cli;
+pub mod clock;
+pub mod collector;
+pub mod commands;
+pub mod http;
+pub mod journal;
+pub mod projector;
+pub mod service;
+pub mod settings;
+pub mod storage;

@@ -1,0 +1,164 @@
+//! Feeds the read models from the journal, in order, and lets readers wait for a position.
+//!
+//! Keeps P-4: the checkpoint moves in the same transaction as the rows, so a crash repeats nothing and skips nothing.
+//! A hole in the positions or an event that cannot be read stops it, which readiness shows: skipping is no option.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use zeroload_domain::DecodeError;
+use zeroload_projections::{ReadModels, RecordedEvent};
+
+use crate::{
+    commands::decode,
+    journal::{Journal, ReadError, Reader, StoredEvent},
+};
+
+/// Events that one transaction applies at most.
+pub const BATCH: u32 = 1000;
+
+/// Why the projector cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] ReadError),
+    #[error("the event at position {position} cannot be read: {source}")]
+    Unreadable { position: u64, source: DecodeError },
+    #[error("the read models cannot be written: {0}")]
+    ReadModels(#[from] zeroload_projections::Error),
+}
+
+/// How far a projection is behind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lag {
+    pub events: u64,
+    /// The age of the first event that is not applied yet.
+    pub seconds: f64,
+}
+
+/// Applies the journal to the read models.
+pub struct Projector {
+    journal: Journal,
+    read_models: ReadModels,
+    applied: watch::Sender<u64>,
+    failure: watch::Sender<Option<String>>,
+    turn: tokio::sync::Mutex<()>,
+    stopped: AtomicBool,
+}
+
+impl Projector {
+    pub fn new(journal: Journal, read_models: ReadModels) -> Arc<Self> {
+        Arc::new(Self {
+            journal,
+            read_models,
+            applied: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+            turn: tokio::sync::Mutex::new(()),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// Applies what has been recorded since the checkpoint by now, one batch at a time.
+    ///
+    /// # Errors
+    /// [`ProjectorError`]; all whole batches before it are applied.
+    pub async fn run_once(&self) -> Result<u64, ProjectorError> {
+        let _turn = self.turn.lock().await;
+        if self.is_stopped() {
+            return Ok(*self.applied.borrow());
+        }
+        let result = self.drain().await;
+        self.failure.send_replace(result.as_ref().err().map(ToString::to_string));
+        result
+    }
+
+    async fn drain(&self) -> Result<u64, ProjectorError> {
+        let mut checkpoint = self.read_models.checkpoint().await?.position;
+        while !self.is_stopped() {
+            self.applied.send_replace(checkpoint);
+            let batch = read_batch(self.journal.reader(), checkpoint).await?;
+            let nothing_left = batch.len() < BATCH as usize;
+            if !batch.is_empty() {
+                checkpoint = self.read_models.apply(&batch).await?.position;
+                self.applied.send_replace(checkpoint);
+            }
+            // What came while it was applied is left to the next turn, so that under load batches do not get small.
+            if nothing_left {
+                break;
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// Lets a batch that is under way end; none is begun after it.
+    pub async fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        let _last_turn_has_ended = self.turn.lock().await;
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// As [`Projector::run_once`], for a caller that can go on with a stale projection.
+    pub async fn catch_up(&self) {
+        if let Err(error) = self.run_once().await {
+            tracing::warn!(%error, "the projection is behind");
+        }
+    }
+
+    /// Whether `position` is applied, waiting for it at most as long as `deadline`.
+    pub async fn wait_for(&self, position: u64, deadline: Duration) -> bool {
+        let mut applied = self.applied.subscribe();
+        let reached = applied.wait_for(|applied| *applied >= position);
+        matches!(tokio::time::timeout(deadline, reached).await, Ok(Ok(_)))
+    }
+
+    /// Why it stands still, if it does.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Woken with the journal's newest position after each commit of this process.
+    pub fn journal_watch(&self) -> watch::Receiver<u64> {
+        self.journal.head_watch()
+    }
+}
+
+/// How far `checkpoint` is behind the journal's head.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn lag(journal: &Journal, head: u64, checkpoint: u64, now: DateTime<Utc>) -> Result<Lag, ReadError> {
+    let events = head.saturating_sub(checkpoint);
+    let oldest = if events == 0 { None } else { journal.read(checkpoint, 1).await?.into_iter().next() };
+    let seconds = oldest.map_or(0.0, |event| (now - event.recorded_at).as_seconds_f64().max(0.0));
+    Ok(Lag { events, seconds })
+}
+
+/// The events after `checkpoint`, read and decoded.
+///
+/// # Errors
+/// [`ProjectorError::Unreadable`] names the position.
+pub async fn read_batch(journal: &Reader, checkpoint: u64) -> Result<Vec<RecordedEvent>, ProjectorError> {
+    journal.read(checkpoint, BATCH).await?.into_iter().map(to_recorded).collect()
+}
+
+fn to_recorded(stored: StoredEvent) -> Result<RecordedEvent, ProjectorError> {
+    let event = decode(&stored).map_err(|source| ProjectorError::Unreadable { position: stored.position, source })?;
+    Ok(RecordedEvent {
+        position: stored.position,
+        recorded_at: stored.recorded_at,
+        tenant: stored.tenant,
+        media_id: stored.aggregate_id.into(),
+        sequence: stored.sequence,
+        event,
+    })
+}

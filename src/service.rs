@@ -1,0 +1,219 @@
+//! What a backend can ask for: the write path combined with looks at the bucket.
+//!
+//! Keeps P-6: bytes never pass here, only tickets for them and what a HEAD shows. A look happens before the command and
+//! its result travels inside it, so a decision never waits for the network.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use zeroload_domain::{
+    AttachedTo, ByteSize, Command, ContentType, FileName, Fingerprint, IdempotencyKey, Media, MediaId, ObjectFacts,
+    ObjectKey, Owner, Refusal, SeenVia, Sha256Digest, Tenant, command::RequestMedia,
+};
+
+use crate::{
+    bucket::BucketGuard,
+    clock::{Clock, Ids},
+    commands::{CommandError, Commands, Loaded, Origin},
+    storage::{Gateway, Location, SignError, StorageError, TicketSpec, Upload},
+};
+
+/// What a backend says about the media it wants a ticket for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub owner: Owner,
+    pub content_type: ContentType,
+    pub content_length: ByteSize,
+    pub checksum_sha256: Option<Sha256Digest>,
+    pub filename: Option<FileName>,
+}
+
+/// A media item, with a ticket where one can be used.
+#[derive(Debug)]
+pub struct Issued {
+    pub loaded: Loaded,
+    pub upload: Option<Upload>,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("storage is unavailable: {0}")]
+    Storage(String),
+    #[error("a ticket cannot be signed: {0}")]
+    Sign(SignError),
+}
+
+impl From<Refusal> for ServiceError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Command(refusal.into())
+    }
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+/// The backend's calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    commands: Commands,
+    gateway: Gateway,
+    guard: Arc<BucketGuard>,
+    clock: Clock,
+    ids: Ids,
+}
+
+impl Service {
+    pub fn new(commands: Commands, gateway: Gateway, guard: Arc<BucketGuard>, clock: Clock, ids: Ids) -> Self {
+        Self { commands, gateway, guard, clock, ids }
+    }
+
+    /// Issues a ticket for a new item, or repeats the one of `key`.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; nothing is recorded unless the ticket could be handed out.
+    pub async fn request(
+        &self,
+        tenant: &Tenant,
+        wish: Wish,
+        key: Option<&IdempotencyKey>,
+        origin: &Origin,
+    ) -> Result<Issued, ServiceError> {
+        self.guard.may_issue().await.map_err(ServiceError::Storage)?;
+        let now = self.clock.now();
+        self.gateway.can_sign(now).await.map_err(ServiceError::Sign)?;
+        let id = key.map_or_else(|| self.ids.new_id(now).into(), |key| MediaId::derived(tenant, key));
+        let filename = wish.filename.clone();
+        let command = Command::Request(self.to_request(tenant, id, wish, key));
+        let loaded = match key {
+            None => self.commands.execute_new(id, tenant, command, origin, now).await?,
+            Some(_) => self.commands.execute(id, tenant, command, origin, now).await?,
+        };
+        self.with_ticket(loaded, filename, now).await
+    }
+
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn get(&self, id: MediaId, tenant: &Tenant) -> Result<Loaded, ServiceError> {
+        Ok(self.commands.load(id, tenant).await?)
+    }
+
+    /// Somebody says that the upload is done: looks, and records what is there.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`] for a collected item; bytes that arrived late are then claimed for collection (P-7).
+    pub async fn uploaded(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
+        let loaded = self.commands.load(id, tenant).await?;
+        let collected = match &loaded.media {
+            Media::Released(..) | Media::Collecting(..) => return Ok(loaded),
+            Media::Collected(_, claimed, _) => Some(claimed.claim),
+            Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
+        };
+        let absent = if collected.is_some() { Refusal::Gone } else { Refusal::NotUploaded };
+        let facts = self.look(&loaded.media).await?.ok_or(absent)?;
+        let command = Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected };
+        let recorded = self.commands.execute(id, tenant, command, origin, self.clock.now()).await?;
+        if collected.is_some() { Err(Refusal::Gone.into()) } else { Ok(recorded) }
+    }
+
+    /// The backend's post is saved. Looks at the bucket only if the upload was never seen.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Loaded, ServiceError> {
+        let command = Command::Confirm { attached_to: attached_to.clone(), facts: None };
+        match self.commands.execute(id, tenant, command, origin, self.clock.now()).await {
+            Err(CommandError::Refused(Refusal::NotUploaded)) => {}
+            other => return Ok(other?),
+        }
+        let loaded = self.commands.load(id, tenant).await?;
+        let facts = Some(self.look(&loaded.media).await?.ok_or(Refusal::NotUploaded)?);
+        let command = Command::Confirm { attached_to, facts };
+        Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
+    }
+
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn renew(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        filename: Option<FileName>,
+        origin: &Origin,
+    ) -> Result<Issued, ServiceError> {
+        self.guard.may_issue().await.map_err(ServiceError::Storage)?;
+        let now = self.clock.now();
+        self.gateway.can_sign(now).await.map_err(ServiceError::Sign)?;
+        let loaded = self.commands.execute(id, tenant, Command::RenewTicket, origin, now).await?;
+        self.with_ticket(loaded, filename, now).await
+    }
+
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn release(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
+        Ok(self.commands.execute(id, tenant, Command::Release, origin, self.clock.now()).await?)
+    }
+
+    fn to_request(&self, tenant: &Tenant, id: MediaId, wish: Wish, key: Option<&IdempotencyKey>) -> RequestMedia {
+        let key = key.map_or_else(|| id.to_string(), |key| key.as_str().to_owned());
+        let checksum = wish.checksum_sha256.map(|digest| digest.to_string()).unwrap_or_default();
+        let fingerprint = Fingerprint::of(
+            &key,
+            &[
+                wish.owner.as_str(),
+                wish.content_type.as_str(),
+                &wish.content_length.to_string(),
+                &checksum,
+                wish.filename.as_ref().map_or("", FileName::as_str),
+            ],
+        );
+        RequestMedia {
+            tenant: tenant.clone(),
+            owner: wish.owner,
+            store: self.gateway.store().clone(),
+            bucket: self.gateway.bucket().clone(),
+            object_key: ObjectKey::new(self.gateway.prefix(), tenant, id, &wish.content_type),
+            content_type: wish.content_type,
+            content_length: wish.content_length,
+            checksum_sha256: wish.checksum_sha256,
+            fingerprint,
+        }
+    }
+
+    /// A ticket for a pending item whose permission to upload has not ended.
+    async fn with_ticket(
+        &self,
+        loaded: Loaded,
+        filename: Option<FileName>,
+        now: DateTime<Utc>,
+    ) -> Result<Issued, ServiceError> {
+        let Media::Pending(ticketed) = &loaded.media else { return Ok(Issued { loaded, upload: None }) };
+        let spec = TicketSpec::of(&ticketed.request, filename.as_ref());
+        match self.gateway.sign_ticket(&spec, now, ticketed.deadlines.ticket_expires_at).await {
+            Ok(upload) => Ok(Issued { loaded, upload: Some(upload) }),
+            Err(SignError::Expired { .. }) => Ok(Issued { loaded, upload: None }),
+            Err(error) => Err(ServiceError::Sign(error)),
+        }
+    }
+
+    /// What the bucket holds. An answer counts only from the bucket that is this journal's.
+    async fn look(&self, media: &Media) -> Result<Option<ObjectFacts>, ServiceError> {
+        let Some(ticketed) = media.ticketed() else { return Err(Refusal::NotFound.into()) };
+        let status = self.guard.recent().await;
+        if !status.can_be_believed() {
+            return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
+        }
+        Ok(self.gateway.head(&Location::of(&ticketed.request)).await?)
+    }
+}

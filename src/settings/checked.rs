@@ -1,0 +1,226 @@
+//! Settings as they are used: typed, bounded, and checked against each other.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use chrono::TimeDelta;
+use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
+
+use super::{ApiKeys, RawSettings, SettingError};
+use crate::storage::StaticKeys;
+
+/// Everything that a start needs, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub database_url: DatabaseUrl,
+    /// A real S3; absent where the embedded server is used.
+    pub s3: Option<S3Settings>,
+    pub s3_prefix: KeyPrefix,
+    pub adopt_bucket: bool,
+    pub embedded_s3_listen: SocketAddr,
+    pub policy: Policy,
+    /// Between the end of a collection run and the start of the next.
+    pub collect_every: Duration,
+    /// Keys per delete call.
+    pub delete_page: usize,
+    /// The file, and what it held at the start.
+    pub api_keys: Option<(PathBuf, ApiKeys)>,
+}
+
+/// Which database holds the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+}
+
+/// Which bucket of which server.
+#[derive(Clone, Debug)]
+pub struct S3Settings {
+    pub bucket: Bucket,
+    pub store: Store,
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub path_style: bool,
+    pub keys: Option<StaticKeys>,
+    pub ticket_keys: Option<StaticKeys>,
+}
+
+impl TryFrom<RawSettings> for Settings {
+    type Error = SettingError;
+
+    fn try_from(raw: RawSettings) -> Result<Self, SettingError> {
+        let api_keys = raw.api_keys.as_deref().map(read_keys).transpose()?;
+        let listen = address("listen", raw.listen.as_deref(), "127.0.0.1:8080")?;
+        let allow_insecure = truth("allow_insecure", raw.allow_insecure.as_deref())?.unwrap_or(false);
+        if !listen.ip().is_loopback() && api_keys.is_none() && !allow_insecure {
+            return Err(SettingError::new(
+                "listen",
+                format!(
+                    "{listen} is reachable from other machines, which needs api_keys (or an explicit allow_insecure)"
+                ),
+            ));
+        }
+        let data_dir = PathBuf::from(raw.data_dir.as_deref().unwrap_or("./zeroload-data"));
+        let prefix = raw.s3_prefix.as_deref().unwrap_or("media");
+        Ok(Self {
+            listen,
+            database_url: database_url(raw.database_url.as_deref(), &data_dir)?,
+            s3: s3(&raw)?,
+            s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
+            adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
+            embedded_s3_listen: address("embedded_s3_listen", raw.embedded_s3_listen.as_deref(), "127.0.0.1:9000")?,
+            policy: policy(&raw)?,
+            collect_every: at_least_a_second(
+                "collect_every",
+                duration("collect_every", raw.collect_every.as_deref(), 60)?,
+            )?,
+            delete_page: delete_page(raw.delete_page.as_deref())?,
+            api_keys,
+            data_dir,
+        })
+    }
+}
+
+fn must_be(allowed: &str) -> String {
+    format!("must be {allowed}")
+}
+
+fn address(setting: &'static str, raw: Option<&str>, default: &str) -> Result<SocketAddr, SettingError> {
+    let raw = raw.unwrap_or(default);
+    SocketAddr::from_str(raw)
+        .map_err(|_| SettingError::new(setting, format!("{raw:?} must be an address such as {default}")))
+}
+
+fn truth(setting: &'static str, raw: Option<&str>) -> Result<Option<bool>, SettingError> {
+    raw.map(|raw| raw.parse().map_err(|_| SettingError::new(setting, format!("{raw:?} must be true or false"))))
+        .transpose()
+}
+
+fn duration(setting: &'static str, raw: Option<&str>, default_seconds: u64) -> Result<Duration, SettingError> {
+    let Some(raw) = raw else { return Ok(Duration::from_secs(default_seconds)) };
+    humantime::parse_duration(raw).map_err(|error| {
+        SettingError::new(setting, format!("{raw:?} must be a duration such as 90s, 5m, 24h or 7d ({error})"))
+    })
+}
+
+fn at_least_a_second(setting: &'static str, duration: Duration) -> Result<Duration, SettingError> {
+    if duration < Duration::from_secs(1) || duration > Duration::from_secs(86_400 * 365) {
+        return Err(SettingError::new(setting, "must be 1s to 365d"));
+    }
+    Ok(duration)
+}
+
+fn database_url(raw: Option<&str>, data_dir: &std::path::Path) -> Result<DatabaseUrl, SettingError> {
+    let Some(raw) = raw else { return Ok(DatabaseUrl::Sqlite(data_dir.join("journal.db"))) };
+    let path = raw.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    match path {
+        Some(path) if !path.is_empty() && !path.contains('?') && path != ":memory:" => {
+            Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+        }
+        // The value may hold a password, so it is not repeated.
+        _ => Err(SettingError::new("database_url", "must be sqlite:PATH; no other database is supported yet")),
+    }
+}
+
+fn s3(raw: &RawSettings) -> Result<Option<S3Settings>, SettingError> {
+    let Some(bucket) = raw.s3_bucket.as_deref() else {
+        let orphan = [
+            ("s3_endpoint", &raw.s3_endpoint),
+            ("s3_access_key", &raw.s3_access_key),
+            ("s3_secret_key", &raw.s3_secret_key),
+            ("s3_ticket_access_key", &raw.s3_ticket_access_key),
+            ("s3_ticket_secret_key", &raw.s3_ticket_secret_key),
+            ("s3_region", &raw.s3_region),
+            ("s3_path_style", &raw.s3_path_style),
+        ];
+        if let Some((setting, _)) = orphan.iter().find(|(_, value)| value.is_some()) {
+            return Err(SettingError::new(setting, "needs s3_bucket; without it the embedded server is used"));
+        }
+        return Ok(None);
+    };
+    let bucket = Bucket::parse(bucket).map_err(|e| SettingError::new("s3_bucket", must_be(e.allowed)))?;
+    let endpoint = raw.s3_endpoint.as_deref().map(|endpoint| endpoint.trim_end_matches('/').to_owned());
+    if let Some(endpoint) = &endpoint {
+        let uri: Result<http::Uri, _> = endpoint.parse();
+        let fits = uri.is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                && uri.path().trim_matches('/').is_empty()
+                && uri.query().is_none()
+        });
+        if !fits {
+            return Err(SettingError::new("s3_endpoint", "must be http://HOST[:PORT] or https://HOST[:PORT]"));
+        }
+    }
+    let store = Store::parse(endpoint.as_deref().unwrap_or("aws"))
+        .map_err(|e| SettingError::new("s3_endpoint", must_be(e.allowed)))?;
+    Ok(Some(S3Settings {
+        bucket,
+        store,
+        region: raw.s3_region.clone(),
+        path_style: truth("s3_path_style", raw.s3_path_style.as_deref())?.unwrap_or(endpoint.is_some()),
+        endpoint,
+        keys: keys("s3_secret_key", raw.s3_access_key.as_ref(), raw.s3_secret_key.as_ref())?,
+        ticket_keys: keys(
+            "s3_ticket_secret_key",
+            raw.s3_ticket_access_key.as_ref(),
+            raw.s3_ticket_secret_key.as_ref(),
+        )?,
+    }))
+}
+
+fn keys(
+    setting: &'static str,
+    access: Option<&String>,
+    secret: Option<&String>,
+) -> Result<Option<StaticKeys>, SettingError> {
+    match (access, secret) {
+        (None, None) => Ok(None),
+        (Some(access), Some(secret)) if !access.is_empty() && !secret.is_empty() => {
+            Ok(Some(StaticKeys { access_key: access.clone(), secret_key: secret.clone() }))
+        }
+        _ => Err(SettingError::new(setting, "access key and secret key must both be set, or neither")),
+    }
+}
+
+fn policy(raw: &RawSettings) -> Result<Policy, SettingError> {
+    let delta = |setting, raw: Option<&str>, default| -> Result<TimeDelta, SettingError> {
+        TimeDelta::from_std(duration(setting, raw, default)?)
+            .map_err(|_| SettingError::new(setting, "must be at most 36500d"))
+    };
+    let max_content_length = match raw.max_content_length.as_deref() {
+        None => MAX_SINGLE_PUT,
+        Some(raw) => raw
+            .parse::<bytesize::ByteSize>()
+            .map_err(|_| {
+                SettingError::new("max_content_length", format!("{raw:?} must be bytes, such as 1048576 or 5GiB"))
+            })?
+            .as_u64(),
+    };
+    Policy::new(
+        delta("ticket_ttl", raw.ticket_ttl.as_deref(), 300)?,
+        delta("grace", raw.grace.as_deref(), 86_400)?,
+        delta("max_pending", raw.max_pending.as_deref(), 7 * 86_400)?,
+        delta("late_write_margin", raw.late_write_margin.as_deref(), 900)?,
+        ByteSize::new(max_content_length),
+    )
+    .map_err(|error| SettingError::new(error.setting, must_be(&error.allowed)))
+}
+
+fn delete_page(raw: Option<&str>) -> Result<usize, SettingError> {
+    let Some(raw) = raw else { return Ok(500) };
+    match raw.parse() {
+        Ok(keys @ 1..=1000) => Ok(keys),
+        _ => Err(SettingError::new("delete_page", format!("{raw:?} must be 1 to 1000"))),
+    }
+}
+
+fn read_keys(path: &str) -> Result<(PathBuf, ApiKeys), SettingError> {
+    let path = PathBuf::from(path);
+    let keys = ApiKeys::read(&path).map_err(|error| SettingError::new("api_keys", error.to_string()))?;
+    Ok((path, keys))
+}
+
+#[cfg(test)]
+mod tests;

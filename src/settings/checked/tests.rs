@@ -1,0 +1,86 @@
+use super::*;
+
+fn refused(change: impl FnOnce(&mut RawSettings)) -> &'static str {
+    let mut raw = RawSettings::default();
+    change(&mut raw);
+    match Settings::try_from(raw) {
+        Ok(_) => "nothing",
+        Err(error) => error.setting,
+    }
+}
+
+fn set(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+#[test]
+fn no_settings_mean_everything_on_this_machine() {
+    let settings = Settings::try_from(RawSettings::default()).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.embedded_s3_listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(settings.database_url, DatabaseUrl::Sqlite("./zeroload-data/journal.db".into()));
+    assert!(settings.s3.is_none() && settings.api_keys.is_none());
+    assert_eq!((settings.collect_every, settings.delete_page), (Duration::from_secs(60), 500));
+    assert_eq!(settings.policy.max_content_length().bytes(), MAX_SINGLE_PUT);
+}
+
+#[test]
+fn a_bad_value_names_its_setting() {
+    assert_eq!(refused(|raw| raw.listen = set("8080")), "listen");
+    assert_eq!(refused(|raw| raw.embedded_s3_listen = set("nowhere")), "embedded_s3_listen");
+    assert_eq!(refused(|raw| raw.ticket_ttl = set("0s")), "ticket_ttl");
+    assert_eq!(refused(|raw| raw.ticket_ttl = set("8d")), "ticket_ttl");
+    assert_eq!(refused(|raw| raw.grace = set("5m")), "grace");
+    assert_eq!(refused(|raw| raw.grace = set("soon")), "grace");
+    assert_eq!(refused(|raw| raw.late_write_margin = set("-1s")), "late_write_margin");
+    assert_eq!(refused(|raw| raw.collect_every = set("10ms")), "collect_every");
+    assert_eq!(refused(|raw| raw.max_content_length = set("6GiB")), "max_content_length");
+    assert_eq!(refused(|raw| raw.delete_page = set("0")), "delete_page");
+    assert_eq!(refused(|raw| raw.delete_page = set("1001")), "delete_page");
+    assert_eq!(refused(|raw| raw.s3_prefix = set("../up")), "s3_prefix");
+    assert_eq!(refused(|raw| raw.database_url = set("mysql://x")), "database_url");
+    assert_eq!(refused(|raw| raw.s3_endpoint = set("http://127.0.0.1:1")), "s3_endpoint");
+    assert_eq!(refused(|raw| raw.api_keys = set("/nowhere/keys.toml")), "api_keys");
+    assert_eq!(refused(|raw| raw.adopt_bucket = set("perhaps")), "adopt_bucket");
+}
+
+#[test]
+fn an_address_for_others_needs_keys_or_an_explicit_word() {
+    assert_eq!(refused(|raw| raw.listen = set("0.0.0.0:8080")), "listen");
+    let spoken = |raw: &mut RawSettings| {
+        raw.listen = set("0.0.0.0:8080");
+        raw.allow_insecure = set("true");
+    };
+    assert_eq!(refused(spoken), "nothing");
+}
+
+#[test]
+fn a_real_bucket_is_named_with_its_server() {
+    let raw = RawSettings {
+        s3_bucket: set("photos"),
+        s3_endpoint: set("http://127.0.0.1:7480/"),
+        s3_access_key: set("a"),
+        s3_secret_key: set("s"),
+        ..RawSettings::default()
+    };
+    let s3 = Settings::try_from(raw.clone()).unwrap().s3.unwrap();
+    assert_eq!((s3.store.as_str(), s3.path_style), ("http://127.0.0.1:7480", true));
+    assert_eq!(refused(|r| *r = RawSettings { s3_secret_key: None, ..raw.clone() }), "s3_secret_key");
+    assert_eq!(refused(|r| *r = RawSettings { s3_endpoint: set("ftp://x"), ..raw.clone() }), "s3_endpoint");
+}
+
+#[test]
+fn the_file_fills_in_what_flags_and_environment_left_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("settings.toml");
+    std::fs::write(&path, "ticket_ttl = \"1m\"\ngrace = \"2h\"\ndelete_page = 7\n").unwrap();
+    let raw = RawSettings { config: Some(path.clone()), grace: set("3h"), ..RawSettings::default() };
+    let raw = raw.with_file().unwrap();
+    assert_eq!(
+        (raw.ticket_ttl.as_deref(), raw.grace.as_deref(), raw.delete_page.as_deref()),
+        (Some("1m"), Some("3h"), Some("7"))
+    );
+    std::fs::write(&path, "ticket_tll = \"1m\"\n").unwrap();
+    let raw = RawSettings { config: Some(path), ..RawSettings::default() };
+    assert_eq!(raw.with_file().err().map(|error| error.setting), Some("config"));
+}

@@ -1,0 +1,125 @@
+//! Settings as they are written: every value a string, and absent where nobody set it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::{SettingError, toml_problem};
+
+/// The file that is read when no `--config` names one.
+const DEFAULT_FILE: &str = "zeroload.toml";
+
+/// Declares each setting once: its flag, its variable and its member of the TOML file have one name.
+macro_rules! raw_settings {
+    ($($(#[$attribute:meta])* $name:ident: $env:literal,)*) => {
+        /// What flags and environment say, and what the file adds.
+        #[derive(Args, Clone, Default)]
+        pub struct RawSettings {
+            /// A TOML file with settings [default: ./zeroload.toml where it exists]
+            #[arg(long, global = true, env = "ZEROLOAD_CONFIG", value_name = "FILE")]
+            pub config: Option<PathBuf>,
+            $(
+                $(#[$attribute])*
+                #[arg(long, global = true, env = $env, value_name = "VALUE", hide_env_values = true)]
+                pub $name: Option<String>,
+            )*
+        }
+
+        #[derive(Deserialize, Default)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            $(#[serde(default)] $name: Option<toml::Value>,)*
+        }
+
+        impl RawSettings {
+            /// Fills in from the file what neither flags nor environment set.
+            ///
+            /// # Errors
+            /// [`SettingError`] when the file cannot be read or holds what is no setting.
+            pub fn with_file(mut self) -> Result<Self, SettingError> {
+                let file = read_file(self.config.as_deref())?;
+                $(
+                    if self.$name.is_none() {
+                        self.$name = file.$name.map(|value| to_text(stringify!($name), value)).transpose()?;
+                    }
+                )*
+                Ok(self)
+            }
+        }
+    };
+}
+
+raw_settings! {
+    /// Address of the HTTP interface [default: 127.0.0.1:8080]
+    listen: "ZEROLOAD_LISTEN",
+    /// Serve another address than loopback although no API keys are set: true or false [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
+    allow_insecure: "ZEROLOAD_ALLOW_INSECURE",
+    /// Folder of the SQLite journal and the embedded bucket [default: ./zeroload-data]
+    data_dir: "ZEROLOAD_DATA_DIR",
+    /// Journal database, sqlite:PATH [default: journal.db in data_dir]
+    database_url: "ZEROLOAD_DATABASE_URL",
+    /// Bucket of a real S3; without it the embedded server is used
+    s3_bucket: "ZEROLOAD_S3_BUCKET",
+    /// Address of the S3 server, such as http://127.0.0.1:7480 [default: AWS in s3_region]
+    s3_endpoint: "ZEROLOAD_S3_ENDPOINT",
+    /// Region that requests are signed for [default: as the AWS SDK finds it; with s3_endpoint else us-east-1]
+    s3_region: "ZEROLOAD_S3_REGION",
+    /// Bucket in the path instead of the host name: true or false [default: true with s3_endpoint, else false]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
+    s3_path_style: "ZEROLOAD_S3_PATH_STYLE",
+    /// Folder in the bucket that belongs to zeroload [default: media]
+    s3_prefix: "ZEROLOAD_S3_PREFIX",
+    /// Access key [default: as the AWS SDK finds credentials]
+    s3_access_key: "ZEROLOAD_S3_ACCESS_KEY",
+    /// Secret of s3_access_key
+    s3_secret_key: "ZEROLOAD_S3_SECRET_KEY",
+    /// Access key that only signs tickets; it needs no right but PutObject under s3_prefix [default: s3_access_key]
+    s3_ticket_access_key: "ZEROLOAD_S3_TICKET_ACCESS_KEY",
+    /// Secret of s3_ticket_access_key
+    s3_ticket_secret_key: "ZEROLOAD_S3_TICKET_SECRET_KEY",
+    /// Mark a bucket as this journal's although the journal has history, and the bucket no marker or one that has seen
+    /// commits which a restore took away: true or false [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
+    adopt_bucket: "ZEROLOAD_ADOPT_BUCKET",
+    /// Address of the embedded S3 server [default: 127.0.0.1:9000]
+    embedded_s3_listen: "ZEROLOAD_EMBEDDED_S3_LISTEN",
+    /// Life of a ticket, 1s to 7d [default: 5m]
+    ticket_ttl: "ZEROLOAD_TICKET_TTL",
+    /// Time to confirm, longer than ticket_ttl [default: 24h]
+    grace: "ZEROLOAD_GRACE",
+    /// How long after the request a ticket may still be renewed [default: 7d]
+    max_pending: "ZEROLOAD_MAX_PENDING",
+    /// Added to a ticket's expiry before anything may be collected [default: 15m]
+    late_write_margin: "ZEROLOAD_LATE_WRITE_MARGIN",
+    /// Pause between two collection runs, 1s or more [default: 60s]
+    collect_every: "ZEROLOAD_COLLECT_EVERY",
+    /// Largest media, in bytes or as 5GiB [default: 5GiB, S3's limit for one PUT]
+    max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
+    /// Keys per delete call, 1 to 1000 [default: 500]
+    delete_page: "ZEROLOAD_DELETE_PAGE",
+    /// TOML file of API keys; reread on SIGHUP
+    api_keys: "ZEROLOAD_API_KEYS",
+}
+
+fn read_file(named: Option<&Path>) -> Result<File, SettingError> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) => return Err(SettingError::new("config", format!("{} cannot be read: {error}", path.display()))),
+    };
+    toml::from_str(&text)
+        .map_err(|error| SettingError::new("config", format!("{}: {}", path.display(), toml_problem(&text, &error))))
+}
+
+/// A value in the file may be written as text, number or truth value.
+fn to_text(setting: &'static str, value: toml::Value) -> Result<String, SettingError> {
+    match value {
+        toml::Value::String(text) => Ok(text),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(truth) => Ok(truth.to_string()),
+        _ => Err(SettingError::new(setting, "must be a text, a whole number, true or false")),
+    }
+}

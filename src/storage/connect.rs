@@ -1,0 +1,181 @@
+//! From settings to a client: region, credentials, addresses, limits.
+//!
+//! Nothing here needs the S3 server to be up: it may come later than this process.
+
+use std::time::Duration;
+
+use aws_config::{
+    environment::region::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
+    profile::region::ProfileFileRegionProvider,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::{
+    Client, Config,
+    config::{
+        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        endpoint::{DefaultResolver, Params, ResolveEndpoint},
+        retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use http::Uri;
+
+use super::{
+    credentials::{CredentialCache, CredentialSource},
+    settings::GatewaySettings,
+};
+
+/// Callers have a backoff of their own, so a call tries only once more, and soon.
+const ATTEMPTS: u32 = 2;
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server may take a while for a thousand keys.
+const DELETE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// What signs for an endpoint that has no idea of regions.
+const ANY_REGION: &str = "us-east-1";
+
+/// Why a gateway could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("s3_endpoint must be http:// or https:// with a host and nothing but a path behind it")]
+    BadEndpoint,
+    #[error("no region was given and none is found where the AWS SDK looks for it")]
+    NoRegion,
+    #[error("no credentials were given and none are found where the AWS SDK looks for them")]
+    NoCredentials,
+    #[error("region {region} and the bucket do not make an address: {reason}")]
+    NoAddress { region: String, reason: String },
+}
+
+/// What a gateway is made of.
+pub(super) struct Connection {
+    pub client: Client,
+    pub region: String,
+    /// Where objects are, up to their key: ends with a slash.
+    pub base: String,
+    pub ticket_credentials: CredentialSource,
+}
+
+pub(super) async fn connect(settings: &GatewaySettings) -> Result<Connection, ConnectError> {
+    let plain = settings.endpoint.as_deref().map(is_plain_http).transpose()?.unwrap_or(false);
+    let known_region = region(settings).await;
+    let found = if settings.keys.is_none() || known_region.is_none() {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client(false));
+        if let Some(region) = known_region.clone() {
+            loader = loader.region(region);
+        }
+        Some(loader.load().await)
+    } else {
+        None
+    };
+    let region = known_region.or_else(|| found.as_ref()?.region().cloned()).ok_or(ConnectError::NoRegion)?;
+    let base = base_address(settings, region.as_ref()).await?;
+    let (provider, source) = match &settings.keys {
+        Some(keys) => {
+            let credentials = keys.credentials();
+            (SharedCredentialsProvider::new(credentials.clone()), CredentialSource::Fixed(credentials))
+        }
+        None => {
+            let provider = found.and_then(|f| f.credentials_provider()).ok_or(ConnectError::NoCredentials)?;
+            let cache = CredentialCache::fill(provider.clone()).await.map_err(|_| ConnectError::NoCredentials)?;
+            (provider, CredentialSource::Cached(cache))
+        }
+    };
+    let mut config = Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(http_client(plain))
+        .region(region.clone())
+        .credentials_provider(provider)
+        .force_path_style(settings.path_style)
+        // A clock that is far off must be refused, not made up for: what is due is decided by the same clock.
+        .disable_clock_skew_correction(true)
+        // Checksums that nobody asked for travel as aws-chunked trailers, which not every server understands.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
+        .timeout_config(timeouts(ATTEMPT_TIMEOUT));
+    config.set_endpoint_url(endpoint_of(settings));
+    Ok(Connection {
+        client: Client::from_conf(config.build()),
+        region: region.to_string(),
+        base,
+        ticket_credentials: settings.ticket_keys.as_ref().map_or(source, |k| CredentialSource::Fixed(k.credentials())),
+    })
+}
+
+/// What differs for calls that delete.
+pub(super) fn delete_config() -> aws_sdk_s3::config::Builder {
+    Config::builder().timeout_config(timeouts(DELETE_ATTEMPT_TIMEOUT))
+}
+
+fn timeouts(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt * ATTEMPTS + CONNECT_TIMEOUT)
+        .build()
+}
+
+/// Without TLS no root certificates are read: a machine that has none can still serve its own bucket.
+fn http_client(plain: bool) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let roots = TrustStore::default().with_native_roots(!plain);
+    let context = TlsContext::builder().with_trust_store(roots).build().expect("a trust store without PEM is valid");
+    builder.tls_context(context).build_https()
+}
+
+fn is_plain_http(endpoint: &str) -> Result<bool, ConnectError> {
+    let uri: Uri = endpoint.parse().map_err(|_| ConnectError::BadEndpoint)?;
+    let authority = uri.authority().ok_or(ConnectError::BadEndpoint)?;
+    // A user and password in the address would end up in every ticket.
+    if authority.as_str().contains('@') || uri.query().is_some() {
+        return Err(ConnectError::BadEndpoint);
+    }
+    match uri.scheme_str() {
+        Some("http") => Ok(true),
+        Some("https") => Ok(false),
+        _ => Err(ConnectError::BadEndpoint),
+    }
+}
+
+/// With a slash at its end: without one the SDK would glue the bucket's name to the last part of a path.
+fn endpoint_of(settings: &GatewaySettings) -> Option<String> {
+    settings.endpoint.as_ref().map(|endpoint| format!("{}/", endpoint.trim_end_matches('/')))
+}
+
+/// The region that was set; with an endpoint of one's own also one from the environment or profile, and not the instance
+/// metadata's: which region this machine is in says nothing about such a server.
+async fn region(settings: &GatewaySettings) -> Option<Region> {
+    if let Some(region) = &settings.region {
+        return Some(Region::new(region.clone()));
+    }
+    settings.endpoint.as_ref()?;
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(Region::from_static(ANY_REGION))
+        .region()
+        .await
+}
+
+/// The SDK's own rules (path style, virtual host, partitions), so that tickets go where every other call goes.
+async fn base_address(settings: &GatewaySettings, region: &str) -> Result<String, ConnectError> {
+    let no_address = |reason: String| ConnectError::NoAddress { region: region.to_owned(), reason };
+    let params = Params::builder()
+        .bucket(settings.bucket.as_str())
+        .region(region)
+        .force_path_style(settings.path_style)
+        .set_endpoint(endpoint_of(settings))
+        .build()
+        .map_err(|error| no_address(error.to_string()))?;
+    let endpoint =
+        DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| no_address(error.to_string()))?;
+    Ok(format!("{}/", endpoint.url().trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use aws_credential_types::provider::future::ProvideCredentials as Answer;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// Hands out keys that end when `ends` says, in turn; nothing where it says nothing.
+#[derive(Debug)]
+struct Metadata {
+    ends: Vec<Option<&'static str>>,
+    asked: Arc<AtomicUsize>,
+    /// Taken once per answer, for tests that hold an answer back.
+    gate: Arc<Semaphore>,
+}
+
+impl ProvideCredentials for Metadata {
+    fn provide_credentials<'a>(&'a self) -> Answer<'a>
+    where
+        Self: 'a,
+    {
+        Answer::new(async {
+            let turn = self.asked.fetch_add(1, Ordering::SeqCst);
+            self.gate.acquire().await.unwrap().forget();
+            match self.ends.get(turn).copied().flatten() {
+                Some(end) => Ok(Credentials::new(format!("KEY{turn}"), "hush", None, Some(at(end).into()), "test")),
+                None => Err(CredentialsError::provider_error("away")),
+            }
+        })
+    }
+}
+
+struct Case {
+    cache: CredentialCache,
+    asked: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+}
+
+impl Case {
+    async fn new(ends: &[Option<&'static str>]) -> Self {
+        let (asked, gate) = (Arc::default(), Arc::new(Semaphore::new(100)));
+        let metadata = Metadata { ends: ends.to_vec(), asked: Arc::clone(&asked), gate: Arc::clone(&gate) };
+        let cache = CredentialCache::fill(SharedCredentialsProvider::new(metadata)).await.unwrap();
+        Self { cache, asked, gate }
+    }
+
+    async fn key_at(&self, now: &str) -> Result<String, NoCredentials> {
+        self.cache.at(at(now)).await.map(|credentials| credentials.access_key_id().to_owned())
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// A time of one day.
+fn at(time: &str) -> DateTime<Utc> {
+    format!("2026-03-04T{time}Z").parse().unwrap()
+}
+
+fn key(number: usize) -> Result<String, NoCredentials> {
+    Ok(format!("KEY{number}"))
+}
+
+#[tokio::test]
+async fn credentials_are_asked_for_once_until_they_near_their_end() {
+    let case = Case::new(&[Some("10:00:00"), Some("12:00:00")]).await;
+    for now in ["08:00:00", "09:00:00", "09:49:59"] {
+        assert_eq!(case.key_at(now).await, key(0));
+    }
+    assert_eq!(case.asked(), 1);
+    assert_eq!(case.key_at("09:50:00").await, key(1));
+    assert_eq!(case.key_at("11:00:00").await, key(1));
+    assert_eq!(case.asked(), 2);
+}
+
+#[tokio::test]
+async fn while_no_new_ones_can_be_had_the_old_ones_serve() {
+    let case = Case::new(&[Some("10:00:00"), None, Some("10:00:00"), None, Some("12:00:00")]).await;
+    assert_eq!(case.key_at("09:50:00").await, key(0));
+    assert_eq!(case.key_at("09:50:29").await, key(0));
+    assert_eq!(case.asked(), 2);
+    // The same ones again, as a metadata service does until it has new ones.
+    assert_eq!(case.key_at("09:50:30").await, key(2));
+    assert_eq!(case.key_at("09:50:59").await, key(2));
+    assert_eq!(case.asked(), 3);
+    assert_eq!(case.key_at("10:00:00").await, Err(NoCredentials));
+    assert_eq!(case.key_at("10:00:01").await, key(4));
+}
+
+#[tokio::test]
+async fn one_caller_asks_and_the_others_go_on() {
+    let case = Case::new(&[Some("10:00:00"), Some("12:00:00")]).await;
+    case.gate.forget_permits(100);
+    let both = async {
+        tokio::join!(case.key_at("09:55:00"), async {
+            let meanwhile = case.key_at("09:55:00").await;
+            case.gate.add_permits(1);
+            meanwhile
+        })
+    };
+    assert_eq!(both.await, (key(1), key(0)));
+    assert_eq!(case.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_is_dropped_blocks_nobody() {
+    let case = Case::new(&[Some("10:00:00"), Some("11:00:00"), Some("12:00:00")]).await;
+    case.gate.forget_permits(100);
+    tokio::select! {
+        biased;
+        _ = case.key_at("10:00:00") => panic!("the answer is held back"),
+        () = std::future::ready(()) => {}
+    }
+    case.gate.add_permits(100);
+    assert_eq!(case.key_at("10:00:00").await, key(2));
+}

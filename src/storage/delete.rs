@@ -1,0 +1,159 @@
+//! Deletes by exact key, and what their answers prove.
+//!
+//! A key is gone only if the answer, read whole, lists it as deleted or as unknown to the server (P-7). Everything else is a
+//! failed key or nothing known; asking again is always safe, since nothing but keys that were handed in is named.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef},
+    error::BoxError,
+    operation::delete_objects::DeleteObjectsOutput,
+    types::{Delete, ObjectIdentifier},
+};
+use zeroload_domain::ObjectKey;
+
+use super::{
+    connect::delete_config,
+    error::{StorageError, clean_code},
+    gateway::{Gateway, Location},
+};
+
+/// S3 refuses a call that names more keys.
+pub const MAX_KEYS: usize = 1000;
+/// The key is not under our prefix; nothing was asked.
+pub const OUTSIDE_PREFIX: &str = "outside-prefix";
+/// The item is in a bucket that is not served here; nothing was asked.
+pub const OTHER_BUCKET: &str = "other-bucket";
+/// The bucket is versioned: a marker hides the object, whose bytes are still there.
+pub const DELETE_MARKER: &str = "delete-marker";
+
+/// What is known about one key after a delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The bucket no longer holds it.
+    Gone,
+    /// The server (or, with a code in small letters, this gateway) refused this key.
+    Failed { code: String },
+    /// It may be gone or not.
+    Unknown { why: StorageError },
+}
+
+impl Deletion {
+    fn failed(code: &str) -> Self {
+        Self::Failed { code: code.to_owned() }
+    }
+}
+
+impl Gateway {
+    /// Deletes objects; one answer each, in the same order. A thousand keys are one call; more are several, one after the
+    /// other, and once a call as a whole has failed the rest is not tried.
+    pub async fn delete(&self, items: &[Location<'_>]) -> Vec<Deletion> {
+        let folder = format!("{}/", self.prefix().as_str());
+        let refusal = |at: &Location<'_>| {
+            if !self.serves(at) {
+                Some(Deletion::failed(OTHER_BUCKET))
+            } else if !at.object_key.as_str().starts_with(&folder) {
+                Some(Deletion::failed(OUTSIDE_PREFIX))
+            } else {
+                None
+            }
+        };
+        let mut keys: Vec<&ObjectKey> =
+            items.iter().filter(|at| refusal(at).is_none()).map(|at| at.object_key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+
+        let mut known = HashMap::new();
+        let mut failure = None;
+        for page in keys.chunks(MAX_KEYS) {
+            match self.delete_page(page.iter().map(|key| (key.as_str(), None))).await {
+                Ok(answers) => known.extend(answers),
+                Err(why) => {
+                    failure = Some(why);
+                    break;
+                }
+            }
+        }
+        let unnamed = failure.unwrap_or_else(|| StorageError::answer("the answer to the delete does not name the key"));
+        let of_key = |at: &Location<'_>| {
+            let answer = known.get(at.object_key.as_str()).cloned();
+            answer.unwrap_or_else(|| Deletion::Unknown { why: unnamed.clone() })
+        };
+        items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
+    }
+
+    /// One call for at most [`MAX_KEYS`] keys, each with the version to delete if it has one. Answers only for keys that
+    /// the server named.
+    pub(super) async fn delete_page(
+        &self,
+        keys: impl Iterator<Item = (&str, Option<&str>)>,
+    ) -> Result<HashMap<String, Deletion>, StorageError> {
+        let objects = keys.map(|(key, version)| {
+            ObjectIdentifier::builder()
+                .key(key)
+                .set_version_id(version.map(str::to_owned))
+                .build()
+                .expect("the key is given")
+        });
+        // Not quiet: in quiet mode an answer names failures only, and a short answer would look like success.
+        let delete =
+            Delete::builder().set_objects(Some(objects.collect())).quiet(false).build().expect("objects are given");
+        let asked = self.client().delete_objects().bucket(self.bucket().as_str()).delete(delete);
+        let asked = asked.customize().config_override(delete_config()).interceptor(WholeAnswer);
+        match asked.send().await {
+            Ok(answer) => Ok(named(answer)),
+            Err(error) => Err(StorageError::from(&error)),
+        }
+    }
+}
+
+fn named(answer: DeleteObjectsOutput) -> HashMap<String, Deletion> {
+    let mut named = HashMap::new();
+    for deleted in answer.deleted.unwrap_or_default() {
+        if let Some(key) = deleted.key {
+            let outcome = match deleted.delete_marker {
+                Some(true) => Deletion::failed(DELETE_MARKER),
+                Some(false) | None => Deletion::Gone,
+            };
+            named.insert(key, outcome);
+        }
+    }
+    // After the deleted ones: a key that is in both lists has failed.
+    for error in answer.errors.unwrap_or_default() {
+        if let Some(key) = error.key {
+            let code = error.code.as_deref().and_then(clean_code).unwrap_or_else(|| "unreadable-code".to_owned());
+            let outcome = if code == "NoSuchKey" { Deletion::Gone } else { Deletion::Failed { code } };
+            named.insert(key, outcome);
+        }
+    }
+    named
+}
+
+/// Refuses an answer that was cut: the SDK's parser takes the end of the text for the end of every open element, so half a
+/// key could be read as deleted.
+#[derive(Debug)]
+struct WholeAnswer;
+
+impl Intercept for WholeAnswer {
+    fn name(&self) -> &'static str {
+        "WholeAnswer"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        if !answer.status().is_success() {
+            return Ok(());
+        }
+        let body = answer.body().bytes().unwrap_or_default().trim_ascii_end();
+        if body.ends_with(b"DeleteResult>") { Ok(()) } else { Err("the answer to the delete was cut".into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

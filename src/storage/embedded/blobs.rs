@@ -1,0 +1,171 @@
+//! The bytes: one file per object, named by a number, never by the object's key.
+//!
+//! `tmp/` holds uploads under way, `blobs/` (256 directories) what is or was an object. A file is
+//! owned by a guard ([`Temporary`], [`Blob`]) that removes it unless the next stage took it over,
+//! so a refused or dropped request leaves nothing behind. What a crash leaves is swept at open.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+
+/// `07/5b1f…-0000000000000107`: the directory is the last byte of the number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct BlobName(String);
+
+impl BlobName {
+    pub(super) fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(super) struct Blobs {
+    root: PathBuf,
+    /// Random, new with every open, so that a number is never given twice.
+    run: u64,
+    next: AtomicU64,
+}
+
+impl Blobs {
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        for shard in shards() {
+            fs::create_dir_all(dir.join("blobs").join(shard))?;
+        }
+        // The directories' own entries must outlive a power cut before anything lies in them.
+        File::open(dir.join("blobs"))?.sync_all()?;
+        let temporary = dir.join("tmp");
+        fs::create_dir_all(&temporary)?;
+        for entry in fs::read_dir(&temporary)? {
+            fs::remove_file(entry?.path())?;
+        }
+        let run = OsRng.try_next_u64().map_err(io::Error::other)?;
+        Ok(Self { root: dir.to_owned(), run, next: AtomicU64::new(0) })
+    }
+
+    pub(super) fn path(&self, name: &BlobName) -> PathBuf {
+        self.root.join("blobs").join(&name.0)
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new, empty file for an upload.
+    pub(super) fn temporary(self: &Arc<Self>) -> io::Result<Temporary> {
+        let path = self.root.join("tmp").join(format!("{:016x}-{:016x}", self.run, self.number()));
+        let file = File::create_new(&path)?;
+        Ok(Temporary { blobs: Arc::clone(self), path: Some(path), file })
+    }
+
+    /// Removes files whose objects are gone. A failure costs space until the next open, not more.
+    pub(super) fn remove(&self, names: &[BlobName]) {
+        for name in names {
+            remove(&self.path(name));
+        }
+    }
+
+    /// Removes from one directory what no row names. Returns how many files went and how many
+    /// rows have no file (which only a damaged disk or a foreign hand brings about).
+    pub(super) fn sweep(&self, shard: &str, named: &HashSet<String>) -> io::Result<(usize, usize)> {
+        let mut removed = 0;
+        let mut present = 0;
+        for entry in fs::read_dir(self.root.join("blobs").join(shard))? {
+            let entry = entry?;
+            let name = format!("{shard}/{}", entry.file_name().to_string_lossy());
+            if named.contains(&name) {
+                present += 1;
+            } else {
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+        Ok((removed, named.len().saturating_sub(present)))
+    }
+}
+
+/// The names of the 256 directories.
+pub(super) fn shards() -> impl Iterator<Item = String> {
+    (0..=255_u8).map(|byte| format!("{byte:02x}"))
+}
+
+/// An upload under way. Dropping it removes the file.
+pub(super) struct Temporary {
+    blobs: Arc<Blobs>,
+    path: Option<PathBuf>,
+    pub file: File,
+}
+
+impl Temporary {
+    /// Makes the bytes durable under their final name; they are visible once a row names them.
+    pub(super) fn persist(mut self) -> io::Result<Blob> {
+        self.file.sync_all()?;
+        let number = self.blobs.number();
+        let name = BlobName(format!("{:02x}/{:016x}-{number:016x}", number & 0xff, self.blobs.run));
+        let target = self.blobs.path(&name);
+        if let Some(path) = &self.path {
+            fs::rename(path, &target)?;
+        }
+        self.path = None;
+        let blob = Blob { blobs: Arc::clone(&self.blobs), name, kept: false };
+        // Without this a power cut may keep the row and forget the name of its file.
+        let directory = target.parent().unwrap_or(&self.blobs.root);
+        File::open(directory)?.sync_all()?;
+        Ok(blob)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            remove(path);
+        }
+    }
+}
+
+/// A durable file that no row names yet. Dropping it removes the file.
+pub(super) struct Blob {
+    blobs: Arc<Blobs>,
+    pub name: BlobName,
+    kept: bool,
+}
+
+impl Blob {
+    /// A row names the file now, or may do so.
+    pub(super) fn keep(mut self) -> BlobName {
+        self.kept = true;
+        self.name.clone()
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        if !self.kept {
+            remove(&self.blobs.path(&self.name));
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "could not remove a file of the embedded S3 server");
+        }
+        _ => {}
+    }
+}

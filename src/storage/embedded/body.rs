@@ -1,0 +1,91 @@
+//! A request body that comes back when its reader lets go of it, so that what a refused request
+//! still sends can be read and thrown away.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::oneshot;
+
+/// Bytes that are read and thrown away for the client to see an early answer.
+const DRAIN: usize = 64 * 1024 * 1024;
+/// A client that has its answer and sends nothing for so long is not waited for.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The body of a request, whoever holds it now.
+pub(super) struct Lent {
+    inner: Option<Incoming>,
+    touched: bool,
+    back: Option<oneshot::Sender<Leftover>>,
+}
+
+/// What comes back: the unread rest.
+pub(super) struct Leftover {
+    inner: Incoming,
+    touched: bool,
+}
+
+pub(super) fn lend(inner: Incoming) -> (Lent, oneshot::Receiver<Leftover>) {
+    let (back, leftover) = oneshot::channel();
+    (Lent { inner: Some(inner), touched: false, back: Some(back) }, leftover)
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.touched = true;
+        match &mut self.inner {
+            Some(inner) => Pin::new(inner).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(inner), Some(back)) = (self.inner.take(), self.back.take())
+            && !inner.is_end_stream()
+        {
+            // Nobody waits for it any more if the connection is gone.
+            let _ = back.send(Leftover { inner, touched: self.touched });
+        }
+    }
+}
+
+impl Leftover {
+    /// Reads on beside the answer, up to a bound; a reset would make a client that still sends
+    /// lose the answer. `expects` says that the client waits for leave to send: reading would
+    /// give it, so then the connection is closed instead. Returns whether it must be.
+    pub(super) fn drain(self, expects: bool) -> bool {
+        if expects && !self.touched {
+            return true;
+        }
+        let mut rest = self.inner;
+        tokio::spawn(async move {
+            let mut read = 0;
+            while let Ok(Some(Ok(frame))) = tokio::time::timeout(SILENCE, rest.frame()).await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > DRAIN {
+                    break;
+                }
+            }
+        });
+        false
+    }
+}

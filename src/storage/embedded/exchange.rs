@@ -1,0 +1,36 @@
+//! One request's slip of paper: travels in the request's extensions, so that the outermost layer
+//! learns what an inner one decided but cannot say in an S3 answer.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+#[derive(Clone, Default)]
+pub(super) struct Exchange(Arc<Slip>);
+
+#[derive(Default)]
+struct Slip {
+    cut: AtomicBool,
+    failure: OnceLock<String>,
+}
+
+impl Exchange {
+    /// The connection is closed in place of an answer.
+    pub(super) fn cut(&self) {
+        self.0.cut.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.cut.load(Ordering::Relaxed)
+    }
+
+    /// Why the answer is a 500; logged once, by the outermost layer.
+    pub(super) fn fail(&self, error: impl Display) {
+        // Only the first cause counts.
+        let _ = self.0.failure.set(error.to_string());
+    }
+
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.0.failure.get().map(String::as_str)
+    }
+}

@@ -1,0 +1,298 @@
+//! Faults that tests can script: what a real S3 does on a bad day, on demand.
+//!
+//! Without a fault the price is one atomic load per request. Faults act after the signature check,
+//! so a refused request never uses one up. The first that fits, in the order of adding, acts.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use s3s::S3ErrorCode;
+use tokio::sync::watch;
+
+/// S3 operations a fault can be tied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    PutObject,
+    GetObject,
+    HeadObject,
+    DeleteObject,
+    DeleteObjects,
+    ListObjectsV2,
+    ListBuckets,
+    CreateBucket,
+    HeadBucket,
+    GetBucketLocation,
+    GetBucketVersioning,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PutObject => "PutObject",
+            Self::GetObject => "GetObject",
+            Self::HeadObject => "HeadObject",
+            Self::DeleteObject => "DeleteObject",
+            Self::DeleteObjects => "DeleteObjects",
+            Self::ListObjectsV2 => "ListObjectsV2",
+            Self::ListBuckets => "ListBuckets",
+            Self::CreateBucket => "CreateBucket",
+            Self::HeadBucket => "HeadBucket",
+            Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketVersioning => "GetBucketVersioning",
+        }
+    }
+}
+
+/// An S3 error and its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 503
+    SlowDown,
+    /// 403
+    AccessDenied,
+    /// 500
+    InternalError,
+}
+
+impl Refusal {
+    pub(super) fn code(self) -> S3ErrorCode {
+        match self {
+            Self::SlowDown => S3ErrorCode::SlowDown,
+            Self::AccessDenied => S3ErrorCode::AccessDenied,
+            Self::InternalError => S3ErrorCode::InternalError,
+        }
+    }
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Answers with an error; nothing else happens.
+    Refuse(Refusal),
+    /// Puts the error into a `DeleteObjects` answer for each key that fits; the others are deleted.
+    RefuseKey(Refusal),
+    /// Closes the connection; nothing else happens.
+    CutRequest,
+    /// Does the work, then closes the connection instead of answering.
+    CutAnswer,
+    /// `GetBucketVersioning` says `Enabled`. Nothing is versioned all the same.
+    ReportVersioned,
+}
+
+/// An effect and when it acts: on every operation and key, until cleared, unless narrowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    effect: Effect,
+    target: Target,
+    times: Option<NonZeroU32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Target {
+    operation: Option<Operation>,
+    key: Option<String>,
+}
+
+impl Target {
+    fn fits(&self, operation: &str, key: Option<&str>) -> bool {
+        self.operation.is_none_or(|wanted| wanted.name() == operation)
+            && self.key.as_deref().is_none_or(|wanted| key == Some(wanted))
+    }
+}
+
+impl Fault {
+    #[must_use]
+    pub fn new(effect: Effect) -> Self {
+        Self { effect, target: Target::default(), times: None }
+    }
+
+    #[must_use]
+    pub fn on(mut self, operation: Operation) -> Self {
+        self.target.operation = Some(operation);
+        self
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.target.key = Some(key.into());
+        self
+    }
+
+    #[must_use]
+    pub fn times(mut self, times: NonZeroU32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    #[must_use]
+    pub fn once(self) -> Self {
+        self.times(NonZeroU32::MIN)
+    }
+}
+
+/// The faults of one server. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// How many rules there are, so that a server without any takes no lock.
+    armed: AtomicUsize,
+    rules: Mutex<Vec<Rule>>,
+}
+
+enum Rule {
+    Fault(Fault),
+    Stall { target: Target, state: Arc<watch::Sender<StallState>> },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct StallState {
+    waiting: usize,
+    released: bool,
+}
+
+/// Requests wait at a stall until it is released or dropped.
+#[must_use = "dropping a stall releases it"]
+pub struct Stall {
+    faults: Faults,
+    state: Arc<watch::Sender<StallState>>,
+}
+
+impl Stall {
+    /// Returns once `count` requests wait here (or have given up waiting here).
+    pub async fn reached(&self, count: usize) {
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = self.state.subscribe().wait_for(|state| state.waiting >= count).await;
+    }
+
+    /// Lets all go on, and all that come later pass.
+    pub fn release(self) {}
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        self.state.send_modify(|state| state.released = true);
+        let mut rules = self.faults.rules();
+        rules.retain(|rule| !matches!(rule, Rule::Stall { state, .. } if Arc::ptr_eq(state, &self.state)));
+        self.faults.0.armed.store(rules.len(), Ordering::Release);
+    }
+}
+
+/// What [`super::access`] has to do before a request goes on.
+pub(super) enum Before {
+    Refuse(Refusal),
+    CutRequest,
+    CutAnswer,
+    Wait(Waiter),
+}
+
+pub(super) struct Waiter(watch::Receiver<StallState>);
+
+impl Waiter {
+    pub(super) async fn released(mut self) {
+        // A dropped sender means released as well.
+        let _ = self.0.wait_for(|state| state.released).await;
+    }
+}
+
+impl Faults {
+    pub fn add(&self, fault: Fault) {
+        self.push(Rule::Fault(fault));
+    }
+
+    /// Holds requests before their work. `None` fits all.
+    pub fn stall(&self, operation: Option<Operation>, key: Option<&str>) -> Stall {
+        let target = Target { operation, key: key.map(str::to_owned) };
+        let state = Arc::new(watch::Sender::new(StallState::default()));
+        self.push(Rule::Stall { target, state: Arc::clone(&state) });
+        Stall { faults: self.clone(), state }
+    }
+
+    /// Removes all faults. Stalls are released by their owners.
+    pub fn clear(&self) {
+        let mut rules = self.rules();
+        rules.retain(|rule| matches!(rule, Rule::Stall { .. }));
+        self.0.armed.store(rules.len(), Ordering::Release);
+    }
+
+    pub(super) fn before(&self, operation: &str, key: Option<&str>) -> Option<Before> {
+        if self.none() {
+            return None;
+        }
+        let mut rules = self.rules();
+        let place = rules.iter().position(|rule| match rule {
+            Rule::Fault(fault) => {
+                !matches!(fault.effect, Effect::RefuseKey(_) | Effect::ReportVersioned)
+                    && fault.target.fits(operation, key)
+            }
+            Rule::Stall { target, .. } => target.fits(operation, key),
+        })?;
+        if let Rule::Stall { state, .. } = &rules[place] {
+            let waiter = Waiter(state.subscribe());
+            state.send_modify(|state| state.waiting += 1);
+            return Some(Before::Wait(waiter));
+        }
+        match self.fire(&mut rules, place)? {
+            Effect::Refuse(refusal) => Some(Before::Refuse(refusal)),
+            Effect::CutRequest => Some(Before::CutRequest),
+            Effect::CutAnswer => Some(Before::CutAnswer),
+            Effect::RefuseKey(_) | Effect::ReportVersioned => None,
+        }
+    }
+
+    pub(super) fn refuse_key(&self, key: &str) -> Option<Refusal> {
+        let wanted = |fault: &Fault| {
+            matches!(fault.effect, Effect::RefuseKey(_)) && fault.target.fits("DeleteObjects", Some(key))
+        };
+        match self.take(wanted)? {
+            Effect::RefuseKey(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    pub(super) fn reports_versioned(&self) -> bool {
+        self.take(|fault| fault.effect == Effect::ReportVersioned && fault.target.fits("GetBucketVersioning", None))
+            .is_some()
+    }
+
+    fn take(&self, wanted: impl Fn(&Fault) -> bool) -> Option<Effect> {
+        if self.none() {
+            return None;
+        }
+        let mut rules = self.rules();
+        let place = rules.iter().position(|rule| matches!(rule, Rule::Fault(fault) if wanted(fault)))?;
+        self.fire(&mut rules, place)
+    }
+
+    /// Uses the fault up once.
+    fn fire(&self, rules: &mut Vec<Rule>, place: usize) -> Option<Effect> {
+        let Rule::Fault(fault) = &mut rules[place] else {
+            return None;
+        };
+        let effect = fault.effect;
+        if let Some(times) = fault.times {
+            fault.times = NonZeroU32::new(times.get() - 1);
+            if fault.times.is_none() {
+                rules.remove(place);
+                self.0.armed.store(rules.len(), Ordering::Release);
+            }
+        }
+        Some(effect)
+    }
+
+    fn push(&self, rule: Rule) {
+        let mut rules = self.rules();
+        rules.push(rule);
+        self.0.armed.store(rules.len(), Ordering::Release);
+    }
+
+    fn none(&self) -> bool {
+        self.0.armed.load(Ordering::Acquire) == 0
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
+        self.0.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

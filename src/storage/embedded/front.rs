@@ -1,0 +1,106 @@
+//! The outermost layer of a request: CORS, the gate, then `s3s`; and what only a connection can
+//! do: cut it, or read the rest of a refused body.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use s3s::service::S3Service;
+use s3s::{Body, S3Error};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+
+use super::exchange::Exchange;
+use super::{body, cors, gate};
+
+/// Ends the connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut by a scripted fault")]
+pub(super) struct Cut;
+
+#[derive(Clone)]
+pub(super) struct Front {
+    service: S3Service,
+    requests: Arc<AtomicU64>,
+}
+
+impl Front {
+    pub(super) fn new(service: S3Service) -> Self {
+        Self { service, requests: Arc::default() }
+    }
+
+    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let id = format!("{:016X}", self.requests.fetch_add(1, Ordering::Relaxed));
+        if cors::is_preflight(request.method()) {
+            return Ok(cors::preflight(&request));
+        }
+        let has_origin = request.headers().contains_key(header::ORIGIN);
+        let expects = request.headers().contains_key(header::EXPECT);
+        let (mut parts, incoming) = request.into_parts();
+        join_encodings(&mut parts.headers);
+        let (lent, mut leftover) = body::lend(incoming);
+
+        let mut response = match gate::check(&parts) {
+            Ok(()) => self.work(Request::from_parts(parts, Body::http_body(lent)), &id).await?,
+            Err(error) => {
+                drop(lent);
+                refusal(error)
+            }
+        };
+        let headers = response.headers_mut();
+        if let Ok(rest) = leftover.try_recv()
+            && rest.drain(expects)
+        {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert("x-amz-request-id", id);
+        }
+        if has_origin {
+            cors::expose(headers);
+        }
+        Ok(response)
+    }
+
+    async fn work(&self, mut request: Request<Body>, id: &str) -> Result<Response<Body>, Cut> {
+        let exchange = Exchange::default();
+        request.extensions_mut().insert(exchange.clone());
+        // s3s logs whole requests, and with them URLs that are as good as a password.
+        let result = self.service.call(request).with_subscriber(Dispatch::none()).await;
+        if exchange.is_cut() {
+            return Err(Cut);
+        }
+        if let Some(error) = exchange.failure() {
+            tracing::error!(error, s3.request_id = id, "the embedded S3 server failed a request");
+        }
+        Ok(result.unwrap_or_else(|_| {
+            tracing::error!(s3.request_id = id, "the embedded S3 server could not write its answer");
+            status(StatusCode::INTERNAL_SERVER_ERROR)
+        }))
+    }
+}
+
+/// SDKs send `aws-chunked` in a header of its own beside the object's encoding, and `s3s` refuses
+/// a repeated header. Joined by a comma it means the same, to the signature too.
+fn join_encodings(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let (Some(_), Some(_)) = (values.next(), values.next()) else {
+        return;
+    };
+    let all: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b","[..])) {
+        headers.insert(header::CONTENT_ENCODING, joined);
+    }
+}
+
+fn refusal(error: S3Error) -> Response<Body> {
+    let code = error.status_code().unwrap_or(StatusCode::BAD_REQUEST);
+    error.to_http_response().unwrap_or_else(|_| status(code))
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

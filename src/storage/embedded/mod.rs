@@ -1,0 +1,66 @@
+//! An S3 server inside the process, for **one machine**: development, demos, tests and small
+//! installations. It has no replication, one disk and one pair of keys; who needs more runs the
+//! service against a real S3.
+//!
+//! The `s3s` crate does the protocol and the signatures. Everything behind it is ours: bytes lie
+//! in files ([`blobs`]), everything else is one row per object in SQLite ([`index`], [`writer`]).
+//!
+//! What holds:
+//! - **Verified before visible.** Length, MD5, checksums and signatures are compared before an
+//!   object gets its row. The order is: temporary file, fsync, rename, row, answer. `kill -9` at any
+//!   point leaves the old or the new object whole (P-8), and at worst a file without a row, which
+//!   the next [`EmbeddedS3::open`] sweeps away.
+//! - **An answered write is on disk** (P-3): file, directory and SQLite's log are synced first.
+//! - **Conditions are atomic.** `If-None-Match: *` and `If-Match` are decided inside the write
+//!   transaction of the only writer: of any number of racing PUTs exactly one wins.
+//! - **Nothing unsigned counts.** A request with an `x-amz-*` header that its signature does not
+//!   cover is refused ([`gate`]), so a ticket can only be used for what it was issued for.
+//! - Nothing here writes a URL or a secret to the log; `s3s`'s own logging is off for that reason.
+//!
+//! When it fails: a disk error answers 500 `InternalError`, is logged once, and leaves the object
+//! as it was or, if the commit's outcome is unknown, whole in one of the two versions
+//! ([`transaction`]). The next request begins afresh: a disk with room again needs no restart.
+//!
+//! Not there, and answered with 501 `NotImplemented`: copies, multipart uploads, POST forms, ACLs,
+//! encryption, tags, locks, versions, `ListObjects` (version 1), deleting a bucket.
+
+mod access;
+mod apply;
+mod backend;
+mod blobs;
+mod body;
+mod checks;
+mod conditions;
+mod cors;
+mod credentials;
+mod deletes;
+mod exchange;
+mod faults;
+mod front;
+mod gate;
+mod index;
+mod listing;
+mod objects;
+mod put;
+mod server;
+mod store;
+mod transaction;
+mod upload;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use faults::{Effect, Fault, Faults, Operation, Refusal, Stall};
+pub use store::{EmbeddedS3, OpenError, Settings};
+
+/// Now, in milliseconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Last-Modified is this server's own statement, and s3s reads the system clock for signatures too"
+)]
+fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

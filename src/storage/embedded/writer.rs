@@ -1,0 +1,158 @@
+//! The one writer. A task owns the only connection that writes, takes whatever waits, and commits
+//! it in one transaction; that makes conditions atomic and lets many PUTs share one fsync.
+//!
+//! A job that has been sent is carried out even if its request is dropped meanwhile. A database
+//! error fails the whole batch: nobody in it is told that a write happened. The next batch begins
+//! afresh, so a disk that was full is written again once it has room.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::blobs::{Blob, Blobs};
+use super::conditions::{Unmet, WriteCondition};
+use super::transaction::{Files, Rows};
+
+/// Jobs that share one transaction at most.
+const BATCH: usize = 256;
+const QUEUE: usize = 1024;
+
+/// A row to be written, with the file it will name.
+pub(super) struct Put {
+    pub bucket: String,
+    pub key: String,
+    pub blob: Blob,
+    pub size: i64,
+    pub etag: String,
+    pub sha256: String,
+    pub modified_at: i64,
+    /// JSON of [`super::index::StoredHeaders`]
+    pub headers: String,
+    pub condition: WriteCondition,
+}
+
+pub(super) enum Write {
+    Put(Box<Put>),
+    Delete {
+        bucket: String,
+        key: String,
+        condition: WriteCondition,
+    },
+    /// Keys with their conditions; one transaction for all.
+    DeleteMany {
+        bucket: String,
+        keys: Vec<(String, WriteCondition)>,
+    },
+    CreateBucket {
+        name: String,
+        now_ms: i64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    Unmet(Unmet),
+    /// One answer per key, in order.
+    Many(Vec<Result<(), Unmet>>),
+    AlreadyThere,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error("the index could not be written: {0}")]
+    Database(Arc<sqlx::Error>),
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+struct Job {
+    write: Write,
+    reply: oneshot::Sender<Result<Outcome, WriteError>>,
+}
+
+enum Message {
+    Write(Job),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    messages: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    /// `lock` is held until the task has closed its connection.
+    pub(super) fn start(rows: Rows, blobs: Arc<Blobs>, lock: File) -> Self {
+        let (messages, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(run(rows, blobs, lock, receiver));
+        Self { messages }
+    }
+
+    pub(super) async fn write(&self, write: Write) -> Result<Outcome, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(Message::Write(Job { write, reply })).await.map_err(|_| WriteError::Stopped)?;
+        answer.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Returns when everything sent before is done and the directory's lock is free.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.messages.send(Message::Close(done)).await.is_ok() {
+            // An error means that the task has ended already, which is what is wanted.
+            let _ = closed.await;
+        }
+    }
+}
+
+async fn run(mut rows: Rows, blobs: Arc<Blobs>, lock: File, mut receiver: mpsc::Receiver<Message>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    let mut closers = Vec::new();
+    while closers.is_empty() && receiver.recv_many(&mut waiting, BATCH).await > 0 {
+        let mut jobs = Vec::with_capacity(waiting.len());
+        for message in waiting.drain(..) {
+            match message {
+                Message::Write(job) => jobs.push(job),
+                Message::Close(done) => closers.push(done),
+            }
+        }
+        if !jobs.is_empty() {
+            batch(&mut rows, &blobs, jobs).await;
+        }
+    }
+    rows.close().await;
+    drop(lock);
+    for done in closers {
+        let _ = done.send(());
+    }
+}
+
+async fn batch(rows: &mut Rows, blobs: &Arc<Blobs>, jobs: Vec<Job>) {
+    let (writes, replies): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.write, job.reply)).unzip();
+    let mut writes = writes.into_iter();
+    let mut files = Files::default();
+    let result = rows.write(&mut writes, &mut files).await;
+    let blobs = Arc::clone(blobs);
+    // Off the writer's path: the next batch need not wait for the file system. Before the answers: who is refused
+    // has left nothing behind.
+    tokio::task::spawn_blocking(move || {
+        drop(writes);
+        let Files { named, refused, unneeded } = files;
+        drop((named, refused));
+        blobs.remove(&unneeded);
+        match result {
+            Ok(outcomes) => {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                    let _ = reply.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for reply in replies {
+                    let _ = reply.send(Err(WriteError::Database(Arc::clone(&error))));
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,199 @@
+//! The one door to the bucket.
+//!
+//! A [`Gateway`] serves one bucket of one store and refuses items of any other: a HEAD or a delete in the wrong bucket
+//! finds nothing, and "nothing" would be taken for absent or gone (P-1, P-7).
+//!
+//! Every method may be dropped while it waits. That leaves nothing behind in this process; what the server was asked
+//! may have happened.
+
+use std::{fmt, sync::Arc};
+
+use aws_sdk_s3::{
+    Client, config::http::HttpResponse, error::SdkError, operation::head_object::HeadObjectOutput, types::ChecksumMode,
+};
+use chrono::{DateTime, Utc};
+use zeroload_domain::{
+    Bucket, ByteSize, ContentType, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, VersionId,
+    event::MediaRequested,
+};
+
+use super::{
+    connect::{self, ConnectError},
+    credentials::CredentialSource,
+    error::StorageError,
+    settings::GatewaySettings,
+    ticket::{SignError, Signer, TicketSpec, Upload},
+};
+
+/// Where an item's object is, as its journal recorded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    pub store: &'a Store,
+    pub bucket: &'a Bucket,
+    pub object_key: &'a ObjectKey,
+}
+
+impl<'a> Location<'a> {
+    pub fn of(request: &'a MediaRequested) -> Self {
+        Self { store: &request.store, bucket: &request.bucket, object_key: &request.object_key }
+    }
+}
+
+/// One bucket of one S3 server. Clones share their connections.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    store: Store,
+    bucket: Bucket,
+    prefix: KeyPrefix,
+    signer: Signer,
+    ticket_credentials: CredentialSource,
+    own_ticket_keys: bool,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("store", self.store()).field("bucket", self.bucket()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Finds region and credentials. The server need not be up.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says which setting is missing or wrong.
+    pub async fn connect(settings: GatewaySettings) -> Result<Self, ConnectError> {
+        let connection = connect::connect(&settings).await?;
+        let inner = Inner {
+            client: connection.client,
+            store: settings.store,
+            bucket: settings.bucket,
+            prefix: settings.prefix,
+            signer: Signer::new(connection.region, connection.base),
+            ticket_credentials: connection.ticket_credentials,
+            own_ticket_keys: settings.ticket_keys.is_some(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub fn bucket(&self) -> &Bucket {
+        &self.inner.bucket
+    }
+
+    pub fn prefix(&self) -> &KeyPrefix {
+        &self.inner.prefix
+    }
+
+    /// Signs a ticket; no call to the server. `now` and `expires_at` are those of the recorded decision.
+    ///
+    /// # Errors
+    /// [`SignError`]; nothing was issued then.
+    pub async fn sign_ticket(
+        &self,
+        ticket: &TicketSpec<'_>,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Upload, SignError> {
+        if !self.serves(&ticket.at) {
+            let Location { store, bucket, .. } = ticket.at;
+            return Err(SignError::OtherBucket { store: store.clone(), bucket: bucket.clone() });
+        }
+        let credentials = self.ticket_credentials_at(now).await?;
+        self.inner.signer.sign(&credentials, ticket.at.object_key.as_str(), ticket.headers(), now, expires_at)
+    }
+
+    /// What the bucket holds at a location: `None` is a proof that it holds nothing there now.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn head(&self, at: &Location<'_>) -> Result<Option<ObjectFacts>, StorageError> {
+        if !self.serves(at) {
+            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
+        }
+        self.head_key(at.object_key.as_str()).await
+    }
+
+    pub(super) async fn head_key(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
+        let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
+        match asked.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(found) => facts(&found).map(Some),
+            Err(SdkError::ServiceError(error)) if proves_absence(error.raw()) => Ok(None),
+            Err(error) => Err(StorageError::from(&error)),
+        }
+    }
+
+    /// Whether there are credentials to sign tickets with, so that none is promised which cannot be handed out.
+    ///
+    /// # Errors
+    /// [`SignError::NoCredentials`].
+    pub async fn can_sign(&self, now: DateTime<Utc>) -> Result<(), SignError> {
+        self.ticket_credentials_at(now).await.map(drop)
+    }
+
+    pub(super) async fn ticket_credentials_at(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<aws_credential_types::Credentials, SignError> {
+        self.inner.ticket_credentials.at(now).await.map_err(|_| SignError::NoCredentials)
+    }
+
+    /// Whether a location is in the bucket that this gateway serves: only there can anything be looked at or deleted.
+    pub fn serves(&self, at: &Location<'_>) -> bool {
+        at.store == self.store() && at.bucket == self.bucket()
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    pub(super) fn signer(&self) -> &Signer {
+        &self.inner.signer
+    }
+
+    pub(super) fn has_own_ticket_keys(&self) -> bool {
+        self.inner.own_ticket_keys
+    }
+}
+
+/// A plain 404. An answer to HEAD has no body, so a missing bucket looks the same (the marker tells them apart); but a
+/// web page comes from a proxy before the server, and MinIO names its reason.
+fn proves_absence(answer: &HttpResponse) -> bool {
+    let header = |name| answer.headers().get(name);
+    answer.status().as_u16() == 404
+        && header("x-minio-error-code").is_none_or(|code| code == "NoSuchKey")
+        && header("content-type").is_none_or(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+fn facts(found: &HeadObjectOutput) -> Result<ObjectFacts, StorageError> {
+    let etag = found.e_tag().unwrap_or_default();
+    let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
+    let length = found.content_length().and_then(|length| u64::try_from(length).ok());
+    // A type that is none cannot be what a ticket has signed: better nothing known than a confirm of it.
+    let content_type = match found.content_type().filter(|text| !text.is_empty()) {
+        Some(text) => Some(ContentType::parse(text).map_err(|_| unusable("content type"))?),
+        None => None,
+    };
+    Ok(ObjectFacts {
+        etag: ETag::parse(etag).map_err(|_| unusable("etag"))?,
+        content_length: ByteSize::new(length.ok_or_else(|| unusable("content length"))?),
+        content_type,
+        // One that was composed of parts ends in `-N` and is not that of the bytes.
+        checksum_sha256: found.checksum_sha256().and_then(|text| Sha256Digest::parse(text).ok()),
+        version_id: found.version_id().filter(|id| *id != "null").and_then(|id| VersionId::parse(id).ok()),
+    })
+}
+
+fn unusable(what: &str) -> StorageError {
+    StorageError::answer(format!("storage describes the object without a usable {what}"))
+}
+
+#[cfg(test)]
+mod tests;

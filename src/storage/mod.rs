@@ -1,0 +1,49 @@
+//! Everything that talks to S3.
+//!
+//! ```text
+//! commands ──▶ Gateway::sign_ticket   no network, a presigned PUT        ticket, credentials
+//!          ──▶ Gateway::head          what is in the bucket              gateway
+//! collector ─▶ Gateway::check_marker  is it our bucket?                  marker
+//!          ──▶ Gateway::delete        exact keys, per-key answers        delete
+//! start    ──▶ Gateway::probe         what this server cannot enforce    probe
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | which bucket, where, with which keys |
+//! | [`connect`] | region, credentials and HTTP client from the settings |
+//! | [`gateway`] | [`Gateway`] itself, and HEAD |
+//! | [`ticket`] | tickets: presigned PUTs |
+//! | [`credentials`] | credentials that are kept until they have to be renewed |
+//! | [`delete`] | deletes by exact key, and what their answers prove |
+//! | [`marker`] | the object that ties a bucket to its journal |
+//! | [`probe`] | what a server enforces, found out at start |
+//! | [`error`] | why nothing is known about an object |
+//! | [`embedded`] | an S3 server of our own, for one machine |
+//!
+//! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The embedded
+//! server is such a bucket, and knows nothing of the rest.
+
+pub mod connect;
+pub mod credentials;
+pub mod delete;
+pub mod embedded;
+pub mod error;
+pub mod gateway;
+pub mod marker;
+pub mod probe;
+pub mod settings;
+pub mod ticket;
+mod versioning;
+
+#[cfg(test)]
+mod test_s3;
+
+pub use connect::ConnectError;
+pub use delete::{Deletion, OTHER_BUCKET};
+pub use error::{Fault, StorageError};
+pub use gateway::{Gateway, Location};
+pub use marker::{Anchor, MarkerError};
+pub use probe::{Check, ProbeReport, Status};
+pub use settings::{GatewaySettings, StaticKeys};
+pub use ticket::{SignError, TicketSpec, Upload};

@@ -1,0 +1,99 @@
+//! The calls of a probe that the SDK does not make by itself.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_sdk_s3::{
+    Config,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut},
+        retry::RetryConfig,
+    },
+    error::BoxError,
+    primitives::ByteStream,
+};
+use chrono::{DateTime, Utc};
+
+use crate::storage::{StorageError, Upload, gateway::Gateway};
+
+/// Sends a ticket as a client would: its URL, its headers and nothing else, besides an `extra` header if there is one.
+/// Returns the id of the version that was written, where the bucket has versions.
+pub(super) async fn put(
+    gateway: &Gateway,
+    ticket: Upload,
+    body: &'static [u8],
+    extra: Option<(&'static str, &'static str)>,
+) -> Result<Option<String>, StorageError> {
+    // The SDK carries it, for its connections and time limits; what it has signed and added itself is thrown away. Once
+    // only: the repeat of a conditional PUT whose answer was lost would be refused.
+    let put = gateway.client().put_object().bucket(gateway.bucket().as_str()).key("ticket");
+    let put = put.body(ByteStream::from_static(body)).customize();
+    let put = put.config_override(Config::builder().retry_config(RetryConfig::disabled()));
+    match put.interceptor(AsClient { ticket, extra }).send().await {
+        Ok(written) => Ok(written.version_id.filter(|id| id != "null")),
+        Err(error) => Err(StorageError::from(&error)),
+    }
+}
+
+#[derive(Debug)]
+struct AsClient {
+    ticket: Upload,
+    extra: Option<(&'static str, &'static str)>,
+}
+
+impl Intercept for AsClient {
+    fn name(&self) -> &'static str {
+        "AsClient"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        let theirs: Vec<String> = request.headers().iter().map(|(name, _)| name.to_owned()).collect();
+        for name in theirs {
+            request.headers_mut().remove(name);
+        }
+        request.set_uri(self.ticket.url.as_str())?;
+        for (name, value) in &self.ticket.headers {
+            request.headers_mut().try_insert(name.clone(), value.clone())?;
+        }
+        if let Some((name, value)) = self.extra {
+            request.headers_mut().try_insert(name, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the server's clock from the first answer, of whatever status.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServerClock(Arc<OnceLock<DateTime<Utc>>>);
+
+impl ServerClock {
+    pub fn read(&self) -> Option<DateTime<Utc>> {
+        self.0.get().copied()
+    }
+}
+
+impl Intercept for ServerClock {
+    fn name(&self) -> &'static str {
+        "ServerClock"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
+        if let Some(date) = date {
+            // A repeat keeps the first, which is nearest to our own reading.
+            let _ = self.0.set(date.with_timezone(&Utc));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! The subcommands and settings of the real binary, as a person at a terminal or a script meets them.
+
+mod auditing;
+mod collecting;
+mod demonstration;
+mod one_writer;
+#[path = "../crash/process.rs"]
+mod process;
+mod rebuilding;
+mod serving;
+mod settings;
+mod tampering;
+mod tool;

@@ -1,0 +1,155 @@
+//! What must be true once the clients are gone and the collector has done its work.
+
+use std::{process::Stdio, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use zeroload::clock::Clock;
+use zeroload_projections::ReadModels;
+
+use crate::{
+    bucket::{self, BucketClient},
+    world::{Stage, poll},
+};
+
+/// Calls under way at once.
+const AT_ONCE: usize = 16;
+
+impl Stage {
+    /// Waits until every item is confirmed or collected (P-2), and fails if the collector does not know of one.
+    pub async fn settled(&mut self) {
+        let path = self.site.data().join("journal-projections.db");
+        let read_models = ReadModels::open_read_only(&path).await.expect("the projection opens");
+        let clock = Clock::system();
+        loop {
+            let now = clock.now();
+            self.read_on().await;
+            let open: Vec<String> = self.history.ids().filter(|id| !self.has_ended(id)).map(str::to_owned).collect();
+            if open.is_empty() {
+                return read_models.close().await;
+            }
+            let waits = open.iter().any(|id| self.history.collectable_at(id) >= now);
+            let retries = read_models.retries().count_by_code().await.expect("the notebook of retries");
+            if !waits && retries.is_empty() {
+                let report = self.collect(true).await.to_string();
+                self.read_on().await;
+                let is_stuck = |id: &&String| !self.has_ended(id) && !report.contains(*id);
+                let stuck: Vec<&String> = open.iter().filter(is_stuck).collect();
+                assert!(stuck.is_empty(), "the collector does not know of {stuck:?}");
+            }
+            poll().await;
+        }
+    }
+
+    fn has_ended(&self, id: &str) -> bool {
+        matches!(self.history.state(id), "confirmed" | "collected")
+    }
+
+    /// Releases every fourth confirmed item.
+    pub async fn release_some(&mut self) {
+        self.read_on().await;
+        let confirmed: Vec<String> = self.history.in_state("confirmed").into_iter().map(str::to_owned).collect();
+        for id in confirmed.iter().step_by(4) {
+            self.world.ledger.will_release(id);
+            let answer = self.http.delete(format!("{}/v1/media/{id}", self.world.url)).send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), 202, "{id}");
+            self.world.ledger.shown(&answer.json().await.expect("JSON"));
+        }
+    }
+
+    /// An upload that ended after its item was collected has left bytes: a notice makes the service collect them (P-7).
+    pub async fn notice_late_uploads(&mut self) {
+        let left = BucketClient::new(&self.s3, &self.site.data()).list().await;
+        for id in self.history.in_state("collected") {
+            let Some(written) = left.get(&self.history.object_key(id)) else { continue };
+            let claimed = self.history.last(id, "CollectionStarted").expect("a claim").recorded_at;
+            // S3 tells times in whole seconds.
+            assert!(
+                written.timestamp() >= claimed.timestamp(),
+                "{id} was claimed at {claimed}, its object is of {written}"
+            );
+            self.world.count("late upload found at the end");
+            let notice = self.http.post(format!("{}/v1/media/{id}/uploaded", self.world.url)).send().await;
+            assert_eq!(notice.expect("an answer").status().as_u16(), 410, "{id}");
+        }
+        self.settled().await;
+    }
+
+    /// Journal, bucket and projection agree, item by item.
+    pub async fn everything_holds(&mut self) {
+        let items = self.world.ledger.items();
+        self.read_on().await;
+        self.history.holds(&items);
+        let unknown = self.history.ids().filter(|id| !items.iter().any(|item| item.id == **id)).count();
+        assert!(unknown as u64 <= self.world.ledger.lost_requests(), "{unknown} items that nobody asked for");
+        let report = self.collect(false).await;
+        assert_eq!(report["due"], 0, "{report}");
+        self.bucket_holds(&items).await;
+        self.commands_agree().await;
+        self.rebuild_agrees().await;
+    }
+
+    async fn bucket_holds(&self, items: &[crate::ledger::Item]) {
+        let bucket = BucketClient::new(&self.s3, &self.site.data());
+        let confirmed = self.history.in_state("confirmed");
+        let mut keys = bucket.list().await;
+        for item in items.iter().filter(|item| confirmed.contains(item.id.as_str())) {
+            let key = self.history.object_key(&item.id);
+            assert!(keys.remove(&key).is_some(), "the object of confirmed {} is not listed", item.id);
+            let found = bucket.get(&key).await.unwrap_or_else(|| panic!("the object of confirmed {} is gone", item.id));
+            assert!(found == item.bytes, "the bytes of confirmed {} are others", item.id);
+        }
+        assert!(keys.is_empty(), "objects that no confirmed item has: {keys:?}");
+        let mut collected = stream::iter(self.history.in_state("collected"))
+            .map(|id| {
+                let (bucket, key) = (&bucket, self.history.object_key(id));
+                async move { (id, bucket.holds(&key).await) }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((id, held)) = collected.next().await {
+            assert!(!held, "the object of collected {id} is still there");
+        }
+        let mismatched = bucket::mismatched_files(&self.site.data()).await;
+        assert!(mismatched.is_empty(), "files without a row, or rows without a file: {mismatched:?}");
+    }
+
+    /// The subcommands see the same beside the running server.
+    async fn commands_agree(&self) {
+        let verified = self.site.run(&["verify"]);
+        let (line, error) = (String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+        assert!(verified.status.success(), "verify: {error}");
+        assert!(line.starts_with(&format!("{}:", self.history.len())), "verify stopped at {line}");
+        let replayed = self.site.run(&["replay", "--json"]);
+        assert!(replayed.status.success());
+        assert!(replayed.stdout == self.history.text().as_bytes(), "replay and /v1/events differ");
+    }
+
+    /// The live projection is, row by row, what a rebuild gives (P-4).
+    async fn rebuild_agrees(&self) {
+        let path = self.site.data().join("journal-projections.db");
+        let read_models = ReadModels::open_read_only(&path).await.expect("the projection opens");
+        while read_models.checkpoint().await.expect("a checkpoint").position < self.history.len() as u64 {
+            poll().await;
+        }
+        let mut live = Vec::new();
+        let before = read_models.dump(None, |row| live.push(format!("{row:?}"))).await.expect("a dump");
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        for _ in 0..3 {
+            // A rebuild that is killed leaves the live version as it was, and the next one takes over.
+            let mut rebuild =
+                self.site.command(&["projections", "rebuild"]).stdout(Stdio::null()).spawn().expect("it starts");
+            tokio::time::sleep(Duration::from_micros(rng.random_range(0..400_000))).await;
+            rebuild.kill().expect("killed");
+            rebuild.wait().expect("it ended");
+        }
+        let rebuilt = self.site.run(&["projections", "rebuild"]);
+        assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        let mut anew = Vec::new();
+        let after = read_models.dump(None, |row| anew.push(format!("{row:?}"))).await.expect("a dump");
+        read_models.close().await;
+        assert_eq!(live.iter().zip(&anew).find(|(live, anew)| live != anew), None, "a row differs after a rebuild");
+        assert_eq!((before.rows, before.position, before.digest), (after.rows, after.position, after.digest));
+        assert!(after.version > before.version, "nothing was rebuilt");
+        assert_eq!(after.rows as usize, self.history.ids().count(), "one row for each item");
+    }
+}

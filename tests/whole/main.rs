@@ -1,0 +1,12 @@
+//! The whole system through HTTP, with real bytes, a real journal and a real S3 server.
+
+#![expect(clippy::disallowed_methods, reason = "tests live in real time")]
+
+mod app;
+mod collection;
+mod edge;
+mod lifecycle;
+mod openapi;
+mod roles;
+mod tickets;
+mod trouble;
