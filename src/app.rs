@@ -8,7 +8,6 @@ mod server;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use tokio::runtime::Handle;
 use zeroload_domain::codec;
 use zeroload_projections::ReadModels;
 
@@ -20,13 +19,11 @@ use crate::{
     clock::{Clock, Ids},
     collector::{Collector, Parts},
     commands::Commands,
-    journal::{
-        self, Journal, Options, WriterTask,
-        sqlite::{OpenError, SqliteJournal},
-    },
+    database::{Database, OpenError},
+    journal::{self, Journal, WriterTask},
     projector::Projector,
     service::Service,
-    settings::{DatabaseUrl, S3Settings, Settings},
+    settings::{S3Settings, Settings},
     storage::{self, Gateway, GatewaySettings},
 };
 
@@ -83,11 +80,8 @@ impl Core {
     /// [`StartError`]; nothing is half done, and the locks end with the process.
     pub async fn open(settings: &Settings, clock: Clock, ids: Ids) -> Result<Self, StartError> {
         make_dir(&settings.data_dir)?;
-        let DatabaseUrl::Sqlite(path) = &settings.database_url;
         // First of all, since it is what refuses a second process on the same data.
-        let database = SqliteJournal::open_writer(path, ids.new_id(clock.now())).await?;
-        let (journal, writer) =
-            journal::start(database.writer, database.reader, Options::default(), &Handle::current()).await?;
+        let (journal, writer) = settings.database.start_journal(ids.new_id(clock.now())).await?;
         readable(&journal).await?;
         let (gateway, embedded) = match &settings.s3 {
             Some(s3) => (connect(s3.clone(), settings).await?, None),
@@ -104,7 +98,7 @@ impl Core {
             settings.adopt_bucket,
             clock.clone(),
         ));
-        let read_models = open_read_models(path, &journal).await?;
+        let read_models = open_read_models(&settings.database, &journal).await?;
         let projector = Projector::new(journal.clone(), read_models.clone());
         let commands = Commands::new(journal.clone(), settings.policy.clone(), ids.clone());
         let collector = Arc::new(Collector::new(Parts {
@@ -144,23 +138,9 @@ impl Core {
     }
 }
 
-/// The file that says where the process that writes this journal serves: `journal.db` has `journal.db.address`.
-fn address_path(journal: &Path) -> std::path::PathBuf {
-    let mut name = journal.as_os_str().to_owned();
-    name.push(".address");
-    name.into()
-}
-
 /// Where the process that writes the journal of these settings serves, as far as is known.
 pub fn serving_address(settings: &Settings) -> String {
-    let DatabaseUrl::Sqlite(journal) = &settings.database_url;
-    std::fs::read_to_string(address_path(journal)).unwrap_or_else(|_| settings.listen.to_string())
-}
-
-/// The file of the read models, beside the journal's: `journal.db` has `journal-projections.db`.
-pub fn read_models_path(journal: &Path) -> std::path::PathBuf {
-    let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
-    journal.with_file_name(format!("{stem}-projections.db"))
+    std::fs::read_to_string(settings.database.address_note()).unwrap_or_else(|_| settings.listen.to_string())
 }
 
 /// Makes the data folder where it is missing.
@@ -185,13 +165,12 @@ async fn readable(journal: &Journal) -> Result<(), StartError> {
     Err(StartError::UnknownEvents(names.join(", ")))
 }
 
-async fn open_read_models(journal_path: &Path, journal: &Journal) -> Result<ReadModels, StartError> {
-    let path = read_models_path(journal_path);
-    let read_models = ReadModels::open(&path).await?;
+async fn open_read_models(database: &Database, journal: &Journal) -> Result<ReadModels, StartError> {
+    let read_models = database.open_read_models().await?;
     let (applied, head) = (read_models.checkpoint().await?.position, journal.head().await?.position);
     if applied > head {
         read_models.close().await;
-        return Err(StartError::ReadModelsAhead { path: path.display().to_string(), applied, head });
+        return Err(StartError::ReadModelsAhead { path: database.read_models_place(), applied, head });
     }
     Ok(read_models)
 }

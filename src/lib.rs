@@ -22,6 +22,7 @@
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
 //! | [`actors`] | timers |
 //! | [`settings`], [`clock`] | what is passed in |
+//! | [`database`] | which databases there are |
 //! | [`app`] | constructs and wires everything |
 //! | [`cli`] | the subcommands |
 //!
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod commands;
+pub mod database;
 pub mod http;
 pub mod journal;
 pub mod projector;

@@ -5,11 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use actix_web::{HttpServer, dev::ServerHandle, web};
 use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
 
-use super::{Core, StartError, address_path};
+use super::{Core, StartError};
 use crate::{
     actors::{CollectorHandle, ProjectorActor, Watched},
     http::{self, Api, KeyRing, metrics::Metrics},
-    settings::{DatabaseUrl, Settings},
+    settings::Settings,
 };
 
 /// Seconds that open requests have to end when the server stops.
@@ -86,8 +86,7 @@ impl Server {
             .map_err(listen)?
             .run();
         let handle = server.handle();
-        let DatabaseUrl::Sqlite(journal) = &settings.database_url;
-        let note = address_path(journal);
+        let note = settings.database.address_note();
         // Only for the words of a refusal, so nothing depends on it.
         if let Err(error) = std::fs::write(&note, address.to_string()) {
             tracing::warn!(%error, "other processes are not told where this one serves");

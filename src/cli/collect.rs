@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::Ended;
 use crate::{
-    app::{Core, serving_address},
+    app::{Core, StartError, serving_address},
     clock::{Clock, Ids},
     settings::Settings,
 };
@@ -19,7 +19,7 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: Ids) -> Ended {
     let core = match Core::open(settings, clock, ids).await {
         Ok(core) => core,
-        Err(crate::app::StartError::Journal(error @ crate::journal::sqlite::OpenError::AlreadyWriting { .. })) => {
+        Err(StartError::Journal(error)) if error.is_already_writing() => {
             let body =
                 if arguments.dry_run { r#" -H 'Content-Type: application/json' -d '{"dry_run":true}'"# } else { "" };
             return super::fail(format!(

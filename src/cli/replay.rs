@@ -13,8 +13,8 @@ use super::Ended;
 use crate::{
     commands::{Loaded, decode},
     http::{EventShape, MediaShape},
-    journal::{Reader, StoredEvent, sqlite::SqliteJournal},
-    settings::{DatabaseUrl, Settings},
+    journal::{Reader, StoredEvent},
+    settings::Settings,
 };
 
 const PAGE: u32 = 1000;
@@ -63,8 +63,7 @@ impl Until {
 }
 
 pub async fn run(settings: &Settings, arguments: &Arguments) -> Ended {
-    let DatabaseUrl::Sqlite(path) = &settings.database_url;
-    let journal = SqliteJournal::open_reader(path).await?;
+    let journal = settings.database.open_reader().await?;
     let mut out = Printer { states: BTreeMap::new(), arguments, out: BufWriter::new(stdout().lock()) };
     let printed = match arguments.media {
         Some(id) => {

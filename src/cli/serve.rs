@@ -11,14 +11,13 @@ use super::{Ended, fail};
 use crate::{
     app::{Core, Server, StartError, serving_address},
     clock::{Clock, Ids},
-    journal::sqlite::OpenError,
     settings::Settings,
 };
 
 pub fn run(settings: &Settings, runtime: &Runtime, clock: Clock, ids: Ids) -> Ended {
     let core = match runtime.block_on(Core::open(settings, clock, ids)) {
         Ok(core) => core,
-        Err(StartError::Journal(error @ OpenError::AlreadyWriting { .. })) => {
+        Err(StartError::Journal(error)) if error.is_already_writing() => {
             return fail(format!("{error}\nask it at http://{}/readyz", serving_address(settings)));
         }
         Err(error) => return Err(error.into()),

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::{Ended, fail, progress::Progress};
 use crate::{
-    journal::{self, Hash, VerifyError, sqlite::SqliteJournal},
-    settings::{DatabaseUrl, Settings},
+    journal::{self, Hash, VerifyError},
+    settings::Settings,
 };
 
 #[derive(clap::Args)]
@@ -21,8 +21,7 @@ fn expected(raw: &str) -> Result<(u64, Hash), String> {
 }
 
 pub async fn run(settings: &Settings, arguments: &Arguments) -> Ended {
-    let DatabaseUrl::Sqlite(path) = &settings.database_url;
-    let journal = SqliteJournal::open_reader(path).await?;
+    let journal = settings.database.open_reader().await?;
     let progress = Progress::start("events verified");
     let verified = journal::verify(&journal, arguments.expect, |done, total| progress.at(done, total)).await;
     progress.end();

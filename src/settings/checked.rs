@@ -6,14 +6,14 @@ use chrono::TimeDelta;
 use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
 
 use super::{ApiKeys, RawSettings, SettingError};
-use crate::storage::StaticKeys;
+use crate::{database::Database, storage::StaticKeys};
 
 /// Everything that a start needs, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
-    pub database_url: DatabaseUrl,
+    pub database: Database,
     /// A real S3; absent where the embedded server is used.
     pub s3: Option<S3Settings>,
     pub s3_prefix: KeyPrefix,
@@ -26,12 +26,6 @@ pub struct Settings {
     pub delete_page: usize,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
-}
-
-/// Which database holds the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    Sqlite(PathBuf),
 }
 
 /// Which bucket of which server.
@@ -65,7 +59,7 @@ impl TryFrom<RawSettings> for Settings {
         let prefix = raw.s3_prefix.as_deref().unwrap_or("media");
         Ok(Self {
             listen,
-            database_url: database_url(raw.database_url.as_deref(), &data_dir)?,
+            database: database(raw.database_url.as_deref(), &data_dir)?,
             s3: s3(&raw)?,
             s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
@@ -111,12 +105,12 @@ fn at_least_a_second(setting: &'static str, duration: Duration) -> Result<Durati
     Ok(duration)
 }
 
-fn database_url(raw: Option<&str>, data_dir: &std::path::Path) -> Result<DatabaseUrl, SettingError> {
-    let Some(raw) = raw else { return Ok(DatabaseUrl::Sqlite(data_dir.join("journal.db"))) };
+fn database(raw: Option<&str>, data_dir: &std::path::Path) -> Result<Database, SettingError> {
+    let Some(raw) = raw else { return Ok(Database::Sqlite(data_dir.join("journal.db"))) };
     let path = raw.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
     match path {
         Some(path) if !path.is_empty() && !path.contains('?') && path != ":memory:" => {
-            Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+            Ok(Database::Sqlite(PathBuf::from(path)))
         }
         // The value may hold a password, so it is not repeated.
         _ => Err(SettingError::new("database_url", "must be sqlite:PATH; no other database is supported yet")),

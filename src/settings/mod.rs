@@ -4,7 +4,7 @@ mod checked;
 mod keys;
 mod raw;
 
-pub use checked::{DatabaseUrl, S3Settings, Settings};
+pub use checked::{S3Settings, Settings};
 pub use keys::{ApiKey, ApiKeys, KeysError, Role};
 pub use raw::RawSettings;
 

@@ -18,7 +18,7 @@ fn no_settings_mean_everything_on_this_machine() {
     let settings = Settings::try_from(RawSettings::default()).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.embedded_s3_listen.to_string(), "127.0.0.1:9000");
-    assert_eq!(settings.database_url, DatabaseUrl::Sqlite("./zeroload-data/journal.db".into()));
+    assert_eq!(settings.database, Database::Sqlite("./zeroload-data/journal.db".into()));
     assert!(settings.s3.is_none() && settings.api_keys.is_none());
     assert_eq!((settings.collect_every, settings.delete_page), (Duration::from_secs(60), 500));
     assert_eq!(settings.policy.max_content_length().bytes(), MAX_SINGLE_PUT);

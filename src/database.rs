@@ -1,0 +1,123 @@
+//! Where journal and read models lie: the one module that knows which databases there are.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+use zeroload_projections::ReadModels;
+
+use crate::journal::{
+    self, Journal, Options, ReadError, Reader, WriteStore, WriterTask,
+    sqlite::{self, SqliteJournal},
+};
+
+/// The database of the setting `database_url`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// The journal's file; the read models have one of their own beside it.
+    Sqlite(PathBuf),
+}
+
+/// Why a journal was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    #[error("the journal cannot be read: {0}")]
+    Read(#[from] ReadError),
+}
+
+impl OpenError {
+    /// Whether another process has the journal for itself, and can be asked instead.
+    pub fn is_already_writing(&self) -> bool {
+        matches!(self, Self::Sqlite(sqlite::OpenError::AlreadyWriting { .. }))
+    }
+}
+
+impl Database {
+    /// Opens the journal and starts its writer; makes it, as the journal `new_id`, where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`]; on SQLite also when another process writes.
+    pub async fn start_journal(&self, new_id: Uuid) -> Result<(Journal, WriterTask), OpenError> {
+        let runtime = Handle::current();
+        match self {
+            Self::Sqlite(path) => {
+                let opened = SqliteJournal::open_writer(path, new_id).await?;
+                Ok(journal::start(opened.writer, opened.reader, Options::default(), &runtime).await?)
+            }
+        }
+    }
+
+    /// Opens the journal for reading, beside whoever writes it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a journal that is missing or of an older schema too.
+    pub async fn open_reader(&self) -> Result<Reader, OpenError> {
+        match self {
+            Self::Sqlite(path) => Ok(SqliteJournal::open_reader(path).await?),
+        }
+    }
+
+    /// Opens the read models; makes them where they are missing.
+    ///
+    /// # Errors
+    /// [`zeroload_projections::Error`].
+    pub async fn open_read_models(&self) -> Result<ReadModels, zeroload_projections::Error> {
+        match self {
+            Self::Sqlite(path) => ReadModels::open(read_models_path(path)).await,
+        }
+    }
+
+    /// Creates the journal, as `new_id`, or brings it up to date. Answers with the position of its last event.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a journal of a newer binary too.
+    pub async fn migrate_journal(&self, new_id: Uuid) -> Result<u64, OpenError> {
+        match self {
+            Self::Sqlite(path) => {
+                let opened = SqliteJournal::open_writer(path, new_id).await?;
+                let position = opened.reader.head().await?.position;
+                opened.reader.close().await;
+                opened.writer.close().await;
+                Ok(position)
+            }
+        }
+    }
+
+    /// Where the read models are, in words.
+    pub fn read_models_place(&self) -> String {
+        match self {
+            Self::Sqlite(path) => read_models_path(path).display().to_string(),
+        }
+    }
+
+    /// The file in which the only process that may write says where it serves: `journal.db` has `journal.db.address`.
+    pub fn address_note(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".address");
+                name.into()
+            }
+        }
+    }
+}
+
+/// Without anything that is secret.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// `journal.db` has `journal-projections.db`.
+fn read_models_path(journal: &Path) -> PathBuf {
+    let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
+    journal.with_file_name(format!("{stem}-projections.db"))
+}
