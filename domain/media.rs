@@ -132,6 +132,17 @@ impl Media {
         }
     }
 
+    /// Why it is or will be collected, if nobody confirms it; nothing while it is in use.
+    pub fn collect_reason(&self) -> Option<CollectReason> {
+        match self {
+            Self::Unrequested | Self::Confirmed(..) => None,
+            Self::Pending(_) | Self::Uploaded(..) => Some(CollectReason::Expired),
+            Self::Released(_, Wanted::Cancelled(_)) => Some(CollectReason::Cancelled),
+            Self::Released(_, Wanted::Detached(_)) => Some(CollectReason::Detached),
+            Self::Collecting(_, claimed) | Self::Collected(_, claimed, _) => Some(claimed.reason),
+        }
+    }
+
     pub fn attached_to(&self) -> Option<&AttachedTo> {
         match self {
             Self::Confirmed(_, _, attached_to) => attached_to.as_ref(),

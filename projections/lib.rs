@@ -41,5 +41,5 @@ pub use recorded::RecordedEvent;
 pub use row::{MediaRow, SeenAs};
 pub use sqlite::{
     ReadModels, Rebuild,
-    retries::{Backoff, Postponed, RetryStore},
+    retries::{Backoff, Postponed, Retry, RetryStore},
 };

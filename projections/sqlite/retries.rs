@@ -51,6 +51,16 @@ pub struct Postponed {
     pub code: String,
 }
 
+/// An item that waits to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Why the last try failed.
+    pub code: String,
+    /// Failures in a row.
+    pub attempts: u64,
+    pub next_try_at: DateTime<Utc>,
+}
+
 /// What waits to be tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryStore<'a> {
@@ -101,6 +111,23 @@ impl RetryStore<'_> {
     pub async fn prune(&self) -> Result<u64, Error> {
         let done = sqlx::query(include_str!("sql/prune_retries.sql")).execute(self.models.writer()?).await?;
         Ok(done.rows_affected())
+    }
+
+    /// What an item waits for, if it does.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unreadable`].
+    pub async fn of(&self, id: MediaId) -> Result<Option<Retry>, Error> {
+        let row: Option<(String, i64, String)> = sqlx::query_as(include_str!("sql/retry_of.sql"))
+            .bind(id.to_string())
+            .fetch_optional(&self.models.readers)
+            .await?;
+        row.map(|(code, attempts, at)| {
+            let next_try_at =
+                time_text::parse(&at).ok_or(Error::Unreadable { column: "next_try_at", value: at.clone() })?;
+            Ok(Retry { code, attempts: attempts.unsigned_abs(), next_try_at })
+        })
+        .transpose()
     }
 
     /// How many items there are for each code of their last failure.

@@ -18,6 +18,7 @@ mod body;
 mod call;
 mod collections;
 mod edge;
+mod explain;
 mod health;
 mod history;
 mod key_ring;
@@ -108,6 +109,7 @@ pub fn app(
         .service(at("/v1/media/{id}/uploaded", [post(media::uploaded)]))
         .service(at("/v1/media/{id}/confirm", [post(media::confirm)]))
         .service(at("/v1/media/{id}/ticket", [post(media::ticket)]))
+        .service(at("/v1/media/{id}/explain", [get(explain::explain)]))
         .service(at("/v1/media/{id}/events", [get(history::of_media)]))
         .service(at("/v1/events", [get(history::all)]))
         .service(at("/v1/journal/verify", [get(history::verify)]))

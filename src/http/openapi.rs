@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{collections, health, history, media, problem::ProblemShape, read_side};
+use super::{collections, explain, health, history, media, problem::ProblemShape, read_side};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,7 +35,7 @@ use super::{collections, health, history, media, problem::ProblemShape, read_sid
     ),
     paths(
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
-        media::release, history::of_media, history::all, history::verify, read_side::pending,
+        media::release, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
         read_side::projections, collections::run, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),

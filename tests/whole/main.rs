@@ -5,6 +5,7 @@
 mod app;
 mod collection;
 mod edge;
+mod explanations;
 mod lifecycle;
 mod openapi;
 mod roles;

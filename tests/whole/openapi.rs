@@ -333,7 +333,8 @@ async fn every_answer_is_as_it_is_described() {
     let one = "/v1/media/{id}";
     let item = format!("/v1/media/{}", id(&media));
     let of = |call: &str| (format!("{one}{call}"), format!("{item}{call}"));
-    let [uploaded, confirm, ticket, events] = ["/uploaded", "/confirm", "/ticket", "/events"].map(of);
+    let [uploaded, confirm, ticket] = ["/uploaded", "/confirm", "/ticket"].map(of);
+    let [events, explain] = ["/events", "/explain"].map(of);
     let named = json!({ "owner": "ann", "content_type": "a/b", "content_length": 1, "checksum_sha256": null, "filename": "a.b" });
     check("/v1/media", "/v1/media", &post, Some(named), 201).await;
     check("/v1/media", "/v1/media", &post, Some(json!({})), 400).await;
@@ -357,6 +358,8 @@ async fn every_answer_is_as_it_is_described() {
     check(one, &item, &delete, None, 202).await;
     check(&ticket.0, &ticket.1, &post, None, 410).await;
     check(&events.0, &events.1, &get, None, 200).await;
+    check(&explain.0, &explain.1, &get, None, 200).await;
+    check(&explain.0, &explain.1.replace(id(&media), STRANGER), &get, None, 404).await;
     check("/v1/collections", "/v1/collections", &post, Some(json!({ "dry_run": true })), 200).await;
     check("/v1/collections", "/v1/collections", &post, Some(json!({ "dry_run": 1 })), 400).await;
     assert_eq!(keyed.app.collect_later().await.items.len(), 2);

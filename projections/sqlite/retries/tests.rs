@@ -112,3 +112,15 @@ async fn many_items_are_postponed_and_cleared() {
     models.retries().clear(&ids).await.unwrap();
     assert!(models.retries().count_by_code().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn an_item_that_waits_tells_why_and_until_when() {
+    let (models, _folder) = models(&Journal::requests(2)).await;
+    models.retries().postpone(&[failed(1, Some(1), "Timeout")], at(0), BACKOFF).await.unwrap();
+    models.retries().postpone(&[failed(1, Some(1), "SlowDown")], at(10), BACKOFF).await.unwrap();
+    let expected = Retry { code: "SlowDown".to_owned(), attempts: 2, next_try_at: at(130) };
+    assert_eq!(models.retries().of(id(1)).await.unwrap(), Some(expected));
+    assert_eq!(models.retries().of(id(2)).await.unwrap(), None);
+    models.retries().clear(&[id(1)]).await.unwrap();
+    assert_eq!(models.retries().of(id(1)).await.unwrap(), None);
+}

@@ -1,0 +1,167 @@
+//! Why an item is still here, when it will go, or why it went.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use zeroload_domain::{CollectReason, Media};
+use zeroload_projections::Retry;
+
+use super::{
+    Api, Problem,
+    call::Call,
+    shapes::{MediaState, optional_time},
+};
+use crate::{bucket::BucketStatus, commands::Loaded, settings::Role};
+
+/// What becomes of an item, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explanation {
+    id: Uuid,
+    #[schema(value_type = MediaState)]
+    state: &'static str,
+    fate: Fate,
+    /// Why it goes or went; null while it is kept.
+    #[schema(value_type = Option<ReasonShape>, required = true)]
+    reason: Option<&'static str>,
+    /// From when on it may be collected; null while it is kept.
+    #[serde(serialize_with = "optional_time")]
+    #[schema(required = true)]
+    collectable_at: Option<DateTime<Utc>>,
+    /// What keeps the collector from an item that is due; null if nothing does.
+    #[schema(required = true)]
+    obstacle: Option<Obstacle>,
+    /// The same as a sentence for people.
+    explanation: String,
+}
+
+/// What becomes of an item if nobody does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// In use: it is never collected.
+    Kept,
+    /// It goes at the first run after `collectable_at`.
+    Waiting,
+    /// It goes at the next run.
+    Due,
+    /// It is being deleted.
+    Collecting,
+    /// The bucket no longer holds it.
+    Gone,
+}
+
+/// Why an item is collected.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here; the domain's own type writes it")]
+enum ReasonShape {
+    Expired,
+    Cancelled,
+    Detached,
+    LateUpload,
+}
+
+/// Why the collector does not get on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Obstacle {
+    /// `bucket`: the collector does not touch the bucket at all. Else what S3 answered for this item.
+    code: String,
+    detail: String,
+    /// When this item is tried again; null where that depends on something else.
+    #[serde(serialize_with = "optional_time")]
+    #[schema(required = true)]
+    next_try_at: Option<DateTime<Utc>>,
+}
+
+impl Obstacle {
+    fn of(bucket: &BucketStatus, retry: Option<Retry>) -> Option<Self> {
+        if let Some(detail) = bucket.problem() {
+            return Some(Self { code: "bucket".to_owned(), detail, next_try_at: None });
+        }
+        let Retry { code, attempts, next_try_at } = retry?;
+        let detail = format!("the last try ended with {code}, and {attempts} in a row have failed");
+        Some(Self { code, detail, next_try_at: Some(next_try_at) })
+    }
+}
+
+/// Why an item may stay, goes or went
+#[utoipa::path(
+    get, path = "/v1/media/{id}/explain", operation_id = "explain_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = Explanation),
+        (status = 404, description = "`not-found`, also for another tenant's id"),
+        (status = 503, description = "`projection-unavailable`, `journal-unavailable`, `journal-unreadable`"),
+    )
+)]
+pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
+    call.allow(&[Role::Backend, Role::Auditor])?;
+    call.no_parameters()?;
+    let (service, read_models, id) = (api.service.clone(), api.read_models.clone(), call.id()?);
+    let (loaded, retry) = api
+        .on_runtime(async move {
+            let loaded = service.get(id, &call.tenant).await?;
+            Ok::<_, Problem>((loaded, read_models.retries().of(id).await?))
+        })
+        .await??;
+    let obstacle = Obstacle::of(&api.guard.last(), retry);
+    Ok(HttpResponse::Ok().json(Explanation::of(&loaded, obstacle, api.clock.now()).ok_or_else(Problem::internal)?))
+}
+
+impl Explanation {
+    /// Nothing for an id that was never requested.
+    fn of(loaded: &Loaded, obstacle: Option<Obstacle>, now: DateTime<Utc>) -> Option<Self> {
+        let media = &loaded.media;
+        let collectable_at = media.ticketed()?.deadlines.collectable_at;
+        let fate = match media {
+            Media::Unrequested => return None,
+            Media::Confirmed(..) => Fate::Kept,
+            Media::Collecting(..) => Fate::Collecting,
+            Media::Collected(..) => Fate::Gone,
+            Media::Pending(_) | Media::Uploaded(..) | Media::Released(..) if now < collectable_at => Fate::Waiting,
+            Media::Pending(_) | Media::Uploaded(..) | Media::Released(..) => Fate::Due,
+        };
+        let reason = media.collect_reason();
+        let explanation = match (fate, reason) {
+            (Fate::Kept, _) | (_, None) => kept(media),
+            (fate, Some(reason)) => goes(fate, reason, collectable_at),
+        };
+        Some(Self {
+            id: loaded.id.as_uuid(),
+            state: media.state().as_str(),
+            fate,
+            reason: reason.map(CollectReason::as_str),
+            collectable_at: reason.map(|_| collectable_at),
+            // What has not come to its turn, or has ended, is kept back by nothing.
+            obstacle: obstacle.filter(|_| matches!(fate, Fate::Due | Fate::Collecting)),
+            explanation,
+        })
+    }
+}
+
+fn kept(media: &Media) -> String {
+    match media.attached_to() {
+        Some(place) => format!("It is kept: it was confirmed for {place} and stays until it is released."),
+        None => "It is kept: it was confirmed and stays until it is released.".to_owned(),
+    }
+}
+
+fn goes(fate: Fate, reason: CollectReason, collectable_at: DateTime<Utc>) -> String {
+    let why = match reason {
+        CollectReason::Expired => "nobody has confirmed it",
+        CollectReason::Cancelled => "it was released before it was confirmed",
+        CollectReason::Detached => "it was released after it was confirmed",
+        CollectReason::LateUpload => "its bytes arrived after it had been collected",
+    };
+    let at = collectable_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    match fate {
+        Fate::Waiting if reason == CollectReason::Expired => {
+            format!("It waits for a confirm; without one it goes at the first collection run after {at}.")
+        }
+        Fate::Waiting => format!("It goes at the first collection run after {at}: {why}."),
+        Fate::Due => format!("It goes at the next collection run: {why} by {at}."),
+        Fate::Collecting => format!("It is being deleted: {why}."),
+        Fate::Gone | Fate::Kept => format!("It is gone: {why}."),
+    }
+}
