@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// One thing that has happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum Event {
     /// A ticket was issued: from now on an object may appear.
@@ -32,7 +32,7 @@ pub enum Event {
     Collected(Collected),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MediaRequested {
     pub tenant: Tenant,
     pub owner: Owner,
@@ -51,7 +51,7 @@ pub struct MediaRequested {
 }
 
 /// The three times that come with every ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deadlines {
     /// When the ticket's URL ends; a PUT that began before may still land later.
     pub ticket_expires_at: DateTime<Utc>,
@@ -61,7 +61,7 @@ pub struct Deadlines {
     pub collectable_at: DateTime<Utc>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TicketRenewed {
     /// The moment of the decision, which the ticket's URL is dated with.
     pub renewed_at: DateTime<Utc>,
@@ -69,14 +69,14 @@ pub struct TicketRenewed {
     pub deadlines: Deadlines,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Uploaded {
     #[serde(flatten)]
     pub facts: ObjectFacts,
     pub seen_via: SeenVia,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Confirmed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_to: Option<AttachedTo>,
@@ -84,13 +84,13 @@ pub struct Confirmed {
     pub etag: ETag,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Released {
     pub reason: ReleaseReason,
     pub collectable_at: DateTime<Utc>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CollectionStarted {
     pub claim: Claim,
     pub reason: CollectReason,
@@ -99,7 +99,7 @@ pub struct CollectionStarted {
     pub seen: Seen,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Collected {
     pub claim: Claim,
     pub outcome: CollectOutcome,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One media item. Each state carries exactly what is known in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Media {
     /// Nothing was ever asked under this id.
     #[default]
@@ -29,7 +29,7 @@ pub enum Media {
 }
 
 /// What was requested, and the tickets that are out for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ticketed {
     pub request: MediaRequested,
     /// When the newest ticket was issued.
@@ -41,7 +41,7 @@ pub struct Ticketed {
 }
 
 /// What a released item was before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Wanted {
     /// Never confirmed; the object, if it was seen.
     Cancelled(Option<ObjectFacts>),
@@ -50,7 +50,7 @@ pub enum Wanted {
 }
 
 /// A collector's claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claimed {
     pub claim: Claim,
     pub reason: CollectReason,

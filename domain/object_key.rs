@@ -12,7 +12,7 @@ use crate::values::{ContentType, Invalid, MediaId, Tenant};
 const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext}";
 
 /// The folder of a bucket that belongs to zeroload: nothing outside it is ever written or deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPrefix(String);
 
 impl KeyPrefix {

@@ -14,7 +14,7 @@ pub use facts::{Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason
 pub use text::{AttachedTo, Bucket, ContentType, ETag, FileName, IdempotencyKey, Owner, Store, Tenant, VersionId};
 
 /// A value that was refused: which kind of value, and what is allowed instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{what} must be {allowed}")]
 pub struct Invalid {
     pub what: &'static str,
@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Sha256Digest {
 
 /// What a request asked for, so that a repeat with another body is noticed. It is keyed with the idempotency key
 /// (never recorded), so nothing can be guessed back from it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ByteSize, ContentType, ETag, Sha256Digest, VersionId};
 
 /// What a HEAD of the object showed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ObjectFacts {
     pub etag: ETag,
     /// Bytes.
@@ -22,7 +22,7 @@ pub struct ObjectFacts {
 }
 
 /// What the collector saw of the object just before its claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Seen {
     Present {
@@ -35,7 +35,7 @@ pub enum Seen {
 }
 
 /// What made us look at the bucket when an upload was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeenVia {
     /// Somebody said that the upload is done.
@@ -45,7 +45,7 @@ pub enum SeenVia {
 }
 
 /// Why an item is no longer wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseReason {
     /// Released before it was confirmed.
@@ -55,7 +55,7 @@ pub enum ReleaseReason {
 }
 
 /// Why an item is collected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CollectReason {
     /// Never confirmed in time.
@@ -78,7 +78,7 @@ impl CollectReason {
 }
 
 /// How a collection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CollectOutcome {
     /// There was, or may have been, an object; it is gone.
@@ -97,7 +97,7 @@ impl CollectOutcome {
 }
 
 /// The number of a collection of one item: 1, 2, … A stale finisher carries an older one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Claim(u32);
 
