@@ -60,7 +60,7 @@ pub enum AppendError {
     /// Not written: the writer is busy finding out what became of an earlier batch.
     #[error("the journal is finding out whether its last commit happened")]
     Settling,
-    /// Perhaps written: the writer ended before it knew. Look for the command before repeating it.
+    /// Perhaps written, or still to be: the writer ended before it knew, or the database is away. Look for the command before repeating it.
     #[error("whether command {command_id} was written is unknown")]
     Unknown { command_id: Uuid },
     /// Not written: the writer has ended.

@@ -123,6 +123,7 @@ macro_rules! contract_suite {
             outcomes::a_full_queue_refuses_at_once,
             outcomes::stop_writes_what_is_queued_and_refuses_what_comes_later,
             outcomes::stop_does_not_wait_for_an_outcome_that_stays_unknown,
+            outcomes::a_caller_is_not_kept_waiting_for_an_outcome_that_stays_unknown,
             outcomes::a_panic_stops_the_writer_and_answers_everyone,
             tampering::an_untouched_journal_is_verified_up_to_its_head,
             tampering::verify_works_beside_a_running_writer,

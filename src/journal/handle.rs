@@ -27,6 +27,9 @@ pub struct Options {
     pub batch_events: NonZeroUsize,
     /// The first pause between two tries to find out what became of a commit; it doubles up to 64 times this.
     pub settle_pause: Duration,
+    /// How long a caller waits for its answer, however long the database is away; then it gets
+    /// [`AppendError::Unknown`].
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -35,6 +38,7 @@ impl Default for Options {
             queue: NonZeroUsize::new(4096).expect("4096 is not 0"),
             batch_events: NonZeroUsize::new(256).expect("256 is not 0"),
             settle_pause: Duration::from_millis(20),
+            patience: Duration::from_secs(5),
         }
     }
 }
@@ -47,6 +51,7 @@ pub struct Journal {
     failing: Arc<AtomicBool>,
     head: watch::Receiver<u64>,
     reader: Reader,
+    patience: Duration,
 }
 
 /// The running writer. Dropped without [`stop`](Self::stop), it goes on until the last [`Journal`] is dropped.
@@ -71,7 +76,8 @@ pub async fn start(
     let (settles, fails) = (Arc::clone(&settling), Arc::clone(&failing));
     let writer = Writer::new(writer, requests, head_sender, stopped, settles, fails, options);
     let task = runtime.spawn(writer.run());
-    Ok((Journal { queue, settling, failing, head, reader }, WriterTask { stop, task }))
+    let patience = options.patience;
+    Ok((Journal { queue, settling, failing, head, reader, patience }, WriterTask { stop, task }))
 }
 
 impl WriterTask {
@@ -102,8 +108,12 @@ impl Journal {
             mpsc::error::TrySendError::Full(_) => AppendError::QueueFull { capacity: self.queue.max_capacity() },
             mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
         })?;
-        // Only a batch in flight is dropped without an answer, when the writer panics or its runtime ends.
-        answered.await.unwrap_or(Err(AppendError::Unknown { command_id }))
+        match tokio::time::timeout(self.patience, answered).await {
+            Ok(Ok(result)) => result,
+            // A batch in flight is dropped without an answer when the writer panics or its runtime ends; and while the
+            // database is away it may be long before anyone knows.
+            Ok(Err(_)) | Err(_) => Err(AppendError::Unknown { command_id }),
+        }
     }
 
     /// The reading side alone: works beside a writer of another process too.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! Journal::append ─▶ queue ─▶ writer task ─▶ WriteStore (one transaction per batch)
-//!    (append.rs)              (writer.rs, batch.rs)   (store.rs; sqlite/writer.rs)
+//!    (append.rs)              (writer.rs, batch.rs)   (store.rs; sqlite/writer.rs,
+//!                                                     postgres/writer.rs)
 //!
 //! Journal::read, stream, head … ─▶ Reader ─▶ ReadStore
-//!                            (reader.rs)    (store.rs; sqlite/reader.rs)
+//!                            (reader.rs)    (store.rs; sqlite/reader.rs, postgres/reader.rs)
 //! verify ─▶ Reader::store ─▶ every stored byte against the hash chain (verify.rs, hash.rs)
 //! ```
 //!
@@ -26,6 +27,7 @@ mod append;
 mod batch;
 mod handle;
 mod hash;
+pub mod postgres;
 mod reader;
 pub mod sqlite;
 mod store;

@@ -121,6 +121,10 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The database was closed.
     Closed,
+    /// It lacks events that it had acknowledged: an older copy took its place.
+    WentBack,
+    /// It holds another journal than the one that was opened.
+    OtherJournal,
     /// Anything else, for instance a missing table.
     Other,
 }
@@ -140,6 +144,8 @@ impl fmt::Display for StoreError {
             StoreErrorKind::ReadOnly => "the database is read-only",
             StoreErrorKind::Corrupt => "the database is corrupt",
             StoreErrorKind::Closed => "the database is closed",
+            StoreErrorKind::WentBack => "the database lacks events that it had acknowledged",
+            StoreErrorKind::OtherJournal => "the database holds another journal",
             StoreErrorKind::Other => "the database failed",
         })
     }

@@ -143,6 +143,20 @@ pub(in crate::journal) async fn stop_does_not_wait_for_an_outcome_that_stays_unk
     assert!(matches!(result, Err(AppendError::Unknown { command_id: id }) if id == command_id));
 }
 
+pub(in crate::journal) async fn a_caller_is_not_kept_waiting_for_an_outcome_that_stays_unknown<H: Harness>(
+    harness: &H,
+) {
+    let script = Script::open().faults([Fault::AnswerLost]);
+    script.fail_lookups(usize::MAX);
+    let impatient = Options { patience: Duration::from_millis(1), ..impatient() };
+    let (journal, writer) = start_scripted(harness, &script, impatient).await;
+    let command_id = append(1, 0, 1).command_id;
+    let result = journal.append(append(1, 0, 1)).await;
+    assert!(matches!(result, Err(AppendError::Unknown { command_id: id }) if id == command_id));
+    writer.stop().await;
+    assert_eq!(journal.read(0, 10).await.expect("reading goes on").len(), 1, "it had happened");
+}
+
 pub(in crate::journal) async fn a_panic_stops_the_writer_and_answers_everyone<H: Harness>(harness: &H) {
     let script = Script::held().faults([Fault::Panic]);
     let (journal, writer) = start_scripted(harness, &script, Options::default()).await;

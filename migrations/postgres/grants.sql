@@ -1,0 +1,8 @@
+-- What the role that serves needs, and no more: it reads, and appends through functions that keep the journal whole.
+-- Run it as the role that owns the journal, after `zeroload migrate`:
+--
+--   psql --variable role=zeroload_serve --file grants.sql <database>
+GRANT SELECT ON events, commits, journal_head, event_versions, journal_schema TO :"role";
+GRANT EXECUTE ON FUNCTION journal_begin_writer(), journal_end_writer(bigint), journal_raise_fence(text, bigint, bigint),
+  journal_append(bigint, text, bigint, text, text[], bigint[], text[], text[], text[], integer[], text[], text[],
+                 text[], bytea[]) TO :"role";

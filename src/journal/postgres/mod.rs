@@ -1,0 +1,82 @@
+//! The journal in one PostgreSQL database.
+//!
+//! Any number of processes append: the row lock on the head, held until commit, puts them in one order. A batch is
+//! one statement and one round trip; the function `journal_append` does the rest beside the data. It turns
+//! `synchronous_commit` on for its own transaction, whatever the session says (P-3).
+//!
+//! The role that serves needs `SELECT` on the tables and `EXECUTE` on the functions, and nothing else:
+//! `migrations/postgres/grants.sql`. The schema is made and brought up to date by [`PostgresJournal::migrate`] alone.
+//!
+//! On failure: a clean error of the server means that nothing was written. Whatever else happens once a batch was
+//! sent leaves its outcome unknown; see [`PostgresWriter`] for how it is found out.
+
+mod connection;
+mod migrate;
+mod reader;
+mod settings;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+pub use self::reader::PostgresReader;
+pub use self::settings::{Settings, SettingsError};
+pub use self::writer::PostgresWriter;
+
+use super::reader::Reader;
+use super::store::StoreError;
+
+/// A journal opened for writing: what [`start`](super::start) takes.
+pub struct PostgresJournal {
+    pub writer: PostgresWriter,
+    pub reader: Reader,
+}
+
+/// Why the journal's database was not opened. `place` never holds the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database holds no journal, or one of an earlier program.
+    #[error(
+        "{place} has journal schema {found}, this program needs {needed}: \
+         run `zeroload migrate` as the role that owns the journal"
+    )]
+    SchemaTooOld { place: String, found: i64, needed: i64 },
+    /// A later version of the program wrote it.
+    #[error("{place} has journal schema {found}, this program knows only {known}")]
+    SchemaTooNew { place: String, found: i64, known: i64 },
+    /// Text would be converted on its way, and hashes would not match what is stored.
+    #[error("{place} has encoding {found}, a journal needs UTF8")]
+    Encoding { place: String, found: String },
+    #[error("the database {place} cannot be opened")]
+    Database { place: String, source: StoreError },
+}
+
+impl PostgresJournal {
+    /// Creates the journal `new_id`, or brings the one that is there up to date. Does nothing if it is. Any number
+    /// of processes may do it at once.
+    pub async fn migrate(settings: &Settings, new_id: Uuid) -> Result<(), OpenError> {
+        migrate::migrate(settings, new_id).await
+    }
+
+    /// Opens the journal for writing, beside any other writers. Its connections live on `runtime`.
+    pub async fn open_writer(settings: &Settings, runtime: &Handle) -> Result<Self, OpenError> {
+        let reader = Self::open_reader(settings, runtime).await?;
+        let opening = PostgresWriter::open(settings.clone());
+        let writer = connection::on(runtime, opening).await.map_err(|source| settings.failed(source))?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Opens the journal for reading only. Its connections live on `runtime`, and its reads run there, wherever they
+    /// are awaited.
+    pub async fn open_reader(settings: &Settings, runtime: &Handle) -> Result<Reader, OpenError> {
+        let checked = settings.clone();
+        runtime
+            .spawn(async move { migrate::check(&checked).await })
+            .await
+            .map_err(|ended| settings.failed(connection::ended(ended)))??;
+        Ok(Reader::new(PostgresReader::open(settings, runtime)))
+    }
+}

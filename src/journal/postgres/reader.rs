@@ -1,0 +1,214 @@
+//! Reading from PostgreSQL: a small pool of connections.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sqlx::error::Error as SqlxError;
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::query::Query;
+use sqlx::{FromRow, Row};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::super::AGGREGATE_TYPE;
+use super::super::store::{ReadStore, StoreError, StoreErrorKind};
+use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
+use super::connection::{answered, on, store_error};
+use super::settings::Settings;
+
+const CONNECTIONS: u32 = 4;
+
+/// How long a read waits for one of them.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+macro_rules! events_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id, ",
+            "sequence, event_type, event_version, payload, metadata FROM events WHERE ",
+            $condition
+        )
+    };
+}
+
+const EVENTS: &str = events_where!("position > $1 ORDER BY position LIMIT $2");
+const EVENTS_OF_TENANT: &str = events_where!("tenant = $3 AND position > $1 ORDER BY position LIMIT $2");
+const STREAM: &str = events_where!("aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence");
+const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
+    WHERE commit_id > $1 ORDER BY commit_id LIMIT $2";
+const HEAD: &str = "SELECT position, commit_id, recorded_at, hash, journal_id FROM journal_head";
+const EDGES: &str = "SELECT position, commit_id, recorded_at, hash, journal_id,
+    (SELECT coalesce(max(position), 0) FROM events),
+    (SELECT coalesce(max(commit_id), 0) FROM commits),
+    (SELECT count(*) FROM events WHERE position < 1) + (SELECT count(*) FROM commits WHERE commit_id < 1)
+    FROM journal_head";
+const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions ORDER BY event_type, event_version";
+
+type PgQuery = Query<'static, Postgres, PgArguments>;
+
+/// See [`ReadStore`]. Each method is one statement, so one snapshot.
+pub struct PostgresReader {
+    pool: PgPool,
+    pooled: bool,
+    /// Where the connections live.
+    runtime: Handle,
+}
+
+impl PostgresReader {
+    pub(super) fn open(settings: &Settings, runtime: &Handle) -> Self {
+        // The pool looks after itself on the runtime that it is made on.
+        let _entered = runtime.enter();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(settings.options.clone());
+        Self { pool, pooled: settings.pooled, runtime: runtime.clone() }
+    }
+
+    fn rows(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<PgRow>, StoreError>> {
+        let (pool, pooled, runtime) = (self.pool.clone(), self.pooled, self.runtime.clone());
+        let fetch = async move {
+            if !pooled {
+                return query.fetch_all(&pool).await;
+            }
+            let mut transaction = pool.begin().await?;
+            let rows = query.persistent(false).fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        };
+        async move { on(&runtime, async move { answered(fetch).await.map_err(store_error) }).await }.boxed()
+    }
+
+    fn all<T>(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<T>, ReadError>>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send,
+    {
+        let rows = self.rows(query);
+        async move {
+            let rows = rows.await?;
+            Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>().map_err(store_error)?)
+        }
+        .boxed()
+    }
+
+    fn head_row<T>(&self, query: PgQuery) -> BoxFuture<'static, Result<T, ReadError>>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + 'static,
+    {
+        let rows = self.all(query);
+        async move { rows.await?.into_iter().next().ok_or(ReadError::NoHead) }.boxed()
+    }
+}
+
+impl ReadStore for PostgresReader {
+    fn events<'a>(
+        &'a self,
+        after: i64,
+        limit: u32,
+        tenant: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>> {
+        let query = sqlx::query(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT)).bind(after).bind(i64::from(limit));
+        self.all(match tenant {
+            Some(tenant) => query.bind(tenant.to_owned()),
+            None => query,
+        })
+    }
+
+    fn stream(&self, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        self.all(sqlx::query(STREAM).bind(AGGREGATE_TYPE).bind(stream.to_string()))
+    }
+
+    fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
+        self.all(sqlx::query(COMMITS).bind(after).bind(i64::from(limit)))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>> {
+        self.head_row(sqlx::query(HEAD))
+    }
+
+    fn edges(&self) -> BoxFuture<'_, Result<Edges, ReadError>> {
+        self.head_row(sqlx::query(EDGES))
+    }
+
+    fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>> {
+        let row = self.head_row::<(i64,)>(sqlx::query(NOW));
+        async move {
+            let (micros,) = row.await?;
+            DateTime::from_timestamp_micros(micros).ok_or_else(|| {
+                StoreError::new(StoreErrorKind::Other, format!("its clock shows {micros} µs since 1970")).into()
+            })
+        }
+        .boxed()
+    }
+
+    fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>> {
+        self.all(sqlx::query(VERSIONS))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.pool.close().boxed()
+    }
+}
+
+/// The bytes of a text or json column as the server sends them, which is as they are stored.
+fn bytes(row: &PgRow, column: usize) -> Result<Vec<u8>, SqlxError> {
+    row.try_get_unchecked(column)
+}
+
+impl FromRow<'_, PgRow> for RawEvent {
+    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            position: row.try_get(0)?,
+            commit_id: row.try_get(1)?,
+            recorded_at: row.try_get(2)?,
+            leaf_hash: row.try_get(3)?,
+            tenant: bytes(row, 4)?,
+            command_id: bytes(row, 5)?,
+            aggregate_type: bytes(row, 6)?,
+            aggregate_id: bytes(row, 7)?,
+            sequence: row.try_get(8)?,
+            event_type: bytes(row, 9)?,
+            event_version: bytes(row, 10)?,
+            payload: bytes(row, 11)?,
+            metadata: bytes(row, 12)?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for RawCommit {
+    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            commit_id: row.try_get(0)?,
+            first_position: row.try_get(1)?,
+            event_count: row.try_get(2)?,
+            recorded_at: row.try_get(3)?,
+            hash: row.try_get(4)?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for RawHead {
+    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            position: row.try_get(0)?,
+            commit_id: row.try_get(1)?,
+            recorded_at: row.try_get(2)?,
+            hash: row.try_get(3)?,
+            journal_id: bytes(row, 4)?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for Edges {
+    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            head: RawHead::from_row(row)?,
+            last_position: row.try_get(5)?,
+            last_commit: row.try_get(6)?,
+            strays: row.try_get(7)?,
+        })
+    }
+}

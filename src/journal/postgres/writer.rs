@@ -1,0 +1,236 @@
+//! Appending to PostgreSQL: one connection, one statement per batch.
+//!
+//! After any error the connection is dropped, and the next batch opens a new one.
+
+use chrono::DateTime;
+use sqlx::error::Error as SqlxError;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
+use sqlx::query::Query;
+use sqlx::{Connection, Row};
+
+use super::super::AGGREGATE_TYPE;
+use super::super::append::Prepared;
+use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
+use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
+use super::settings::Settings;
+
+const APPEND: &str = "SELECT first_position, recorded_at, lost
+    FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const BEGIN_WRITER: &str = "SELECT position, journal_id, journal_begin_writer() FROM journal_head";
+const RAISE_FENCE: &str = "SELECT journal_raise_fence($1, $2, $3)";
+const END_WRITER: &str = "SELECT journal_end_writer($1)";
+
+/// A subquery per stream is one look into the primary key. The sequence tells an append from an earlier one of the
+/// same command.
+const FIND: &str = "SELECT (a.at - 1)::bigint, e.position, e.recorded_at
+    FROM unnest($2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS a (stream, command, expected, at)
+    CROSS JOIN LATERAL (SELECT position, recorded_at, command_id FROM events
+        WHERE aggregate_type = $1 AND aggregate_id = a.stream AND sequence = a.expected + 1 OFFSET 0) AS e
+    WHERE e.command_id = a.command AND e.position > $5";
+
+/// What `journal_append` raises for a writer whose fence is gone.
+const FENCED_OFF: &str = "ZL004";
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+/// See [`WriteStore`].
+///
+/// When the outcome of a batch is unknown, its statement may still run, or still be on its way. So a lookup first
+/// raises a fence over a new connection: it waits for the head's lock, thus for what runs, and takes from the old
+/// connection the right to append, thus refuses what comes later.
+pub struct PostgresWriter {
+    settings: Settings,
+    /// `None` after a failure: the next use opens a new one.
+    pub(super) connection: Option<PgConnection>,
+    /// The right to append.
+    pub(super) fence: i64,
+    /// Someone else removed the right: it is taken anew before the next batch.
+    fenced_off: bool,
+    journal_id: String,
+    /// The highest position of the head that this writer has seen: a head before it lost acknowledged events.
+    known: i64,
+}
+
+impl PostgresWriter {
+    pub(super) async fn open(settings: Settings) -> Result<Self, StoreError> {
+        let mut connection = connect(&settings).await?;
+        let (known, journal_id, fence) = begin_writer(&mut connection, settings.pooled).await?;
+        Ok(Self { settings, connection: Some(connection), fence, fenced_off: false, journal_id, known })
+    }
+
+    async fn take_connection(&mut self) -> Result<PgConnection, StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.settings).await?,
+        };
+        if self.fenced_off {
+            self.fence = begin_writer(&mut connection, self.settings.pooled).await?.2;
+            self.fenced_off = false;
+        }
+        Ok(connection)
+    }
+
+    async fn append_on(&mut self, connection: &mut PgConnection, batch: &[Prepared]) -> Result<Outcome, WriteError> {
+        let query = append_query(self.fence, &self.journal_id, self.known, batch);
+        let rows = fetch(connection, self.settings.pooled, query).await.map_err(|failure| match failure {
+            Failure { error, sent } if sent && !is_rolled_back(&error) => self.unknown(error),
+            Failure { error, .. } => {
+                self.fenced_off = has_code(&error, FENCED_OFF);
+                WriteError::Failed(store_error(error))
+            }
+        })?;
+        let outcome = match rows.first() {
+            Some(row) => outcome(row),
+            None => Err(SqlxError::RowNotFound),
+        };
+        // It has committed: only whether this program understands the answer is open.
+        let outcome = outcome.map_err(|error| self.unknown(error))?;
+        if let Some(commit) = outcome.commit {
+            let written = batch.iter().enumerate().filter(|(index, _)| !outcome.lost.contains(index));
+            let events: usize = written.map(|(_, append)| append.event_count()).sum();
+            self.known = commit.first_position.cast_signed() + events as i64 - 1;
+        }
+        Ok(outcome)
+    }
+
+    fn unknown(&self, error: SqlxError) -> WriteError {
+        WriteError::Unknown { after: self.known.unsigned_abs(), source: store_error(error) }
+    }
+
+    async fn find_on(
+        &mut self,
+        connection: &mut PgConnection,
+        after: u64,
+        batch: &[Prepared],
+    ) -> Result<Vec<Found>, SqlxError> {
+        let pooled = self.settings.pooled;
+        let raise = sqlx::query(RAISE_FENCE).bind(&self.journal_id).bind(self.known).bind(self.fence);
+        let raised = fetch(connection, pooled, raise).await.map_err(|failure| failure.error)?;
+        self.fence = raised.first().ok_or(SqlxError::RowNotFound)?.try_get(0)?;
+        let query = sqlx::query(FIND)
+            .bind(AGGREGATE_TYPE)
+            .bind(texts(batch, |append| &append.stream_text))
+            .bind(texts(batch, |append| &append.command_text))
+            .bind(batch.iter().map(|append| append.expected_sequence).collect::<Vec<_>>())
+            .bind(i64::try_from(after).unwrap_or(i64::MAX));
+        let rows = fetch(connection, pooled, query).await.map_err(|failure| failure.error)?;
+        rows.iter().map(|row| found(row, batch)).collect()
+    }
+}
+
+impl WriteStore for PostgresWriter {
+    async fn append(&mut self, batch: &[Prepared]) -> Result<Outcome, WriteError> {
+        let mut connection = self.take_connection().await.map_err(WriteError::Failed)?;
+        let outcome = self.append_on(&mut connection, batch).await;
+        if outcome.is_ok() {
+            self.connection = Some(connection);
+        }
+        outcome
+    }
+
+    async fn find(&mut self, after: u64, batch: &[Prepared]) -> Result<Vec<Found>, StoreError> {
+        // Never over the connection that a batch may still be running on.
+        self.connection = None;
+        let mut connection = connect(&self.settings).await?;
+        let found = self.find_on(&mut connection, after, batch).await.map_err(store_error)?;
+        self.connection = Some(connection);
+        Ok(found)
+    }
+
+    async fn close(self) {
+        let Some(mut connection) = self.connection else { return };
+        let ended = fetch(&mut connection, self.settings.pooled, sqlx::query(END_WRITER).bind(self.fence)).await;
+        if let Err(Failure { error, .. }) = ended {
+            tracing::warn!(%error, "the journal's writer was not signed off");
+        }
+        if let Err(error) = answered(connection.close()).await {
+            tracing::warn!(%error, "the journal's writing connection was not closed cleanly");
+        }
+    }
+}
+
+/// The head's position, the journal's id and a new right to append.
+async fn begin_writer(connection: &mut PgConnection, pooled: bool) -> Result<(i64, String, i64), StoreError> {
+    let begun = fetch(connection, pooled, sqlx::query(BEGIN_WRITER)).await;
+    let begun = begun.map_err(|failure| store_error(failure.error))?;
+    let no_head = || StoreError::new(StoreErrorKind::Corrupt, "the journal has no head");
+    let row = begun.first().ok_or_else(no_head)?;
+    let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    read().map_err(store_error)
+}
+
+/// Why there is no answer.
+struct Failure {
+    error: SqlxError,
+    /// Whether something that commits may have reached the server.
+    sent: bool,
+}
+
+/// One statement that commits by itself; behind a pooler, which may change the session between two messages, in a
+/// transaction.
+async fn fetch(connection: &mut PgConnection, pooled: bool, query: PgQuery<'_>) -> Result<Vec<PgRow>, Failure> {
+    let sent = |error| Failure { error, sent: true };
+    if !pooled {
+        return answered(query.fetch_all(connection)).await.map_err(sent);
+    }
+    let unsent = |error| Failure { error, sent: false };
+    let mut transaction = answered(connection.begin()).await.map_err(unsent)?;
+    let rows = answered(query.persistent(false).fetch_all(&mut *transaction)).await.map_err(unsent)?;
+    answered(transaction.commit()).await.map_err(sent)?;
+    Ok(rows)
+}
+
+fn append_query<'q>(fence: i64, journal_id: &'q str, known: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let events = || batch.iter().flat_map(|append| &append.events);
+    let owners = (1_i32..).zip(batch).flat_map(|(owner, append)| append.events.iter().map(move |_| owner));
+    let leaves = batch.iter().flat_map(|append| &append.leaves);
+    sqlx::query(APPEND)
+        .bind(fence)
+        .bind(journal_id)
+        .bind(known)
+        .bind(AGGREGATE_TYPE)
+        .bind(texts(batch, |append| &append.stream_text))
+        .bind(batch.iter().map(|append| append.expected_sequence).collect::<Vec<_>>())
+        .bind(texts(batch, |append| &append.command_text))
+        .bind(texts(batch, |append| &append.tenant))
+        .bind(texts(batch, |append| &append.metadata))
+        .bind(owners.collect::<Vec<_>>())
+        .bind(events().map(|event| event.event_type).collect::<Vec<_>>())
+        .bind(events().map(|event| event.event_version).collect::<Vec<_>>())
+        .bind(events().map(|event| event.payload.as_str()).collect::<Vec<_>>())
+        .bind(leaves.map(|leaf| leaf.as_bytes().as_slice()).collect::<Vec<_>>())
+}
+
+fn texts<'q>(batch: &'q [Prepared], text: impl Fn(&'q Prepared) -> &'q String) -> Vec<&'q str> {
+    batch.iter().map(|append| text(append).as_str()).collect()
+}
+
+fn outcome(row: &PgRow) -> Result<Outcome, SqlxError> {
+    let lost: Vec<i32> = row.try_get(2)?;
+    let lost = lost.into_iter().map(usize::try_from).collect::<Result<_, _>>().map_err(decode)?;
+    let first: Option<i64> = row.try_get(0)?;
+    let commit = match first {
+        None => None,
+        Some(first) => Some(Commit { first_position: first.unsigned_abs(), recorded_at: time(row.try_get(1)?)? }),
+    };
+    Ok(Outcome { commit, lost })
+}
+
+fn found(row: &PgRow, batch: &[Prepared]) -> Result<Found, SqlxError> {
+    let index = usize::try_from(row.try_get::<i64, _>(0)?).map_err(decode)?;
+    let append = batch.get(index).ok_or_else(|| decode("an append that was not asked for"))?;
+    Ok(Found {
+        command_id: append.command_id,
+        stream: append.stream,
+        first_position: row.try_get::<i64, _>(1)?.unsigned_abs(),
+        recorded_at: time(row.try_get(2)?)?,
+    })
+}
+
+fn time(micros: i64) -> Result<DateTime<chrono::Utc>, SqlxError> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| decode("its time is out of range"))
+}
+
+fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SqlxError {
+    SqlxError::Decode(error.into())
+}
