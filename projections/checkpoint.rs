@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+/// The name of the one projection, as checkpoints show it.
+pub(crate) const MEDIA: &str = "media";
+
 /// A version of a projection, and the last event in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 
+use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The projection stops here; going on would lose an event for ever.
     #[error("expected the event at position {expected}, but was given {found}")]
     Hole { expected: u64, found: u64 },
-    /// Another process held the write lock for longer than the busy time-out; try again.
+    /// Another process held a lock for longer than the time-out; try again.
     #[error("the read models are busy")]
     Busy(#[source] sqlx::Error),
+    /// The server cannot be asked now; try again later.
+    #[error("the database of the read models cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
     #[error("there is no space left for the read models")]
     Full(#[source] sqlx::Error),
     /// A rebuild that began later has dropped this one's tables.
@@ -46,15 +51,47 @@ impl From<sqlx::Error> for Error {
         match &error {
             // The one writer connection was held for too long by another task.
             sqlx::Error::PoolTimedOut => Self::Busy(error),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable(error)
+            }
             sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<i32>().ok());
-                match code.map(|code| code & 0xff) {
-                    Some(SQLITE_BUSY) => Self::Busy(error),
-                    Some(SQLITE_FULL) => Self::Full(error),
-                    _ => Self::Database(error),
-                }
+                let named = named(database.as_ref());
+                named(error)
             }
             _ => Self::Database(error),
         }
+    }
+}
+
+/// The variant for what a database said.
+type Named = fn(sqlx::Error) -> Error;
+
+fn named(error: &dyn DatabaseError) -> Named {
+    let code = error.code().unwrap_or_default();
+    match error.try_downcast_ref::<PgDatabaseError>() {
+        Some(_) => of_postgres(&code),
+        None => of_sqlite(code.parse().ok()),
+    }
+}
+
+fn of_sqlite(code: Option<i32>) -> Named {
+    match code.map(|code| code & 0xff) {
+        Some(SQLITE_BUSY) => Error::Busy,
+        Some(SQLITE_FULL) => Error::Full,
+        _ => Error::Database,
+    }
+}
+
+/// By SQLSTATE (postgresql.org/docs/15/errcodes-appendix.html).
+fn of_postgres(code: &str) -> Named {
+    match code {
+        // Disk full.
+        "53100" => Error::Full,
+        // A conflict, a deadlock, a lock time-out, a statement that was cancelled.
+        "40001" | "40P01" | "55P03" | "57014" => Error::Busy,
+        // Shut down, crashed or starting; idle for too long; a server that only reads, as after a failover.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25006" => Error::Unreachable,
+        _ if code.starts_with("08") || code.starts_with("53") => Error::Unreachable,
+        _ => Error::Database,
     }
 }

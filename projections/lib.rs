@@ -14,21 +14,29 @@
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`time_text`] | the one spelling of a time in a column |
-//! | [`sqlite`] | the tables, the writer, rebuilds and reads on SQLite |
+//! | [`models`], [`retries`] | the tables, rebuilds and reads, and the collector's notebook, over either database |
+//! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
 //!
 //! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
-//! or the network. Only `collection_retries` is no fold: it is the collector's own notebook ([`sqlite::retries`]).
+//! or the network. Only `collection_retries` is no fold: it is the collector's own notebook ([`retries`]).
 
+mod answers;
 pub mod batch;
 pub mod checkpoint;
+mod columns;
+#[cfg(test)]
+mod contract;
 pub mod cursor;
 pub mod error;
 pub mod fold;
+pub mod models;
+mod postgres;
 pub mod query;
 pub mod recorded;
+pub mod retries;
 pub mod row;
-pub mod sqlite;
+mod sqlite;
 #[cfg(test)]
 mod testing;
 pub mod time_text;
@@ -36,10 +44,9 @@ pub mod time_text;
 pub use checkpoint::{Applied, Checkpoint, Status, Swapped};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
+pub use models::{ReadModels, Rebuild};
+pub use postgres::PostgresSettings;
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
 pub use recorded::RecordedEvent;
+pub use retries::{Backoff, Postponed, Retry, RetryStore};
 pub use row::{MediaRow, SeenAs};
-pub use sqlite::{
-    ReadModels, Rebuild,
-    retries::{Backoff, Postponed, Retry, RetryStore},
-};

@@ -5,7 +5,7 @@ use zeroload_domain::{
     Bucket, ByteSize, Claim, CollectReason, ETag, MediaId, ObjectKey, Owner, Sha256Digest, State, Store, Tenant,
 };
 
-use crate::Cursor;
+use crate::{Cursor, MediaRow};
 
 /// Which pending items: requested or uploaded, and neither confirmed nor being collected.
 #[derive(Clone, Debug)]
@@ -74,4 +74,16 @@ pub struct Dump {
     pub rows: u64,
     /// Over all columns of all rows in order of id.
     pub digest: Sha256Digest,
+}
+
+impl Dump {
+    pub(crate) fn of_no_rows(version: u32, position: u64) -> Self {
+        Self { version, position, rows: 0, digest: Sha256Digest::of(b"zeroload media rows") }
+    }
+
+    pub(crate) fn add(&mut self, row: &MediaRow) {
+        // Each digest covers the one before it. The debug form names and quotes every field.
+        self.digest = Sha256Digest::of(format!("{} {row:?}", self.digest).as_bytes());
+        self.rows += 1;
+    }
 }

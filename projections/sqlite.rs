@@ -10,12 +10,12 @@
 //! Any future of this module may be dropped at an await: an open transaction is then rolled back together with its
 //! connection, and the same batch can be applied again. The same holds for a transaction that fails.
 
-mod columns;
+mod bind;
 mod dump;
 mod migrate;
 mod read;
 mod rebuild;
-pub mod retries;
+mod retries;
 mod statements;
 mod transaction;
 mod write;
@@ -27,13 +27,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use rebuild::Rebuild;
+pub(crate) use rebuild::Rebuild;
 use statements::Statements;
 
-use crate::Error;
-
-/// The name of the one projection, as checkpoints show it.
-pub(crate) const MEDIA: &str = "media";
+use crate::{Error, checkpoint::MEDIA};
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,19 +45,14 @@ const READER_CACHE: &str = "-2048";
 
 /// The read models of one file. A clone shares the connections.
 #[derive(Clone, Debug)]
-pub struct ReadModels {
+pub(crate) struct ReadModels {
     writer: Option<SqlitePool>,
     readers: SqlitePool,
     statements: Statements,
 }
 
 impl ReadModels {
-    /// Opens the file, which is created and brought to the newest schema where necessary. Its folder must exist.
-    ///
-    /// # Errors
-    /// [`Error::Open`], [`Error::NotReadModels`] for a file of another kind, [`Error::Newer`] for one that a newer binary
-    /// has written; [`Error::Busy`] and [`Error::Full`] while it is brought up to date.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub(crate) async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_waiting(path.as_ref(), BUSY_TIMEOUT).await
     }
 
@@ -88,23 +80,23 @@ impl ReadModels {
         Ok(Self { writer: Some(writer), readers, statements: Statements::default() })
     }
 
-    /// Opens a file that another process keeps up to date, for reading only.
-    ///
-    /// # Errors
-    /// [`Error::Open`] where there is none, [`Error::NotReadModels`], [`Error::Newer`], [`Error::NotMigrated`].
-    pub async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub(crate) async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let readers = readers(path, BUSY_TIMEOUT).await?;
         migrate::check(&readers, path).await?;
         Ok(Self { writer: None, readers, statements: Statements::default() })
     }
 
-    /// Waits for what is under way and closes all connections.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.readers.close().await;
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
     }
 
     fn writer(&self) -> Result<&SqlitePool, Error> {

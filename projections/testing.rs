@@ -1,5 +1,7 @@
 //! Events for tests: made by hand, or by the thousand from a seed.
 
+pub mod cluster;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::{
@@ -246,4 +248,25 @@ impl Seeded {
         }
         journal
     }
+}
+
+/// Items 1 to 8: pending, uploaded, confirmed, cancelled, detached, collecting, collected, and pending for longer.
+pub fn one_of_each() -> Journal {
+    let mut journal = Journal::default();
+    for number in 1..=7 {
+        journal.record(id(number), requested(id(number)));
+    }
+    journal.record(id(8), request_of(id(8), "default", "owner-1", deadlines(5000)));
+    for number in [2, 3, 5] {
+        journal.record(id(number), uploaded("one"));
+    }
+    for number in [3, 5] {
+        journal.record(id(number), confirmed(None));
+    }
+    journal.record(id(4), released(ReleaseReason::Cancelled, 100));
+    journal.record(id(5), released(ReleaseReason::Detached, 100));
+    journal.record(id(6), started(1, CollectReason::Expired, Seen::Unknown));
+    journal.record(id(7), started(1, CollectReason::Expired, present("one")));
+    journal.record(id(7), collected(1, CollectOutcome::Deleted, 1000));
+    journal
 }

@@ -13,17 +13,13 @@ use crate::{Applied, Error, RecordedEvent, Swapped};
 
 /// A version that is being built. Dropping it leaves the half-built table to the next rebuild, which removes it.
 #[derive(Clone, Debug)]
-pub struct Rebuild {
+pub(crate) struct Rebuild {
     models: ReadModels,
     version: u32,
 }
 
 impl ReadModels {
-    /// Begins a rebuild, and removes what an earlier unfinished one has left.
-    ///
-    /// # Errors
-    /// [`Error::Busy`], [`Error::Full`], [`Error::Database`].
-    pub async fn begin_rebuild(&self) -> Result<Rebuild, Error> {
+    pub(crate) async fn begin_rebuild(&self) -> Result<Rebuild, Error> {
         let mut tx = WriteTransaction::begin(self.writer()?).await?;
         let delete = "DELETE FROM projection_checkpoints WHERE name = ?1 AND status = 'building' RETURNING version";
         let abandoned: Vec<u32> = sqlx::query_scalar(delete).bind(MEDIA).fetch_all(&mut *tx).await?;
@@ -38,24 +34,15 @@ impl ReadModels {
 }
 
 impl Rebuild {
-    pub fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> u32 {
         self.version
     }
 
-    /// Applies a batch to the version that is being built, from position 1 on; see [`ReadModels::apply`].
-    ///
-    /// # Errors
-    /// As [`ReadModels::apply`], and [`Error::RebuildReplaced`].
-    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
         self.models.apply_to(Target::Building(self.version), events).await
     }
 
-    /// Makes the built version the live one and drops the other, in one transaction, if it has caught up. On
-    /// [`Swapped::Behind`] apply what is missing and swap again.
-    ///
-    /// # Errors
-    /// [`Error::RebuildReplaced`], [`Error::Busy`], [`Error::Full`], [`Error::Database`]; nothing has changed then.
-    pub async fn swap(&self) -> Result<Swapped, Error> {
+    pub(crate) async fn swap(&self) -> Result<Swapped, Error> {
         let mut tx = WriteTransaction::begin(self.models.writer()?).await?;
         let (_, built) = claim(&mut tx, Target::Building(self.version)).await?;
         let (old, live) = claim(&mut tx, Target::Live).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::columns;
+use crate::columns;
 
 /// Rows per statement: each size is prepared once per version and then found in the connection's cache, and a batch
 /// takes at most one statement of each but the largest. Every statement is a round trip to the connection's thread.

@@ -1,6 +1,5 @@
 //! One file per subject, all against files of SQLite.
 
-mod concurrency;
 mod failures;
 mod reading;
 mod rebuilding;
@@ -33,11 +32,6 @@ impl Fixture {
 
     fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("projections.db")
-    }
-
-    /// The same file, opened as another process would.
-    async fn another(&self) -> ReadModels {
-        ReadModels::open(self.path()).await.unwrap()
     }
 
     fn writer(&self) -> &SqlitePool {

@@ -3,11 +3,11 @@
 use sqlx::SqliteConnection;
 
 use super::{
-    MEDIA, ReadModels, columns,
+    MEDIA, ReadModels, bind,
     statements::{CHUNKS, VersionStatements},
     transaction::WriteTransaction,
 };
-use crate::{Applied, Error, MediaRow, RecordedEvent, batch, time_text};
+use crate::{Applied, Error, MediaRow, RecordedEvent, batch, columns, time_text};
 
 /// Which version a batch goes to.
 #[derive(Clone, Copy)]
@@ -18,16 +18,7 @@ pub(super) enum Target {
 }
 
 impl ReadModels {
-    /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so
-    /// is a good size: all of them are in memory and in one transaction.
-    ///
-    /// Events at or before the checkpoint are skipped, so several processes may feed the same events and each is applied
-    /// once: the checkpoint is read under the write lock.
-    ///
-    /// # Errors
-    /// [`Error::Hole`] where the events do not go on right after the checkpoint; [`Error::Busy`], [`Error::Full`],
-    /// [`Error::Database`]. Nothing of the batch is applied then.
-    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
         self.apply_to(Target::Live, events).await
     }
 
@@ -98,7 +89,7 @@ async fn write(
 ) -> Result<(), Error> {
     for (size, statement) in CHUNKS.iter().zip(statements) {
         while let Some((chunk, rest)) = rows.split_at_checked(*size) {
-            let query = chunk.iter().fold(sqlx::query(statement), columns::bind);
+            let query = chunk.iter().fold(sqlx::query(statement), bind::bind);
             query.execute(&mut *connection).await?;
             rows = rest;
         }

@@ -102,7 +102,7 @@ pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     let (loaded, retry) = api
         .on_runtime(async move {
             let loaded = service.get(id, &call.tenant).await?;
-            Ok::<_, Problem>((loaded, read_models.retries().of(id).await?))
+            Ok::<_, Problem>((loaded, read_models.retries().find(id).await?))
         })
         .await??;
     let obstacle = Obstacle::of(&api.guard.last(), retry);

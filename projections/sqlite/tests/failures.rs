@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions;
 
+use super::super::ReadModels;
 use super::{super::transaction::WriteTransaction, Fixture, rows};
-use crate::{Error, ReadModels, testing::Journal};
+use crate::{Error, testing::Journal};
 
 #[tokio::test]
 async fn a_hole_stops_the_projection_and_applies_nothing() {
@@ -57,7 +58,7 @@ async fn a_file_opened_for_reading_is_never_written() {
     assert_eq!(rows(&reader).await, journal.rows());
     assert!(matches!(reader.apply(&journal.events).await, Err(Error::ReadOnly)));
     assert!(matches!(reader.begin_rebuild().await, Err(Error::ReadOnly)));
-    assert!(matches!(reader.retries().clear(&[]).await, Ok(())));
+    assert!(matches!(reader.clear_retries(&[]).await, Ok(())));
     let missing = fixture.folder.path().join("missing.db");
     assert!(matches!(ReadModels::open_read_only(&missing).await, Err(Error::Open { .. })));
     assert!(!missing.exists());
@@ -134,5 +135,5 @@ async fn what_a_kill_left_half_written_is_rolled_back_at_the_next_open() {
     std::fs::copy(&path, &killed).unwrap();
     std::fs::copy(dir.path().join("models.db-journal"), dir.path().join("killed.db-journal")).unwrap();
     let models = ReadModels::open(&killed).await.unwrap();
-    assert!(models.retries().count_by_code().await.unwrap().is_empty());
+    assert!(models.count_retries_by_code().await.unwrap().is_empty());
 }

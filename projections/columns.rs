@@ -1,11 +1,6 @@
-//! A row of `media` to columns and back.
+//! Columns of the read tables back to values: both databases hold the same text and the same signed integers.
 
 use chrono::{DateTime, Utc};
-use sqlx::{
-    Row, Sqlite,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
 use uuid::Uuid;
 use zeroload_domain::{
     ByteSize, Claim, CollectOutcome, CollectReason, Invalid, MediaId, ReleaseReason, Sha256Digest, State,
@@ -14,47 +9,36 @@ use zeroload_domain::{
 use crate::{Error, MediaRow, SeenAs, time_text};
 
 /// Columns of `media`.
-pub(super) const COUNT: usize = 30;
+pub(crate) const COUNT: usize = 30;
 
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
+/// The cells of a row of either database, by their index.
+pub(crate) trait Cells {
+    fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error>;
+    fn number(&self, index: usize) -> Result<Option<i64>, sqlx::Error>;
+}
 
-/// Binds all columns of a row in the order of the table.
-pub(super) fn bind<'q>(query: Bound<'q>, row: &'q MediaRow) -> Bound<'q> {
-    query
-        .bind(row.media_id.to_string())
-        .bind(row.tenant.as_str())
-        .bind(row.owner.as_str())
-        .bind(row.state.as_str())
-        .bind(row.store.as_str())
-        .bind(row.bucket.as_str())
-        .bind(row.object_key.as_str())
-        .bind(row.content_type.as_str())
-        .bind(integer(row.content_length.bytes()))
-        .bind(row.checksum_sha256.map(|digest| digest.to_string()))
-        .bind(row.etag.as_ref().map(|etag| etag.as_str()))
-        .bind(row.attached_to.as_ref().map(|place| place.as_str()))
-        .bind(time_text::format(row.requested_at))
-        .bind(time_text::format(row.ticket_expires_at))
-        .bind(time_text::format(row.confirm_by))
-        .bind(time_text::format(row.collectable_at))
-        .bind(row.uploaded_at.map(time_text::format))
-        .bind(row.confirmed_at.map(time_text::format))
-        .bind(row.released_at.map(time_text::format))
-        .bind(row.release_reason.map(release_reason))
-        .bind(row.collection_started_at.map(time_text::format))
-        .bind(row.collected_at.map(time_text::format))
-        .bind(row.claim.map(Claim::number))
-        .bind(row.collect_reason.map(CollectReason::as_str))
-        .bind(row.collect_run_id.map(|id| id.to_string()))
-        .bind(row.seen.map(SeenAs::as_str))
-        .bind(row.outcome.map(CollectOutcome::as_str))
-        .bind(row.bytes_freed.map(|size| integer(size.bytes())))
-        .bind(integer(row.sequence))
-        .bind(integer(row.position))
+impl Cells for sqlx::sqlite::SqliteRow {
+    fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error> {
+        sqlx::Row::try_get(self, index)
+    }
+
+    fn number(&self, index: usize) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::Row::try_get(self, index)
+    }
+}
+
+impl Cells for sqlx::postgres::PgRow {
+    fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error> {
+        sqlx::Row::try_get(self, index)
+    }
+
+    fn number(&self, index: usize) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::Row::try_get(self, index)
+    }
 }
 
 /// Reads all columns of a row in the order of the table.
-pub(super) fn media_row(row: &SqliteRow) -> Result<MediaRow, Error> {
+pub(crate) fn media_row(row: &dyn Cells) -> Result<MediaRow, Error> {
     let mut columns = Columns::of(row);
     Ok(MediaRow {
         media_id: columns.value("media_id", MediaId::parse)?,
@@ -91,24 +75,30 @@ pub(super) fn media_row(row: &SqliteRow) -> Result<MediaRow, Error> {
 }
 
 /// Reads the columns of one row from left to right; an error names the column.
-pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+pub(crate) struct Columns<'r> {
+    row: &'r dyn Cells,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
-    pub(super) fn of(row: &'r SqliteRow) -> Self {
+    pub(crate) fn of(row: &'r dyn Cells) -> Self {
         Self { row, next: 0 }
     }
 
-    fn next<T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>>(&mut self) -> Result<T, Error> {
-        let value = self.row.try_get(self.next)?;
+    fn text(&mut self) -> Result<Option<&'r str>, Error> {
+        let value = self.row.text(self.next)?;
+        self.next += 1;
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Option<i64>, Error> {
+        let value = self.row.number(self.next)?;
         self.next += 1;
         Ok(value)
     }
 
     /// A value of the domain, checked as at the edge.
-    pub(super) fn value<T>(
+    pub(crate) fn value<T>(
         &mut self,
         column: &'static str,
         parse: fn(&'r str) -> Result<T, Invalid>,
@@ -116,52 +106,52 @@ impl<'r> Columns<'r> {
         self.name(column, |text| parse(text).ok())
     }
 
-    pub(super) fn name<T>(&mut self, column: &'static str, parse: impl Fn(&'r str) -> Option<T>) -> Result<T, Error> {
-        let text = self.next::<&str>()?;
+    pub(crate) fn name<T>(&mut self, column: &'static str, parse: impl Fn(&'r str) -> Option<T>) -> Result<T, Error> {
+        let text = self.text()?.ok_or_else(|| unreadable(column, "NULL"))?;
         parse(text).ok_or_else(|| unreadable(column, text))
     }
 
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         column: &'static str,
         parse: impl Fn(&'r str) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let Some(text) = self.next::<Option<&str>>()? else { return Ok(None) };
+        let Some(text) = self.text()? else { return Ok(None) };
         parse(text).map(Some).ok_or_else(|| unreadable(column, text))
     }
 
-    pub(super) fn time(&mut self, column: &'static str) -> Result<DateTime<Utc>, Error> {
+    pub(crate) fn time(&mut self, column: &'static str) -> Result<DateTime<Utc>, Error> {
         self.name(column, time_text::parse)
     }
 
-    pub(super) fn integer(&mut self, column: &'static str) -> Result<u64, Error> {
-        let number = self.next::<i64>()?;
+    pub(crate) fn integer(&mut self, column: &'static str) -> Result<u64, Error> {
+        let number = self.number()?.ok_or_else(|| unreadable(column, "NULL"))?;
         u64::try_from(number).map_err(|_| unreadable(column, &number.to_string()))
     }
 
-    pub(super) fn small(&mut self, column: &'static str) -> Result<u32, Error> {
+    pub(crate) fn small(&mut self, column: &'static str) -> Result<u32, Error> {
         let number = self.integer(column)?;
         u32::try_from(number).map_err(|_| unreadable(column, &number.to_string()))
     }
 
     fn optional_integer(&mut self, column: &'static str) -> Result<Option<u64>, Error> {
-        let Some(number) = self.next::<Option<i64>>()? else { return Ok(None) };
+        let Some(number) = self.number()? else { return Ok(None) };
         u64::try_from(number).map(Some).map_err(|_| unreadable(column, &number.to_string()))
     }
 
-    pub(super) fn size(&mut self, column: &'static str) -> Result<ByteSize, Error> {
+    pub(crate) fn size(&mut self, column: &'static str) -> Result<ByteSize, Error> {
         self.integer(column).map(ByteSize::new)
     }
 
-    pub(super) fn claim(&mut self) -> Result<Option<Claim>, Error> {
+    pub(crate) fn claim(&mut self) -> Result<Option<Claim>, Error> {
         let Some(number) = self.optional_integer("claim")? else { return Ok(None) };
         // As the domain itself reads a stored claim.
         serde_json::from_value(number.into()).map(Some).map_err(|_| unreadable("claim", &number.to_string()))
     }
 }
 
-/// SQLite's integers are signed. No position, sequence or size comes near their end.
-pub(super) fn integer(number: u64) -> i64 {
+/// The databases' integers are signed. No position, sequence or size comes near their end.
+pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -169,23 +159,23 @@ fn unreadable(column: &'static str, value: &str) -> Error {
     Error::Unreadable { column, value: value.to_owned() }
 }
 
-pub(super) fn state(text: &str) -> Option<State> {
+pub(crate) fn state(text: &str) -> Option<State> {
     use State::{Collected, Collecting, Confirmed, Pending, Released, Uploaded};
     [Pending, Uploaded, Confirmed, Released, Collecting, Collected].into_iter().find(|state| state.as_str() == text)
 }
 
-const fn release_reason(reason: ReleaseReason) -> &'static str {
+pub(crate) const fn release_reason(reason: ReleaseReason) -> &'static str {
     match reason {
         ReleaseReason::Cancelled => "cancelled",
         ReleaseReason::Detached => "detached",
     }
 }
 
-pub(super) fn release_reason_of(text: &str) -> Option<ReleaseReason> {
+pub(crate) fn release_reason_of(text: &str) -> Option<ReleaseReason> {
     [ReleaseReason::Cancelled, ReleaseReason::Detached].into_iter().find(|reason| release_reason(*reason) == text)
 }
 
-pub(super) fn collect_reason_of(text: &str) -> Option<CollectReason> {
+pub(crate) fn collect_reason_of(text: &str) -> Option<CollectReason> {
     use CollectReason::{Cancelled, Detached, Expired, LateUpload};
     [Expired, Cancelled, Detached, LateUpload].into_iter().find(|reason| reason.as_str() == text)
 }

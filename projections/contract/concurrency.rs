@@ -1,15 +1,14 @@
 use chrono::TimeDelta;
 
-use super::{Fixture, catch_up, rows};
+use super::{Fixture, Kind, catch_up, rows};
 use crate::{
-    Backoff, PendingQuery, ReadModels,
+    Backoff, PendingQuery,
     testing::{Seeded, at, id, tenant},
 };
 
 /// What the service needs of every future: it compiles, or it does not.
-#[tokio::test]
-async fn every_call_can_be_made_from_any_task() {
-    let fixture = Fixture::new().await;
+async fn every_call_can_be_made_from_any_task(kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let models = fixture.models.clone();
     let calls = tokio::spawn(async move {
         let query = PendingQuery { tenant: tenant("default"), owner: None, due_before: None, limit: 1, cursor: None };
@@ -33,10 +32,9 @@ async fn every_call_can_be_made_from_any_task() {
     calls.await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_several_feeders_exactly_one_applies_each_event() {
+async fn of_several_feeders_exactly_one_applies_each_event(kind: Kind) {
     let journal = std::sync::Arc::new(Seeded(3).journal(900, 60));
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(kind).await;
     let mut feeders = Vec::new();
     for size in [13, 37, 50] {
         let models = fixture.another().await;
@@ -51,13 +49,12 @@ async fn of_several_feeders_exactly_one_applies_each_event() {
     assert_eq!(rows(&fixture.models).await, journal.rows());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn readers_see_whole_batches_of_one_version_while_versions_are_swapped() {
+async fn readers_see_whole_batches_of_one_version_while_versions_are_swapped(kind: Kind) {
     let journal = std::sync::Arc::new(Seeded(4).journal(600, 50));
-    let fixture = Fixture::with(&journal).await;
+    let fixture = Fixture::with(kind, &journal).await;
     let expected = std::sync::Arc::new(journal.rows());
     let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let others = [fixture.models.clone(), ReadModels::open_read_only(fixture.path()).await.unwrap()];
+    let others = [fixture.models.clone(), fixture.reader().await];
     let mut readers = Vec::new();
     for models in others {
         let (expected, done) = (std::sync::Arc::clone(&expected), std::sync::Arc::clone(&done));
@@ -90,11 +87,10 @@ async fn readers_see_whole_batches_of_one_version_while_versions_are_swapped() {
     assert_eq!(fixture.models.checkpoint().await.unwrap().version, 9);
 }
 
-#[tokio::test]
-async fn a_prepared_read_goes_on_after_a_swap() {
+async fn a_prepared_read_goes_on_after_a_swap(kind: Kind) {
     let journal = Seeded(4).journal(100, 10);
-    let fixture = Fixture::with(&journal).await;
-    let reader = ReadModels::open_read_only(fixture.path()).await.unwrap();
+    let fixture = Fixture::with(kind, &journal).await;
+    let reader = fixture.reader().await;
     let expected = journal.rows().pop().unwrap();
     for _ in 0..3 {
         assert_eq!(reader.media_row(expected.media_id).await.unwrap().as_ref(), Some(&expected));
@@ -103,3 +99,10 @@ async fn a_prepared_read_goes_on_after_a_swap() {
         rebuild.swap().await.unwrap();
     }
 }
+
+super::on_both!(
+    every_call_can_be_made_from_any_task,
+    of_several_feeders_exactly_one_applies_each_event,
+    readers_see_whole_batches_of_one_version_while_versions_are_swapped,
+    a_prepared_read_goes_on_after_a_swap,
+);

@@ -1,0 +1,116 @@
+//! What the read models promise on either database; one file per subject.
+
+mod concurrency;
+mod reading;
+mod rebuilding;
+mod retries;
+mod writing;
+
+use crate::{
+    MediaRow, ReadModels, RecordedEvent,
+    models::Tables,
+    testing::{Journal, cluster},
+};
+
+/// Makes a test of each function for each database.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(crate::contract::Kind::Sqlite).await;
+                }
+            )+
+        }
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(crate::contract::Kind::Postgres).await;
+                }
+            )+
+        }
+    };
+}
+use on_both;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Where the tables are; a file ends with its folder, and a database with its cluster.
+enum Place {
+    File(tempfile::TempDir),
+    Database(Box<sqlx::postgres::PgConnectOptions>),
+}
+
+/// Empty read models.
+struct Fixture {
+    kind: Kind,
+    models: ReadModels,
+    place: Place,
+}
+
+impl Fixture {
+    async fn new(kind: Kind) -> Self {
+        let place = match kind {
+            Kind::Sqlite => Place::File(tempfile::tempdir().unwrap()),
+            Kind::Postgres => Place::Database(Box::new(cluster::database().await)),
+        };
+        Self { kind, models: open(&place).await, place }
+    }
+
+    async fn with(kind: Kind, journal: &Journal) -> Self {
+        let fixture = Self::new(kind).await;
+        fixture.models.apply(&journal.events).await.unwrap();
+        fixture
+    }
+
+    /// The same tables, opened as another process would.
+    async fn another(&self) -> ReadModels {
+        open(&self.place).await
+    }
+
+    async fn reader(&self) -> ReadModels {
+        match &self.place {
+            Place::File(folder) => ReadModels::open_read_only(folder.path().join("projections.db")).await.unwrap(),
+            Place::Database(options) => {
+                ReadModels::connect_postgres_read_only(*options.clone(), cluster::settings()).await.unwrap()
+            }
+        }
+    }
+
+    /// The first column of an answer.
+    async fn texts(&self, sql: &str) -> Vec<String> {
+        match &self.models.tables {
+            Tables::Sqlite(tables) => sqlx::query_scalar(sql).fetch_all(tables.readers()).await.unwrap(),
+            Tables::Postgres(tables) => sqlx::query_scalar(sql).fetch_all(tables.readers()).await.unwrap(),
+        }
+    }
+}
+
+async fn open(place: &Place) -> ReadModels {
+    match place {
+        Place::File(folder) => ReadModels::open(folder.path().join("projections.db")).await.unwrap(),
+        Place::Database(options) => ReadModels::connect_postgres(*options.clone(), cluster::settings()).await.unwrap(),
+    }
+}
+
+async fn rows(models: &ReadModels) -> Vec<MediaRow> {
+    let mut rows = Vec::new();
+    models.dump(None, |row| rows.push(row.clone())).await.unwrap();
+    rows
+}
+
+/// Feeds all that comes after the live checkpoint, in batches of one size.
+async fn catch_up(models: &ReadModels, events: &[RecordedEvent], size: usize) -> usize {
+    let mut applied = 0;
+    loop {
+        let position = usize::try_from(models.checkpoint().await.unwrap().position).unwrap();
+        let Some(batch) = events[position..].chunks(size).next() else { return applied };
+        applied += models.apply(batch).await.unwrap().applied;
+    }
+}

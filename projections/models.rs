@@ -1,0 +1,238 @@
+//! The read models over either database, behind one type.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnectOptions;
+use zeroload_domain::MediaId;
+
+use crate::{
+    Applied, Checkpoint, DueItem, Dump, Error, MediaRow, PendingPage, PendingQuery, PostgresSettings, RecordedEvent,
+    RetryStore, Swapped, postgres, sqlite,
+};
+
+/// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
+#[derive(Clone, Debug)]
+pub struct ReadModels {
+    pub(crate) tables: Tables,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Tables {
+    Sqlite(sqlite::ReadModels),
+    Postgres(postgres::ReadModels),
+}
+
+/// Does the same on whichever database there is.
+macro_rules! on_either {
+    ($tables:expr, $name:ident => $call:expr) => {
+        match $tables {
+            Tables::Sqlite($name) => $call,
+            Tables::Postgres($name) => $call,
+        }
+    };
+}
+
+impl ReadModels {
+    /// Opens the file, which is created and brought to the newest schema where necessary. Its folder must exist.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::NotReadModels`] for a file of another kind, [`Error::Newer`] for one that a newer binary
+    /// has written; [`Error::Busy`] and [`Error::Full`] while it is brought up to date.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        sqlite::ReadModels::open(path).await.map(Self::of_sqlite)
+    }
+
+    /// Opens a file that another process keeps up to date, for reading only.
+    ///
+    /// # Errors
+    /// [`Error::Open`] where there is none, [`Error::NotReadModels`], [`Error::Newer`], [`Error::NotMigrated`].
+    pub async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
+        sqlite::ReadModels::open_read_only(path).await.map(Self::of_sqlite)
+    }
+
+    fn of_sqlite(tables: sqlite::ReadModels) -> Self {
+        Self { tables: Tables::Sqlite(tables) }
+    }
+
+    /// Connects to a database of Postgres and brings its tables to the newest schema where necessary; where they are,
+    /// the role needs no right to create anything.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Newer`], [`Error::Busy`], [`Error::Full`], [`Error::Database`].
+    pub async fn connect_postgres(options: PgConnectOptions, settings: PostgresSettings) -> Result<Self, Error> {
+        let tables = postgres::ReadModels::connect(options, settings).await?;
+        Ok(Self { tables: Tables::Postgres(tables) })
+    }
+
+    /// Connects to a database that another process keeps up to date, for reading only.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Newer`], [`Error::NotMigrated`], [`Error::Database`].
+    pub async fn connect_postgres_read_only(
+        options: PgConnectOptions,
+        settings: PostgresSettings,
+    ) -> Result<Self, Error> {
+        let tables = postgres::ReadModels::connect_read_only(options, settings).await?;
+        Ok(Self { tables: Tables::Postgres(tables) })
+    }
+
+    /// Waits for what is under way and closes all connections.
+    pub async fn close(&self) {
+        on_either!(&self.tables, tables => tables.close().await);
+    }
+
+    /// Where the live version stands.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`].
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        on_either!(&self.tables, tables => tables.checkpoint().await)
+    }
+
+    /// Where all versions stand, the live one and those that are being built.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`].
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        on_either!(&self.tables, tables => tables.checkpoints().await)
+    }
+
+    /// A page of a tenant's pending items. Paging shows each item that stays pending exactly once; one whose deadline
+    /// moves meanwhile may show twice.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn pending(&self, query: &PendingQuery) -> Result<PendingPage, Error> {
+        on_either!(&self.tables, tables => tables.pending(query).await)
+    }
+
+    /// One item as it is at the checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn media_row(&self, id: MediaId) -> Result<Option<MediaRow>, Error> {
+        on_either!(&self.tables, tables => tables.media_row(id).await)
+    }
+
+    /// Items that may be claimed for collection, in order of `(collectable_at, media_id)`, without those that wait to be
+    /// tried again. A hint: the projection may be behind, and the item's stream decides.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn due(
+        &self,
+        now: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+    ) -> Result<Vec<DueItem>, Error> {
+        on_either!(&self.tables, tables => tables.due(now, after, limit).await)
+    }
+
+    /// Items whose collection was started and not finished, by a run that goes on or by one that crashed, in the same
+    /// order and without those that wait to be tried again.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn unfinished(
+        &self,
+        now: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+    ) -> Result<Vec<DueItem>, Error> {
+        on_either!(&self.tables, tables => tables.unfinished(now, after, limit).await)
+    }
+
+    /// How many items are due, counted up to `at_most`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`].
+    pub async fn due_count(&self, now: DateTime<Utc>, at_most: u32) -> Result<u64, Error> {
+        on_either!(&self.tables, tables => tables.due_count(now, at_most).await)
+    }
+
+    /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so
+    /// is a good size: all of them are in memory and in one transaction.
+    ///
+    /// Events at or before the checkpoint are skipped, so several processes may feed the same events and each is applied
+    /// once: the checkpoint is read under a lock. On SQLite a second process waits for it; on Postgres it gets the
+    /// checkpoint as it is, with nothing applied, and should leave the rest to the one that holds the lock.
+    ///
+    /// # Errors
+    /// [`Error::Hole`] where the events do not go on right after the checkpoint; [`Error::Busy`], [`Error::Full`],
+    /// [`Error::Unreachable`], [`Error::Database`]. Nothing of the batch is applied then, unless the connection was lost
+    /// during the commit; a repeat is safe.
+    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+        on_either!(&self.tables, tables => tables.apply(events).await)
+    }
+
+    /// Hands each row of a version, the live one if none is named, to `each`, in order of id and from one snapshot. Rows
+    /// are not held in memory; but while the dump runs, SQLite's WAL cannot shrink and Postgres keeps dead rows.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`], [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn dump(&self, version: Option<u32>, each: impl FnMut(&MediaRow) + Send) -> Result<Dump, Error> {
+        on_either!(&self.tables, tables => tables.dump(version, each).await)
+    }
+
+    /// Begins a rebuild, and removes what an earlier unfinished one has left.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Full`], [`Error::Unreachable`], [`Error::Database`].
+    pub async fn begin_rebuild(&self) -> Result<Rebuild, Error> {
+        let building = match &self.tables {
+            Tables::Sqlite(tables) => Building::Sqlite(tables.begin_rebuild().await?),
+            Tables::Postgres(tables) => Building::Postgres(tables.begin_rebuild().await?),
+        };
+        Ok(Rebuild { building })
+    }
+
+    pub fn retries(&self) -> RetryStore<'_> {
+        RetryStore::of(self)
+    }
+}
+
+/// A version that is being built. Dropping it leaves the half-built table to the next rebuild, which removes it.
+#[derive(Clone, Debug)]
+pub struct Rebuild {
+    building: Building,
+}
+
+#[derive(Clone, Debug)]
+enum Building {
+    Sqlite(sqlite::Rebuild),
+    Postgres(postgres::Rebuild),
+}
+
+impl Rebuild {
+    pub fn version(&self) -> u32 {
+        match &self.building {
+            Building::Sqlite(rebuild) => rebuild.version(),
+            Building::Postgres(rebuild) => rebuild.version(),
+        }
+    }
+
+    /// Applies a batch to the version that is being built, from position 1 on; see [`ReadModels::apply`].
+    ///
+    /// # Errors
+    /// As [`ReadModels::apply`], and [`Error::RebuildReplaced`].
+    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+        match &self.building {
+            Building::Sqlite(rebuild) => rebuild.apply(events).await,
+            Building::Postgres(rebuild) => rebuild.apply(events).await,
+        }
+    }
+
+    /// Makes the built version the live one in one transaction, if it has caught up, and drops the other. On
+    /// [`Swapped::Behind`] apply what is missing and swap again.
+    ///
+    /// # Errors
+    /// [`Error::RebuildReplaced`], [`Error::Busy`], [`Error::Full`], [`Error::Unreachable`], [`Error::Database`]; nothing
+    /// has changed then.
+    pub async fn swap(&self) -> Result<Swapped, Error> {
+        match &self.building {
+            Building::Sqlite(rebuild) => rebuild.swap().await,
+            Building::Postgres(rebuild) => rebuild.swap().await,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The read models on Postgres: tables beside the journal's, in the same database.
+//!
+//! Every statement runs inside a transaction and leaves nothing in the session (no advisory session lock, no LISTEN, only
+//! `SET LOCAL`), so a pooler in transaction mode may stand between, if [`PostgresSettings::named_statements`] is off.
+//!
+//! A batch commits with `synchronous_commit = off`: its rows and their checkpoint are one transaction, so a crash of the
+//! server sets both back together, and the journal, which does wait for the disk, is applied again from there. A rebuild's
+//! first and last step do wait.
+//!
+//! Calls may come from any runtime: each is a task of the runtime that owns the sockets, and ends with the call. Any
+//! future of this module may be dropped at an await: the task is then aborted, its connection closed, and the server
+//! rolls back; only a commit that was already sent may still take effect, whole.
+
+mod dump;
+mod migrate;
+mod read;
+mod rebuild;
+mod retries;
+mod statements;
+mod transaction;
+mod write;
+
+use std::time::Duration;
+
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{runtime::Handle, task::JoinHandle};
+
+pub(crate) use rebuild::Rebuild;
+use transaction::{Mode, Transaction};
+
+use crate::Error;
+
+/// Named statements that a connection keeps: fewer than 30 are in use.
+const STATEMENTS: usize = 64;
+
+/// How to reach a database of Postgres.
+#[derive(Clone, Debug)]
+pub struct PostgresSettings {
+    /// Owns the sockets: it must outlive every call.
+    pub runtime: Handle,
+    /// Connections for reads, at least 1.
+    pub readers: u32,
+    /// Connections for batches, rebuilds and the notebook of failures, at least 1.
+    pub writers: u32,
+    /// How long a call waits for a connection before the database counts as unreachable.
+    pub acquire_timeout: Duration,
+    /// Off behind a pooler in transaction mode: a named statement stays with a session that the next transaction may
+    /// not get.
+    pub named_statements: bool,
+}
+
+impl PostgresSettings {
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, readers: 4, writers: 2, acquire_timeout: Duration::from_secs(3), named_statements: true }
+    }
+}
+
+/// The read models of one database. A clone shares the connections.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadModels {
+    writers: Option<PgPool>,
+    readers: PgPool,
+    runtime: Handle,
+    named_statements: bool,
+}
+
+impl ReadModels {
+    pub(crate) async fn connect(options: PgConnectOptions, settings: PostgresSettings) -> Result<Self, Error> {
+        let models = Self::lazy(options, settings, true);
+        let opened = models.clone();
+        models.run(async move { migrate::migrate(&opened).await }).await?;
+        Ok(models)
+    }
+
+    pub(crate) async fn connect_read_only(
+        options: PgConnectOptions,
+        settings: PostgresSettings,
+    ) -> Result<Self, Error> {
+        let models = Self::lazy(options, settings, false);
+        let opened = models.clone();
+        models.run(async move { migrate::check(&opened).await }).await?;
+        Ok(models)
+    }
+
+    /// Connections are opened when they are needed.
+    fn lazy(options: PgConnectOptions, settings: PostgresSettings, writes: bool) -> Self {
+        let statements = if settings.named_statements { STATEMENTS } else { 0 };
+        let options = options.statement_cache_capacity(statements).disable_statement_logging();
+        // A pool starts its own upkeep on the runtime that it is made on.
+        let _on_the_runtime = settings.runtime.enter();
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections.max(1))
+                .acquire_timeout(settings.acquire_timeout)
+                .connect_lazy_with(options.clone())
+        };
+        Self {
+            writers: writes.then(|| pool(settings.writers)),
+            readers: pool(settings.readers),
+            runtime: settings.runtime.clone(),
+            named_statements: settings.named_statements,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        let models = self.clone();
+        let closed = self.run(async move {
+            models.readers.close().await;
+            if let Some(writers) = &models.writers {
+                writers.close().await;
+            }
+            Ok(())
+        });
+        // It fails only if the runtime is gone, and the connections with it.
+        drop(closed.await);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn readers(&self) -> &PgPool {
+        &self.readers
+    }
+
+    async fn read(&self) -> Result<Transaction, Error> {
+        Transaction::begin(&self.readers, Mode::Read, self.named_statements).await
+    }
+
+    async fn write(&self, mode: Mode) -> Result<Transaction, Error> {
+        let writers = self.writers.as_ref().ok_or(Error::ReadOnly)?;
+        Transaction::begin(writers, mode, self.named_statements).await
+    }
+
+    /// Runs a call on the runtime that owns the sockets.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut task = Task(self.runtime.spawn(call));
+        match (&mut task.0).await {
+            Ok(result) => result,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::Unreachable(sqlx::Error::WorkerCrashed)),
+            },
+        }
+    }
+}
+
+/// A task that ends with the call that waits for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

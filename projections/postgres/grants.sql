@@ -1,0 +1,10 @@
+-- What the role that serves needs of the read models, which are its own to write. A rebuild makes tables, so it is for the
+-- role that owns them; it hands these rights on to the tables of the new version.
+-- Run it as the role that owns the read models, after `zeroload migrate`:
+--
+--   psql --variable role=zeroload_serve --file grants.sql <database>
+GRANT SELECT ON projection_schema, projection_versions, media, pending_media, funnel_per_day, bytes_per_owner,
+  collection_runs TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON projection_checkpoints, collection_retries TO :"role";
+SELECT format('GRANT SELECT, INSERT, UPDATE ON media_v%s TO %I', version, :'role')
+FROM projection_checkpoints WHERE name = 'media' AND status = 'live' \gexec

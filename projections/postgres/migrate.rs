@@ -1,0 +1,90 @@
+//! The schema: numbered steps, forward only, each in one transaction with its number.
+
+use sqlx::{Executor, PgConnection, Row};
+
+use super::{Mode, ReadModels, Transaction, statements};
+use crate::{
+    Error,
+    checkpoint::MEDIA,
+    columns::{self, Columns},
+};
+
+const STEPS: [&str; 1] = [include_str!("migrations/0001_create_the_read_models.sql")];
+
+/// The schema that this binary reads and writes.
+const NEWEST: i64 = STEPS.len() as i64;
+
+/// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
+const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
+
+/// Brings the database to the newest schema. Of several processes one does it, the others wait and find it done.
+pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
+    let mut tx = models.write(Mode::Rows).await?;
+    let found = schema_of(&mut tx).await?;
+    tx.commit().await?;
+    if found == NEWEST {
+        return Ok(());
+    }
+    let mut tx = models.write(Mode::Schema).await?;
+    // Ends with the transaction, so it survives no crash and needs no session of its own.
+    tx.query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *tx).await?;
+    if schema_of(&mut tx).await? < 1 {
+        script(&mut tx, STEPS[0]).await?;
+        let first = next_version(&mut tx).await?;
+        create_version(&mut tx, first).await?;
+        script(&mut tx, &statements::view(first)).await?;
+        script(&mut tx, include_str!("sql/create_analysts_views.sql")).await?;
+        tx.query("UPDATE projection_checkpoints SET status = 'live' WHERE name = $1 AND version = $2")
+            .bind(MEDIA)
+            .bind(i64::from(first))
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// Whether the database can be read as it is.
+pub(super) async fn check(models: &ReadModels) -> Result<(), Error> {
+    let mut tx = models.read().await?;
+    let found = schema_of(&mut tx).await?;
+    tx.commit().await?;
+    if found < NEWEST {
+        return Err(Error::NotMigrated { found, known: NEWEST });
+    }
+    Ok(())
+}
+
+async fn schema_of(tx: &mut Transaction) -> Result<i64, Error> {
+    let there = tx.query("SELECT to_regclass('projection_schema') IS NOT NULL").fetch_one(&mut **tx).await?;
+    if !there.try_get::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let found = tx.query("SELECT version FROM projection_schema").fetch_one(&mut **tx).await?.try_get(0)?;
+    if found > NEWEST {
+        return Err(Error::Newer { found, known: NEWEST });
+    }
+    Ok(found)
+}
+
+/// Runs several statements.
+pub(super) async fn script(connection: &mut PgConnection, sql: &str) -> Result<(), Error> {
+    // Not `RawSql::execute`: its future is not `Send` for every lifetime.
+    connection.execute(sqlx::raw_sql(sql)).await?;
+    Ok(())
+}
+
+/// A number that no version had before.
+pub(super) async fn next_version(tx: &mut Transaction) -> Result<u32, Error> {
+    let next = "UPDATE projection_versions SET newest = newest + 1 WHERE name = $1 RETURNING newest";
+    let row = tx.query(next).bind(MEDIA).fetch_one(&mut **tx).await?;
+    Columns::of(&row).small("newest")
+}
+
+/// Creates the table of a version and its checkpoint, before the first event and with no reader.
+pub(super) async fn create_version(tx: &mut Transaction, version: u32) -> Result<(), Error> {
+    script(tx, &statements::table(version)).await?;
+    let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES ($1, $2, 'building', 0)";
+    tx.query(insert).bind(MEDIA).bind(columns::integer(version.into())).execute(&mut **tx).await?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+-- $1: now, $2 $3: the place after which to go on, $4: limit
+SELECT media_id, tenant, state, store, bucket, object_key, content_length, etag, collectable_at, release_reason,
+       collect_reason, claim, sequence
+FROM media
+WHERE state = 'collecting'
+  AND (collectable_at, media_id) > ($2, $3)
+  AND NOT EXISTS (SELECT 1 FROM collection_retries
+                  WHERE collection_retries.media_id = media.media_id AND next_try_at > $1)
+ORDER BY collectable_at, media_id
+LIMIT $4

@@ -1,0 +1,22 @@
+-- What an item was requested with never changes, so it is not set again.
+ON CONFLICT (media_id) DO UPDATE SET
+  state                 = excluded.state,
+  etag                  = excluded.etag,
+  attached_to           = excluded.attached_to,
+  ticket_expires_at     = excluded.ticket_expires_at,
+  confirm_by            = excluded.confirm_by,
+  collectable_at        = excluded.collectable_at,
+  uploaded_at           = excluded.uploaded_at,
+  confirmed_at          = excluded.confirmed_at,
+  released_at           = excluded.released_at,
+  release_reason        = excluded.release_reason,
+  collection_started_at = excluded.collection_started_at,
+  collected_at          = excluded.collected_at,
+  claim                 = excluded.claim,
+  collect_reason        = excluded.collect_reason,
+  collect_run_id        = excluded.collect_run_id,
+  seen                  = excluded.seen,
+  outcome               = excluded.outcome,
+  bytes_freed           = excluded.bytes_freed,
+  sequence              = excluded.sequence,
+  position              = excluded.position

@@ -1,0 +1,184 @@
+//! What only Postgres has: several servers at one database, roles, a runtime that owns the sockets.
+
+use std::{sync::Arc, task::Poll};
+
+use sqlx::PgPool;
+
+use super::{Mode, ReadModels, write::Target};
+use crate::{
+    Applied, Error, MediaRow, Swapped,
+    testing::{Journal, Seeded, cluster},
+};
+
+async fn models() -> (ReadModels, sqlx::postgres::PgConnectOptions) {
+    let options = cluster::database().await;
+    (ReadModels::connect(options.clone(), cluster::settings()).await.unwrap(), options)
+}
+
+async fn rows(models: &ReadModels) -> (u64, Vec<MediaRow>) {
+    let mut rows = Vec::new();
+    let dump = models.dump(None, |row| rows.push(row.clone())).await.unwrap();
+    (dump.position, rows)
+}
+
+#[tokio::test]
+async fn while_another_holds_the_checkpoint_nothing_is_applied() {
+    let (models, _) = models().await;
+    let journal = Journal::requests(10);
+    models.apply(&journal.events[..4]).await.unwrap();
+    let mut held = models.write(Mode::Rows).await.unwrap();
+    super::write::await_live(&mut held).await.unwrap();
+    assert_eq!(models.apply(&journal.events).await.unwrap(), Applied { position: 4, applied: 0 });
+    held.rollback().await.unwrap();
+    assert_eq!(models.apply(&journal.events).await.unwrap(), Applied { position: 10, applied: 6 });
+}
+
+#[tokio::test]
+async fn of_several_processes_that_migrate_one_does() {
+    let options = cluster::database().await;
+    let opening: Vec<_> =
+        (0..8).map(|_| tokio::spawn(ReadModels::connect(options.clone(), cluster::settings()))).collect();
+    for opened in opening {
+        assert_eq!(opened.await.unwrap().unwrap().checkpoints().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn tables_that_were_not_made_yet_or_by_a_newer_binary_are_refused() {
+    let options = cluster::database().await;
+    let refused = ReadModels::connect_read_only(options.clone(), cluster::settings()).await;
+    assert!(matches!(refused, Err(Error::NotMigrated { found: 0, .. })), "{refused:?}");
+    let models = ReadModels::connect(options.clone(), cluster::settings()).await.unwrap();
+    sqlx::query("UPDATE projection_schema SET version = 99").execute(models.readers()).await.unwrap();
+    let refused = ReadModels::connect(options, cluster::settings()).await;
+    assert!(matches!(refused, Err(Error::Newer { found: 99, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_create_nothing_serves_after_the_migration_and_after_a_swap() {
+    let (models, options) = models().await;
+    let role = format!("server_{}", options.get_database().unwrap());
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    );
+    sqlx::raw_sql(&grants).execute(models.readers()).await.unwrap();
+    let journal = Seeded(3).journal(100, 10);
+    let server = ReadModels::connect(options.username(&role), cluster::settings()).await.unwrap();
+    server.apply(&journal.events[..50]).await.unwrap();
+    let refused = server.begin_rebuild().await;
+    assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
+    let rebuild = models.begin_rebuild().await.unwrap();
+    rebuild.apply(&journal.events[..50]).await.unwrap();
+    assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
+    server.apply(&journal.events[50..]).await.unwrap();
+    assert_eq!(rows(&server).await, (100, journal.rows()));
+}
+
+#[tokio::test]
+async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
+    let journal = Seeded(5).journal(200, 100);
+    let (first, second) = journal.events.split_at(100);
+    let before = Journal { events: first.to_vec() }.rows();
+    let mut steps = 0;
+    loop {
+        let (models, _) = models().await;
+        models.apply(first).await.unwrap();
+        let finished = {
+            let mut apply = std::pin::pin!(models.apply_here(Target::Live, second));
+            let mut left = steps;
+            std::future::poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(false);
+                }
+                left -= 1;
+                apply.as_mut().poll(context).map(|applied| applied.is_ok())
+            })
+            .await
+        };
+        match rows(&models).await {
+            (100, found) => assert_eq!(found, before, "after {steps} steps"),
+            (200, found) => assert_eq!(found, journal.rows(), "after {steps} steps"),
+            (other, _) => panic!("half a batch: {other}"),
+        }
+        while models.checkpoint().await.unwrap().position < 200 {
+            models.apply(&journal.events).await.unwrap();
+        }
+        assert_eq!(rows(&models).await, (200, journal.rows()), "after {steps} steps and a repeat");
+        models.close().await;
+        if finished {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 3, "the future was dropped in between: {steps}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named() {
+    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
+    let settings = crate::PostgresSettings { acquire_timeout: std::time::Duration::ZERO, ..cluster::settings() };
+    let refused = ReadModels::connect(nowhere, settings).await;
+    assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
+}
+
+#[test]
+fn connections_outlive_the_runtime_of_the_caller() {
+    let owner = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let caller = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let options = caller().block_on(cluster::database());
+    let settings =
+        crate::PostgresSettings { readers: 1, writers: 1, ..crate::PostgresSettings::new(owner.handle().clone()) };
+    let models = caller().block_on(ReadModels::connect(options, settings)).unwrap();
+    let journal = Journal::requests(3);
+    for position in 1..=3 {
+        caller().block_on(models.apply(&journal.events[..position])).unwrap();
+        assert_eq!(caller().block_on(models.checkpoint()).unwrap().position, position as u64);
+    }
+}
+
+#[tokio::test]
+async fn without_named_statements_the_session_keeps_none() {
+    let options = cluster::database().await;
+    let settings = crate::PostgresSettings { named_statements: false, readers: 1, writers: 1, ..cluster::settings() };
+    let models = ReadModels::connect(options, settings).await.unwrap();
+    let journal = Seeded(3).journal(100, 10);
+    models.apply(&journal.events).await.unwrap();
+    assert_eq!(rows(&models).await, (100, journal.rows()));
+    let kept = async |pool: &PgPool| -> i64 {
+        let mut connection = pool.acquire().await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").persistent(false);
+        count.fetch_one(&mut *connection).await.unwrap()
+    };
+    assert_eq!(kept(models.readers()).await, 0);
+    assert_eq!(kept(models.writers.as_ref().unwrap()).await, 0);
+}
+
+#[tokio::test]
+async fn analysts_can_query_the_views() {
+    let (models, _) = models().await;
+    models.apply(&crate::testing::one_of_each().events).await.unwrap();
+    let models = Arc::new(models);
+    let query = async |sql: &str| -> Vec<String> { sqlx::query_scalar(sql).fetch_all(models.readers()).await.unwrap() };
+    let funnel =
+        "SELECT concat_ws(',', day, tenant, requested, uploaded, confirmed, released, collected) FROM funnel_per_day";
+    assert_eq!(query(funnel).await, ["2026-09-21,default,8,3,2,2,1"]);
+    let bytes = "SELECT concat_ws(',', tenant, owner, items, bytes, pending_items, pending_bytes, confirmed_items,
+        confirmed_bytes, bytes_freed) FROM bytes_per_owner";
+    assert_eq!(query(bytes).await, ["default,owner-1,8,8000,3,3000,1,1000,1000"]);
+    let runs = "SELECT concat_ws(',', kind, claimed, deleted, absent, unfinished, bytes_freed) FROM collection_runs";
+    assert_eq!(query(runs).await, ["run,2,1,0,1,1000"]);
+}
+
+/// A measurement, run by name: `cargo test --release -p zeroload-projections -- --ignored --nocapture rebuild`.
+#[tokio::test]
+#[ignore = "it measures"]
+async fn a_rebuild_of_many_events() {
+    let (models, _) = models().await;
+    let journal = Journal::requests(200_000);
+    let rebuild = models.begin_rebuild().await.unwrap();
+    for batch in journal.events.chunks(2000) {
+        rebuild.apply(batch).await.unwrap();
+    }
+    assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
+    assert_eq!(models.checkpoint().await.unwrap().position, 200_000);
+}
