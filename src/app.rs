@@ -140,7 +140,8 @@ impl Core {
 
 /// Where the process that writes the journal of these settings serves, as far as is known.
 pub fn serving_address(settings: &Settings) -> String {
-    std::fs::read_to_string(settings.database.address_note()).unwrap_or_else(|_| settings.listen.to_string())
+    let noted = settings.database.address_note().and_then(|note| std::fs::read_to_string(note).ok());
+    noted.unwrap_or_else(|| settings.listen.to_string())
 }
 
 /// Makes the data folder where it is missing.

@@ -7,18 +7,21 @@ use std::{
 
 use tokio::runtime::Handle;
 use uuid::Uuid;
-use zeroload_projections::ReadModels;
+use zeroload_projections::{PostgresSettings, ReadModels};
 
 use crate::journal::{
     self, Journal, Options, ReadError, Reader, WriteStore, WriterTask,
+    postgres::{self, PostgresJournal},
     sqlite::{self, SqliteJournal},
 };
 
 /// The database of the setting `database_url`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Database {
     /// The journal's file; the read models have one of their own beside it.
     Sqlite(PathBuf),
+    /// One database for both.
+    Postgres(Box<postgres::Settings>),
 }
 
 /// Why a journal was not opened.
@@ -26,6 +29,8 @@ pub enum Database {
 pub enum OpenError {
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
     #[error("the journal cannot be read: {0}")]
     Read(#[from] ReadError),
 }
@@ -49,6 +54,11 @@ impl Database {
                 let opened = SqliteJournal::open_writer(path, new_id).await?;
                 Ok(journal::start(opened.writer, opened.reader, Options::default(), &runtime).await?)
             }
+            Self::Postgres(settings) => {
+                PostgresJournal::migrate(settings, new_id).await?;
+                let opened = PostgresJournal::open_writer(settings, &runtime).await?;
+                Ok(journal::start(opened.writer, opened.reader, Options::default(), &runtime).await?)
+            }
         }
     }
 
@@ -59,6 +69,7 @@ impl Database {
     pub async fn open_reader(&self) -> Result<Reader, OpenError> {
         match self {
             Self::Sqlite(path) => Ok(SqliteJournal::open_reader(path).await?),
+            Self::Postgres(settings) => Ok(PostgresJournal::open_reader(settings, &Handle::current()).await?),
         }
     }
 
@@ -69,6 +80,11 @@ impl Database {
     pub async fn open_read_models(&self) -> Result<ReadModels, zeroload_projections::Error> {
         match self {
             Self::Sqlite(path) => ReadModels::open(read_models_path(path)).await,
+            Self::Postgres(settings) => {
+                let mut how = PostgresSettings::new(Handle::current());
+                how.named_statements = !settings.is_pooled();
+                ReadModels::connect_postgres(settings.options(), how).await
+            }
         }
     }
 
@@ -85,6 +101,13 @@ impl Database {
                 opened.writer.close().await;
                 Ok(position)
             }
+            Self::Postgres(settings) => {
+                PostgresJournal::migrate(settings, new_id).await?;
+                let reader = self.open_reader().await?;
+                let position = reader.head().await?.position;
+                reader.close().await;
+                Ok(position)
+            }
         }
     }
 
@@ -92,17 +115,19 @@ impl Database {
     pub fn read_models_place(&self) -> String {
         match self {
             Self::Sqlite(path) => read_models_path(path).display().to_string(),
+            Self::Postgres(settings) => format!("the tables of the read models in {}", settings.place()),
         }
     }
 
     /// The file in which the only process that may write says where it serves: `journal.db` has `journal.db.address`.
-    pub fn address_note(&self) -> PathBuf {
+    pub fn address_note(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(path) => {
                 let mut name = path.as_os_str().to_owned();
                 name.push(".address");
-                name.into()
+                Some(name.into())
             }
+            Self::Postgres(_) => None,
         }
     }
 }
@@ -112,6 +137,7 @@ impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(settings) => f.write_str(&settings.place()),
         }
     }
 }

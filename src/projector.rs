@@ -84,13 +84,12 @@ impl Projector {
         while !self.is_stopped() {
             self.applied.send_replace(checkpoint);
             let batch = read_batch(self.journal.reader(), checkpoint).await?;
-            let nothing_left = batch.len() < BATCH as usize;
-            if !batch.is_empty() {
-                checkpoint = self.read_models.apply(&batch).await?.position;
-                self.applied.send_replace(checkpoint);
-            }
-            // What came while it was applied is left to the next turn, so that under load batches do not get small.
-            if nothing_left {
+            let Some(last) = batch.last() else { break };
+            checkpoint = self.read_models.apply(&batch).await?.position;
+            self.applied.send_replace(checkpoint);
+            // What came while it was applied is left to the next turn, so that under load batches do not get small; and
+            // what another process is applying right now is left to that one.
+            if batch.len() < BATCH as usize || checkpoint < last.position {
                 break;
             }
         }

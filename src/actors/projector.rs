@@ -31,10 +31,14 @@ impl ProjectorActor {
         let turn = self.runtime.spawn(async move {
             let mut head = projector.journal_watch();
             head.mark_unchanged();
-            if let Err(error) = projector.run_once().await {
-                tracing::error!(%error, "the projector stands still");
-                tokio::time::sleep(POLL).await;
-                return;
+            match projector.run_once().await {
+                // Another process has its turn; readers here still wait for what this process has committed.
+                Ok(applied) if applied < *head.borrow() => return tokio::time::sleep(GATHER).await,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the projector stands still");
+                    return tokio::time::sleep(POLL).await;
+                }
             }
             match tokio::time::timeout(POLL, head.changed()).await {
                 Ok(Ok(())) => tokio::time::sleep(GATHER).await,

@@ -34,7 +34,7 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 pub struct Server {
     pub address: SocketAddr,
     /// Tells other processes where this one serves.
-    note: std::path::PathBuf,
+    note: Option<std::path::PathBuf>,
     core: Core,
     api: web::Data<Api>,
     handle: ServerHandle,
@@ -88,7 +88,7 @@ impl Server {
         let handle = server.handle();
         let note = settings.database.address_note();
         // Only for the words of a refusal, so nothing depends on it.
-        if let Err(error) = std::fs::write(&note, address.to_string()) {
+        if let Some(Err(error)) = note.as_ref().map(|note| std::fs::write(note, address.to_string())) {
             tracing::warn!(%error, "other processes are not told where this one serves");
         }
         Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, runtime })
@@ -115,7 +115,7 @@ impl Server {
     /// and the embedded S3 server last, since a collection run may still need it.
     pub async fn stop(self) {
         let Self { core, api, handle, projecting, runtime, note, .. } = self;
-        let _already_gone = std::fs::remove_file(note);
+        let _already_gone = note.map(std::fs::remove_file);
         tracing::info!(deadline_s = DRAIN_SECONDS, "stopping: open requests may end");
         handle.stop(true).await;
         projecting.retire();

@@ -116,11 +116,19 @@ pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let shared = api.clone();
     let levels = api.on_runtime(async move {
         let now = shared.clock.now();
+        let retries = shared.read_models.retries();
+        // At once: with the database away each of them waits a while for it.
+        let (head, checkpoint, due, waiting) = tokio::join!(
+            shared.journal.head(),
+            shared.read_models.checkpoint(),
+            shared.read_models.due_count(now, MOST_DUE),
+            retries.count_by_code(),
+        );
         Levels {
-            head: shared.journal.head().await.ok().map(|head| head.position),
-            applied: shared.read_models.checkpoint().await.ok().map(|checkpoint| checkpoint.position),
-            due: shared.read_models.due_count(now, MOST_DUE).await.ok(),
-            waiting: shared.read_models.retries().count_by_code().await.ok().map(|codes| codes.values().sum()),
+            head: head.ok().map(|head| head.position),
+            applied: checkpoint.ok().map(|checkpoint| checkpoint.position),
+            due: due.ok(),
+            waiting: waiting.ok().map(|codes| codes.values().sum()),
         }
     });
     let text = api.metrics.text(levels.await?).map_err(|_| Problem::internal())?;

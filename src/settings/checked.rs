@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
 
 use super::{ApiKeys, RawSettings, SettingError};
-use crate::{database::Database, storage::StaticKeys};
+use crate::{database::Database, journal::postgres, storage::StaticKeys};
 
 /// Everything that a start needs, checked.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl TryFrom<RawSettings> for Settings {
         let prefix = raw.s3_prefix.as_deref().unwrap_or("media");
         Ok(Self {
             listen,
-            database: database(raw.database_url.as_deref(), &data_dir)?,
+            database: database(&raw, &data_dir)?,
             s3: s3(&raw)?,
             s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
@@ -105,15 +105,47 @@ fn at_least_a_second(setting: &'static str, duration: Duration) -> Result<Durati
     Ok(duration)
 }
 
-fn database(raw: Option<&str>, data_dir: &std::path::Path) -> Result<Database, SettingError> {
-    let Some(raw) = raw else { return Ok(Database::Sqlite(data_dir.join("journal.db"))) };
-    let path = raw.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+fn database(raw: &RawSettings, data_dir: &std::path::Path) -> Result<Database, SettingError> {
+    let password = password(raw)?;
+    let url = raw.database_url.as_deref().unwrap_or_default();
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        // Nothing of the value is repeated but its parameters: there may be a password in it.
+        let settings = postgres::Settings::parse(url).map_err(|e| SettingError::new("database_url", e.to_string()))?;
+        return Ok(Database::Postgres(Box::new(match password {
+            Some(password) => settings.with_password(&password),
+            None => settings,
+        })));
+    }
+    if password.is_some() {
+        let setting = if raw.database_password.is_some() { "database_password" } else { "database_password_file" };
+        return Err(SettingError::new(setting, "needs a database_url that begins with postgres://"));
+    }
+    if raw.database_url.is_none() {
+        return Ok(Database::Sqlite(data_dir.join("journal.db")));
+    }
+    let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
     match path {
         Some(path) if !path.is_empty() && !path.contains('?') && path != ":memory:" => {
             Ok(Database::Sqlite(PathBuf::from(path)))
         }
-        // The value may hold a password, so it is not repeated.
-        _ => Err(SettingError::new("database_url", "must be sqlite:PATH; no other database is supported yet")),
+        _ => Err(SettingError::new("database_url", "must be sqlite:PATH or postgres://USER@HOST[:PORT]/DATABASE")),
+    }
+}
+
+fn password(raw: &RawSettings) -> Result<Option<String>, SettingError> {
+    match (&raw.database_password, &raw.database_password_file) {
+        (Some(_), Some(_)) => {
+            Err(SettingError::new("database_password_file", "must not be set together with database_password"))
+        }
+        (Some(password), None) => Ok(Some(password.clone())),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                SettingError::new("database_password_file", format!("{path} cannot be read: {error}"))
+            })?;
+            // An editor ends the last line, a password does not.
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        (None, None) => Ok(None),
     }
 }
 

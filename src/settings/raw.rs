@@ -58,8 +58,12 @@ raw_settings! {
     allow_insecure: "ZEROLOAD_ALLOW_INSECURE",
     /// Folder of the SQLite journal and the embedded bucket [default: ./zeroload-data]
     data_dir: "ZEROLOAD_DATA_DIR",
-    /// Journal database, sqlite:PATH [default: journal.db in data_dir]
+    /// Journal database, sqlite:PATH or postgres://USER@HOST/DATABASE [default: journal.db in data_dir]
     database_url: "ZEROLOAD_DATABASE_URL",
+    /// Password for Postgres, where it does not stand in database_url [default: PGPASSWORD, or ~/.pgpass]
+    database_password: "ZEROLOAD_DATABASE_PASSWORD",
+    /// File that holds database_password
+    database_password_file: "ZEROLOAD_DATABASE_PASSWORD_FILE",
     /// Bucket of a real S3; without it the embedded server is used
     s3_bucket: "ZEROLOAD_S3_BUCKET",
     /// Address of the S3 server, such as http://127.0.0.1:7480 [default: AWS in s3_region]

@@ -19,6 +19,9 @@ use crate::{
 /// S3 dates a ticket in whole seconds, rounded down.
 const WHOLE_SECONDS: TimeDelta = TimeDelta::seconds(1);
 
+/// In the tally: a call that a client which repeats it once would have seen fail.
+pub const REPEATED: &str = "call repeated more than once";
+
 pub struct Client {
     seed: u64,
     number: usize,
@@ -108,6 +111,12 @@ impl Client {
         if self.often(30) {
             self.show(id).await;
         }
+    }
+
+    /// An upload, and a confirm at about the time at which it may be collected.
+    pub async fn raced(&mut self) {
+        let ticket = self.request().await.expect("a ticket");
+        self.confirm_when_due(&ticket).await;
     }
 
     /// An upload and a confirm without detours.
@@ -317,8 +326,7 @@ impl Client {
     async fn call(&self, method: Method, path: &str, body: Option<&Value>, key: Option<&str>) -> Reply {
         let mut unanswered = 0;
         loop {
-            self.world.is_up().await;
-            let mut request = self.http.request(method.clone(), format!("{}{path}", self.world.url));
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.world.url().await));
             if let Some(body) = body {
                 request = request.json(body);
             }
@@ -344,6 +352,9 @@ impl Client {
                     self.world.count("call without an answer");
                     unanswered += 1;
                 }
+            }
+            if unanswered == 2 {
+                self.world.count(REPEATED);
             }
             poll().await;
         }

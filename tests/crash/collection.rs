@@ -50,7 +50,7 @@ async fn a_collection_that_is_killed_again_and_again_is_finished_and_spares_what
     }
 
     let mut stall = faults.stall(Some(Operation::DeleteObjects), None);
-    let run = tokio::spawn(stage.http.post(format!("{}/v1/collections", stage.world.url)).send());
+    let run = tokio::spawn(stage.http.post(format!("{}/v1/collections", stage.world.url().await)).send());
     let mut interrupted = 0;
     for kill in 1..=KILLS {
         // The claims of a page are recorded, its deletion is under way: while it is held it cannot end. Only the first
@@ -89,7 +89,7 @@ impl Stage {
 }
 
 /// An S3 server in this process, so that it outlives the service and its deletions can be held.
-async fn bucket_of_ours(site: &mut Site) -> Faults {
+pub async fn bucket_of_ours(site: &mut Site) -> Faults {
     std::fs::create_dir(site.data()).expect("a data folder");
     let settings = Settings { dir: site.data().join("s3"), bucket: "media".to_owned() };
     let server = EmbeddedS3::open(settings).await.expect("the server opens");

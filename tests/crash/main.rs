@@ -10,12 +10,14 @@
 
 mod bucket;
 mod client;
+mod cluster;
 mod collection;
 mod ending;
 mod first_start;
 mod history;
 mod ledger;
 mod process;
+mod several;
 mod stopping;
 mod under_load;
 mod world;

@@ -38,7 +38,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_process_is_killed() {
             Moment::Acknowledged(calls) => stage.acknowledged(calls).await,
             Moment::Collecting(after) => {
                 stage.acknowledged(50).await;
-                let run = stage.http.post(format!("{}/v1/collections", stage.world.url)).send();
+                let run = stage.http.post(format!("{}/v1/collections", stage.world.url().await)).send();
                 // Whether the run ends first or the time: then it is killed.
                 let _either_way = tokio::time::timeout(after, run).await;
             }

@@ -7,8 +7,9 @@ use std::{
     process::ExitStatus,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -32,9 +33,11 @@ const OFTEN_VERIFIED: usize = 5000;
 
 /// What the clients share.
 pub struct World {
-    pub url: String,
     pub ledger: Ledger,
-    up: watch::Sender<bool>,
+    urls: Vec<String>,
+    /// Which of the processes serve.
+    up: watch::Sender<Vec<bool>>,
+    calls: AtomicUsize,
     stopping: AtomicBool,
     tally: Mutex<BTreeMap<String, u64>>,
 }
@@ -42,7 +45,22 @@ pub struct World {
 impl World {
     /// Nobody calls while there is certainly nobody to answer: the system might give the free port to the caller.
     pub async fn is_up(&self) {
-        self.up.subscribe().wait_for(|up| *up).await.expect("the world outlives its clients");
+        self.up.subscribe().wait_for(|up| up.contains(&true)).await.expect("the world outlives its clients");
+    }
+
+    /// A process that serves: each in its turn, as a load balancer would choose.
+    pub async fn url(&self) -> &str {
+        self.is_up().await;
+        let up = self.up.borrow();
+        let serving: Vec<&String> = self.urls.iter().zip(&*up).filter(|(_, up)| **up).map(|(url, _)| url).collect();
+        match serving.len() {
+            0 => &self.urls[0],
+            count => serving[self.calls.fetch_add(1, Ordering::Relaxed) % count],
+        }
+    }
+
+    fn is_now(&self, process: usize, up: bool) {
+        self.up.send_modify(|all| all[process] = up);
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -65,8 +83,8 @@ pub struct Stage {
     pub http: reqwest::Client,
     pub seed: u64,
     pub s3: String,
-    api: String,
-    serving: Option<Serving>,
+    apis: Vec<String>,
+    serving: Vec<Option<Serving>>,
     clients: JoinSet<()>,
 }
 
@@ -87,20 +105,33 @@ impl Stage {
 
     /// On data that are there already.
     pub fn on(site: Site, seed: u64) -> Self {
-        let serving = site.serve_anywhere();
-        println!("{}", serving.lines.join("\n"));
-        let (api, s3) = (serving.api.clone(), serving.s3.clone());
+        Self::several(site, seed, 1)
+    }
+
+    /// So many processes on the same data, started at once.
+    pub fn several(site: Site, seed: u64, processes: usize) -> Self {
+        let serving: Vec<Serving> = thread::scope(|scope| {
+            let starting: Vec<_> = (0..processes).map(|_| scope.spawn(|| site.serve_anywhere())).collect();
+            starting.into_iter().map(|start| start.join().expect("it serves")).collect()
+        });
+        for process in &serving {
+            println!("{}", process.lines.join("\n"));
+        }
+        let s3 = serving[0].s3.clone();
+        let apis = serving.iter().map(|process| process.api.clone()).collect();
         let world = World {
-            url: serving.url(""),
+            urls: serving.iter().map(|process| process.url("")).collect(),
             ledger: Ledger::new(),
-            up: watch::Sender::new(true),
+            up: watch::Sender::new(vec![true; processes]),
+            calls: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             tally: Mutex::default(),
         };
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let world = Arc::new(world);
         let (history, clients) = (History::default(), JoinSet::new());
-        Self { site, world, history, http, seed, s3, api, serving: Some(serving), clients }
+        let serving = serving.into_iter().map(Some).collect();
+        Self { site, world, history, http, seed, s3, apis, serving, clients }
     }
 
     pub fn client(&self, number: usize) -> Client {
@@ -135,32 +166,50 @@ impl Stage {
     }
 
     pub fn kill(&mut self) {
-        self.serving.take().expect("it serves").kill();
-        self.world.up.send_replace(false);
+        self.kill_one(0);
+    }
+
+    pub fn kill_one(&mut self, process: usize) {
+        self.serving[process].take().expect("it serves").kill();
+        self.world.is_now(process, false);
     }
 
     /// SIGTERM, and how it ended. What the clients have begun by then goes on.
     pub fn terminate(&mut self) -> ExitStatus {
-        let serving = self.serving.take().expect("it serves");
+        let serving = self.serving[0].take().expect("it serves");
         serving.signal("-TERM");
-        self.world.up.send_replace(false);
+        self.world.is_now(0, false);
         serving.wait()
+    }
+
+    /// As one of several is replaced: nobody new is sent to it, then SIGTERM, then it is started again.
+    pub async fn replace(&mut self, process: usize) {
+        self.world.is_now(process, false);
+        let serving = self.serving[process].take().expect("it serves");
+        serving.signal("-TERM");
+        let ended = tokio::task::spawn_blocking(|| serving.wait()).await.expect("joined");
+        assert_eq!(ended.code(), Some(0), "{}", self.site.log());
+        self.start_one_again(process).await;
     }
 
     /// Starts it, and kills it so long after that.
     pub async fn kill_while_starting(&mut self, after: Duration) {
-        let mut child = self.site.spawn(&["--listen", &self.api, "--embedded-s3-listen", &self.s3]);
+        let mut child = self.site.spawn(&["--listen", &self.apis[0], "--embedded-s3-listen", &self.s3]);
         tokio::time::sleep(after).await;
         child.kill().expect("killed");
         child.wait().expect("it ended");
     }
 
     pub async fn start_again(&mut self) {
+        self.start_one_again(0).await;
+    }
+
+    pub async fn start_one_again(&mut self, process: usize) {
         loop {
-            match self.site.serve(&self.api, &self.s3) {
+            match self.site.serve(&self.apis[process], &self.s3) {
                 Ok(serving) => {
-                    self.serving = Some(serving);
-                    self.world.up.send_replace(true);
+                    self.serving[process] = Some(serving);
+                    self.world.is_now(process, true);
                     return;
                 }
                 // A connection of somebody else on this machine has the port for a moment.
@@ -184,14 +233,14 @@ impl Stage {
     }
 
     pub async fn get(&self, path: &str) -> String {
-        let answer = self.http.get(format!("{}{path}", self.world.url)).send().await.expect("an answer");
+        let answer = self.http.get(format!("{}{path}", self.world.url().await)).send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("a body"));
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         text
     }
 
     pub async fn collect(&self, dry_run: bool) -> Value {
-        let call = self.http.post(format!("{}/v1/collections", self.world.url));
+        let call = self.http.post(format!("{}/v1/collections", self.world.url().await));
         let answer = call.json(&serde_json::json!({ "dry_run": dry_run })).send().await.expect("an answer");
         let (status, report) = (answer.status(), answer.json().await.expect("JSON"));
         assert_eq!(status, StatusCode::OK, "{report}");

@@ -18,7 +18,7 @@ fn no_settings_mean_everything_on_this_machine() {
     let settings = Settings::try_from(RawSettings::default()).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.embedded_s3_listen.to_string(), "127.0.0.1:9000");
-    assert_eq!(settings.database, Database::Sqlite("./zeroload-data/journal.db".into()));
+    assert_eq!(settings.database.to_string(), "./zeroload-data/journal.db");
     assert!(settings.s3.is_none() && settings.api_keys.is_none());
     assert_eq!((settings.collect_every, settings.delete_page), (Duration::from_secs(60), 500));
     assert_eq!(settings.policy.max_content_length().bytes(), MAX_SINGLE_PUT);
@@ -83,4 +83,40 @@ fn the_file_fills_in_what_flags_and_environment_left_open() {
     std::fs::write(&path, "ticket_tll = \"1m\"\n").unwrap();
     let raw = RawSettings { config: Some(path), ..RawSettings::default() };
     assert_eq!(raw.with_file().err().map(|error| error.setting), Some("config"));
+}
+
+#[test]
+fn a_postgres_database_is_named_without_its_password() {
+    let with = |change: fn(&mut RawSettings)| {
+        let mut raw = RawSettings {
+            database_url: set("postgres://app:hunter2@db.internal:6432/media"),
+            ..RawSettings::default()
+        };
+        change(&mut raw);
+        Settings::try_from(raw).map(|settings| (settings.database.to_string(), format!("{settings:?}")))
+    };
+    let (place, debug) = with(|_| {}).unwrap();
+    assert_eq!(place, "postgres://db.internal:6432/media");
+    assert!(!debug.contains("hunter2"), "{debug}");
+    let (_, debug) = with(|raw| raw.database_password = set("s3cret")).unwrap();
+    assert!(!debug.contains("s3cret"), "{debug}");
+    assert_eq!(
+        with(|raw| raw.database_password_file = set("/nowhere/at/all")).unwrap_err().setting,
+        "database_password_file"
+    );
+    let both = |raw: &mut RawSettings| {
+        raw.database_password = set("a");
+        raw.database_password_file = set("b");
+    };
+    assert_eq!(with(both).unwrap_err().setting, "database_password_file");
+    for (url, said) in [
+        ("postgres://app:hunter2@db/media?sslmode=maybe", "sslmode"),
+        ("postgres://app:hunter2@db/media?colour=red", "colour"),
+        ("postgres://app:hunter2@db:port/media", "not valid"),
+    ] {
+        let error = Settings::try_from(RawSettings { database_url: set(url), ..RawSettings::default() }).unwrap_err();
+        assert_eq!(error.setting, "database_url");
+        assert!(error.problem.contains(said) && !error.problem.contains("hunter2"), "{error}");
+    }
+    assert_eq!(refused(|raw| raw.database_password = set("x")), "database_password");
 }

@@ -1,0 +1,124 @@
+//! Several processes on one Postgres and one bucket: killed, replaced, and with the database failing under them.
+
+use futures_util::{StreamExt, stream};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::json;
+
+use crate::{
+    client::REPEATED,
+    cluster::Cluster,
+    collection::bucket_of_ours,
+    process::Site,
+    under_load::SHORT,
+    world::{Stage, seed},
+};
+
+const PROCESSES: usize = 3;
+const CLIENTS: usize = 24;
+
+/// Three processes on a Postgres of their own, and a bucket that outlives them.
+async fn three_processes(seed: u64) -> (Cluster, Stage) {
+    let cluster = Cluster::start();
+    let mut site = Site::new(&SHORT);
+    site.settings.extend(["--database-url".to_owned(), cluster.url()]);
+    bucket_of_ours(&mut site).await;
+    (cluster, Stage::several(site, seed, PROCESSES))
+}
+
+impl Stage {
+    /// All that must be true at the end, with every process serving.
+    async fn ends_well(&mut self) {
+        self.end_clients().await;
+        self.check().await;
+        self.release_some().await;
+        self.settled().await;
+        self.notice_late_uploads().await;
+        self.everything_holds().await;
+        println!("{} events, {:?}, {:?}", self.history.len(), self.history.states(), self.world.tally());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_share_one_history_and_nothing_is_lost_when_they_are_killed() {
+    let seed = seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (_cluster, mut stage) = three_processes(seed).await;
+    stage.crowd(CLIENTS);
+    for kill in 0..2 * PROCESSES {
+        stage.acknowledged(rng.random_range(20..300)).await;
+        stage.kill_one(kill % PROCESSES);
+        stage.acknowledged(rng.random_range(20..100)).await;
+        stage.start_one_again(kill % PROCESSES).await;
+        stage.check().await;
+    }
+    stage.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_under_load_fails_no_request_that_is_repeated_once() {
+    let (_cluster, mut stage) = three_processes(seed()).await;
+    stage.crowd(CLIENTS);
+    for process in (0..PROCESSES).chain(0..PROCESSES) {
+        stage.acknowledged(200).await;
+        stage.replace(process).await;
+        stage.check().await;
+    }
+    stage.ends_well().await;
+    assert!(!stage.world.tally().contains_key(REPEATED), "{:?}", stage.world.tally());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on_one_side() {
+    let (_cluster, mut stage) = three_processes(seed()).await;
+    stream::iter(0..1000)
+        .for_each_concurrent(128, |number| {
+            let mut client = stage.client(number);
+            async move { client.raced().await }
+        })
+        .await;
+    stage.settled().await;
+    stage.everything_holds().await;
+    let (confirmed, collected) = (stage.history.in_state("confirmed").len(), stage.history.in_state("collected").len());
+    println!("{confirmed} confirmed, {collected} collected");
+    assert_eq!(confirmed + collected, stage.history.ids().count());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth() {
+    let seed = seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let (mut cluster, mut stage) = three_processes(seed).await;
+    stage.crowd(CLIENTS);
+    for round in 0..3 {
+        for _ in 0..5 {
+            stage.acknowledged(rng.random_range(5..60)).await;
+            assert!(cluster.cut_connections().await > 0, "nobody is connected");
+        }
+        stage.acknowledged(rng.random_range(20..200)).await;
+        if round % 2 == 0 {
+            cluster.kill();
+        } else {
+            cluster.stop();
+        }
+        stage.refuses_for_a_while().await;
+        cluster.start_again();
+        stage.acknowledged(100).await;
+        stage.check().await;
+    }
+    stage.ends_well().await;
+}
+
+impl Stage {
+    /// While the database is away a command is answered with 503, a word on when to come again, and what is wrong.
+    async fn refuses_for_a_while(&self) {
+        let wish = json!({ "owner": "nobody", "content_type": "image/png", "content_length": 1 });
+        let call = self.http.post(format!("{}/v1/media", self.world.url().await)).json(&wish);
+        let answer = call.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 503);
+        assert!(answer.headers().contains_key("Retry-After"), "{answer:?}");
+        let problem: serde_json::Value = answer.json().await.expect("JSON");
+        println!("while it was away: {} {}", problem["code"], problem["detail"]);
+        assert!(problem["code"].is_string(), "{problem}");
+        self.world.ledger.lost_request();
+    }
+}
