@@ -16,13 +16,12 @@ use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
 use crate::PostgresSettings;
 
-const BINARIES: &str = "/usr/lib/postgresql/15/bin";
-
 /// Prepares and starts the server, waits for it, says so, and ends it once the pipe to the test binary closes, however
 /// that ended.
 const KEEPER: &str = r#"
 set -e
 trap '' INT
+BIN=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 "$BIN/initdb" -D "$DIR/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 -N >/dev/null
 "$BIN/pg_ctl" -D "$DIR/data" -w -s -l "$DIR/log" -o "-k $DIR -c listen_addresses= -c max_connections=300 -c fsync=off" start >/dev/null
 echo ready
@@ -54,7 +53,7 @@ fn start() -> Cluster {
         command.args(["-c", KEEPER]);
         command
     };
-    keeper.env("BIN", BINARIES).env("DIR", &folder).current_dir(&folder);
+    keeper.env("DIR", &folder).current_dir(&folder);
     let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = [0; 6];
     keeper.stdout.as_mut().unwrap().read_exact(&mut said).expect("the cluster starts");

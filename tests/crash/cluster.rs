@@ -43,7 +43,19 @@ impl Cluster {
 
     /// Such as `postgres://postgres@127.0.0.1:41234/postgres`.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
+    }
+
+    /// The same for another role.
+    pub fn url_of(&self, role: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// As the owner of everything.
+    pub fn psql(&self, arguments: &[&str]) {
+        let mut psql = Command::new(program("psql"));
+        psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", &self.url()]).args(arguments);
+        run(&mut psql);
     }
 
     /// Returns when it accepts connections.

@@ -84,6 +84,33 @@ async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
+    let cluster = Cluster::start();
+    let mut owner = Site::new(&SHORT);
+    owner.settings.extend(["--database-url".to_owned(), cluster.url()]);
+    assert!(owner.run(&["migrate"]).status.success());
+    cluster.psql(&["--command", "CREATE ROLE serving LOGIN"]);
+    for grants in ["migrations/postgres/grants.sql", "projections/postgres/grants.sql"] {
+        let file = format!("{}/{grants}", env!("CARGO_MANIFEST_DIR"));
+        cluster.psql(&["--variable", "role=serving", "--file", &file]);
+    }
+    let mut site = Site::new(&SHORT);
+    site.settings.extend(["--database-url".to_owned(), cluster.url_of("serving")]);
+    bucket_of_ours(&mut site).await;
+    let mut stage = Stage::several(site, seed(), 1);
+    stage.crowd(8);
+    stage.acknowledged(200).await;
+    stage.end_clients().await;
+    stage.check().await;
+    stage.settled().await;
+    let rebuild = stage.site.run(&["projections", "rebuild"]);
+    let refused = String::from_utf8_lossy(&rebuild.stderr).into_owned();
+    assert!(!rebuild.status.success() && refused.contains("permission denied"), "{refused}");
+    let verified = stage.site.run(&["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth() {
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
