@@ -56,8 +56,10 @@ pub(super) async fn check(models: &ReadModels) -> Result<(), Error> {
 }
 
 async fn schema_of(tx: &mut Transaction) -> Result<i64, Error> {
-    let there = tx.query("SELECT to_regclass('projection_schema') IS NOT NULL").fetch_one(&mut **tx).await?;
-    if !there.try_get::<bool, _>(0)? {
+    // Through pg_class, whose lock makes the session take in what others have created: to_regclass alone answers from what
+    // the session remembers, also after a wait for whoever was creating it.
+    let there = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('projection_schema'))";
+    if !tx.query(there).fetch_one(&mut **tx).await?.try_get::<bool, _>(0)? {
         return Ok(0);
     }
     let found = tx.query("SELECT version FROM projection_schema").fetch_one(&mut **tx).await?.try_get(0)?;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -28,7 +28,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+        let port = free_port();
         let mut cluster = Self { dir, port, keeper: None };
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(cluster.dir.path()));
@@ -61,9 +61,8 @@ impl Cluster {
     /// Returns when it accepts connections.
     pub fn start_again(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
-        let script = r#""$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server"#;
-        let mut keeper = as_postgres(Path::new("sh"));
-        keeper.args(["-c", script, "keeper"]).arg(program("postgres")).arg("-D").arg(self.data());
+        let mut keeper = kept(&program("postgres"), "QUIT");
+        keeper.arg("-D").arg(self.data());
         keeper.args([
             "-p",
             &self.port.to_string(),
@@ -148,6 +147,65 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.ended();
     }
+}
+
+/// PgBouncer in transaction mode before a cluster, ended with this value.
+pub struct Pooler {
+    _dir: tempfile::TempDir,
+    port: u16,
+    keeper: Child,
+}
+
+impl Pooler {
+    /// With fewer connections to the server than its clients have to it.
+    pub fn start(cluster: &Cluster) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let config = format!(
+            "[databases]\npostgres = host=127.0.0.1 user=postgres port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 6\n",
+            cluster.port
+        );
+        // With `any` nobody is asked for a password, and the server is met as one role.
+        let path = dir.path().join("pgbouncer.ini");
+        fs::write(&path, config).expect("a configuration");
+        if is_root() {
+            run(Command::new("chown").arg("-R").arg("postgres").arg(dir.path()));
+        }
+        let log = File::create(dir.path().join("log")).expect("a log");
+        let mut keeper = kept(Path::new("/usr/sbin/pgbouncer"), "TERM");
+        keeper.arg(&path).stdin(Stdio::piped()).stdout(log.try_clone().expect("a log")).stderr(log);
+        let pooler = Self { _dir: dir, port, keeper: keeper.spawn().expect("the pooler starts") };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            thread::sleep(POLL);
+        }
+        pooler
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres?pgbouncer=true", self.port)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It may have ended by itself already.
+        let _ended = self.keeper.wait();
+    }
+}
+
+/// A server under a shell that ends it when its standard input closes, so with this process at the latest. The signal must
+/// be one that the server takes, since the shell lets it ignore some.
+fn kept(program: &Path, signal: &str) -> Command {
+    let script = format!(r#""$@" & server=$!; cat >/dev/null; kill -{signal} $server; wait $server"#);
+    let mut keeper = as_postgres(Path::new("sh"));
+    keeper.args(["-c", &script, "keeper"]).arg(program);
+    keeper
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port()
 }
 
 /// The newest version of a server's program that is installed.

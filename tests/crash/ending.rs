@@ -5,7 +5,7 @@ use std::{process::Stdio, time::Duration};
 use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::runtime::Handle;
-use zeroload::clock::Clock;
+use zeroload::{clock::Clock, journal::postgres::Settings};
 use zeroload_projections::{PostgresSettings, ReadModels};
 
 use crate::{
@@ -46,8 +46,10 @@ impl Stage {
         let mut settings = self.site.settings.iter();
         let opened = match settings.find(|flag| *flag == "--database-url").and_then(|_| settings.next()) {
             Some(url) => {
-                let options = url.parse().expect("a URL of Postgres");
-                ReadModels::connect_postgres_read_only(options, PostgresSettings::new(Handle::current())).await
+                let settings = Settings::parse(url).expect("a URL of Postgres");
+                let mut how = PostgresSettings::new(Handle::current());
+                how.named_statements = !settings.is_pooled();
+                ReadModels::connect_postgres_read_only(settings.options(), how).await
             }
             None => ReadModels::open_read_only(self.site.data().join("journal-projections.db")).await,
         };

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     client::REPEATED,
-    cluster::Cluster,
+    cluster::{Cluster, Pooler},
     collection::bucket_of_ours,
     process::Site,
     under_load::SHORT,
@@ -81,6 +81,27 @@ async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on
     let (confirmed, collected) = (stage.history.in_state("confirmed").len(), stage.history.in_state("collected").len());
     println!("{confirmed} confirmed, {collected} collected");
     assert_eq!(confirmed + collected, stage.history.ids().count());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise() {
+    let cluster = Cluster::start();
+    let pooler = Pooler::start(&cluster);
+    let mut site = Site::new(&SHORT);
+    site.settings.extend(["--database-url".to_owned(), pooler.url()]);
+    bucket_of_ours(&mut site).await;
+    let mut stage = Stage::several(site, seed(), PROCESSES);
+    stage.crowd(CLIENTS);
+    for process in 0..PROCESSES {
+        stage.acknowledged(200).await;
+        assert!(cluster.cut_connections().await > 0, "nobody is connected");
+        stage.acknowledged(50).await;
+        stage.kill_one(process);
+        stage.acknowledged(50).await;
+        stage.start_one_again(process).await;
+        stage.check().await;
+    }
+    stage.ends_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
