@@ -38,7 +38,7 @@ impl Default for Options {
             queue: NonZeroUsize::new(4096).expect("4096 is not 0"),
             batch_events: NonZeroUsize::new(256).expect("256 is not 0"),
             settle_pause: Duration::from_millis(20),
-            patience: Duration::from_secs(5),
+            patience: Duration::from_secs(10),
         }
     }
 }

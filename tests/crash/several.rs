@@ -3,6 +3,7 @@
 use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::{
     client::REPEATED,
@@ -15,6 +16,9 @@ use crate::{
 
 const PROCESSES: usize = 3;
 const CLIENTS: usize = 24;
+
+/// Each test here has a cluster and three processes: together they would take each other's time.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Three processes on a Postgres of their own, and a bucket that outlives them.
 async fn three_processes(seed: u64) -> (Cluster, Stage) {
@@ -40,6 +44,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_share_one_history_and_nothing_is_lost_when_they_are_killed() {
+    let _turn = TURN.lock().await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let (_cluster, mut stage) = three_processes(seed).await;
@@ -56,6 +61,7 @@ async fn three_processes_share_one_history_and_nothing_is_lost_when_they_are_kil
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_under_load_fails_no_request_that_is_repeated_once() {
+    let _turn = TURN.lock().await;
     let (_cluster, mut stage) = three_processes(seed()).await;
     stage.crowd(CLIENTS);
     for process in (0..PROCESSES).chain(0..PROCESSES) {
@@ -69,6 +75,7 @@ async fn a_rolling_restart_under_load_fails_no_request_that_is_repeated_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on_one_side() {
+    let _turn = TURN.lock().await;
     let (_cluster, mut stage) = three_processes(seed()).await;
     stream::iter(0..1000)
         .for_each_concurrent(128, |number| {
@@ -85,6 +92,7 @@ async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise() {
+    let _turn = TURN.lock().await;
     let cluster = Cluster::start();
     let pooler = Pooler::start(&cluster);
     let mut site = Site::new(&SHORT);
@@ -106,6 +114,7 @@ async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
+    let _turn = TURN.lock().await;
     let cluster = Cluster::start();
     let mut owner = Site::new(&SHORT);
     owner.settings.extend(["--database-url".to_owned(), cluster.url()]);
@@ -133,6 +142,7 @@ async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth() {
+    let _turn = TURN.lock().await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let (mut cluster, mut stage) = three_processes(seed).await;
