@@ -114,8 +114,17 @@ impl Service {
             Media::Collected(_, claimed, _) => Some(claimed.claim),
             Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
         };
-        let absent = if collected.is_some() { Refusal::Gone } else { Refusal::NotUploaded };
-        let facts = self.look(&loaded.media).await?.ok_or(absent)?;
+        let Some(facts) = self.look(&loaded.media).await? else {
+            // It may have been collected between the load and the look.
+            let loaded = self.commands.load(id, tenant).await?;
+            return match &loaded.media {
+                Media::Released(..) | Media::Collecting(..) => Ok(loaded),
+                Media::Collected(..) => Err(Refusal::Gone.into()),
+                Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => {
+                    Err(Refusal::NotUploaded.into())
+                }
+            };
+        };
         let command = Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected };
         let recorded = self.commands.execute(id, tenant, command, origin, self.clock.now()).await?;
         if collected.is_some() { Err(Refusal::Gone.into()) } else { Ok(recorded) }
@@ -138,7 +147,9 @@ impl Service {
             other => return Ok(other?),
         }
         let loaded = self.commands.load(id, tenant).await?;
-        let facts = Some(self.look(&loaded.media).await?.ok_or(Refusal::NotUploaded)?);
+        // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
+        // says whether there never was an object or there is none any more.
+        let facts = self.look(&loaded.media).await?;
         let command = Command::Confirm { attached_to, facts };
         Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
     }

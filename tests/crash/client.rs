@@ -271,11 +271,7 @@ impl Client {
         }
         let known = self.world.ledger.item(id);
         match (reply.status.as_u16(), reply.json["code"].as_str().unwrap_or_default()) {
-            // Or they have been collected between the load of the stream and the look at the bucket.
-            (409, "not-uploaded") => {
-                let is_due = self.clock.now() >= known.collectable_at;
-                assert!(!known.stored || is_due, "the bytes of {id} are lost: {}", reply.json);
-            }
+            (409, "not-uploaded") => assert!(!known.stored, "the bytes of {id} are lost: {}", reply.json),
             (409, "cancelled" | "attached-elsewhere") => assert!(known.released, "{id}: {}", reply.json),
             (410, "gone") => self.must_be_due(id, reply),
             _ => panic!("{id} was answered {}: {}", reply.status, reply.json),

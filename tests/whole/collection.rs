@@ -193,6 +193,23 @@ async fn bytes_that_arrive_after_the_collection_are_collected_again() {
 }
 
 #[tokio::test]
+async fn a_confirm_whose_item_is_collected_while_it_looks_is_told_that_it_is_gone() {
+    let app = TestApp::start_embedded(|_| {}).await;
+    for call in ["confirm", "uploaded"] {
+        let media = app.uploaded(BYTES).await;
+        let faults = app.parts.faults.clone().expect("the embedded server");
+        let stall = faults.stall_next(Operation::HeadObject, media["object_key"].as_str().expect("a key"));
+        let path = format!("/v1/media/{}/{call}", id(&media));
+        let asked = tokio::spawn(app.call(reqwest::Method::POST, &path).send());
+        stall.reached(1).await;
+        assert_eq!(app.collect_later().await.collected, 1);
+        stall.release();
+        let answer = asked.await.expect("joined").expect("an answer");
+        assert_eq!(answer.status(), StatusCode::GONE, "{call}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_cannot_be_deleted_delays_no_other_and_is_tried_again_later() {
     let app = TestApp::start_embedded(|_| {}).await;
     let items = [app.uploaded(BYTES).await, app.uploaded(BYTES).await, app.uploaded(BYTES).await];

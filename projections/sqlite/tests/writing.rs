@@ -91,5 +91,5 @@ async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
         }
         steps += 1;
     }
-    assert!(steps > 1, "the future was never dropped in between");
+    assert!(steps > 3, "the future was dropped in between: {steps}");
 }

@@ -144,7 +144,7 @@ struct Shared {
 
 enum Rule {
     Fault(Fault),
-    Stall { target: Target, state: Arc<watch::Sender<StallState>> },
+    Stall { target: Target, most: usize, state: Arc<watch::Sender<StallState>> },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -204,9 +204,17 @@ impl Faults {
 
     /// Holds requests before their work. `None` fits all.
     pub fn stall(&self, operation: Option<Operation>, key: Option<&str>) -> Stall {
-        let target = Target { operation, key: key.map(str::to_owned) };
+        self.stall_at_most(usize::MAX, Target { operation, key: key.map(str::to_owned) })
+    }
+
+    /// Holds the next request that fits, and lets later ones overtake it.
+    pub fn stall_next(&self, operation: Operation, key: &str) -> Stall {
+        self.stall_at_most(1, Target { operation: Some(operation), key: Some(key.to_owned()) })
+    }
+
+    fn stall_at_most(&self, most: usize, target: Target) -> Stall {
         let state = Arc::new(watch::Sender::new(StallState::default()));
-        self.push(Rule::Stall { target, state: Arc::clone(&state) });
+        self.push(Rule::Stall { target, most, state: Arc::clone(&state) });
         Stall { faults: self.clone(), state }
     }
 
@@ -227,7 +235,7 @@ impl Faults {
                 !matches!(fault.effect, Effect::RefuseKey(_) | Effect::ReportVersioned)
                     && fault.target.fits(operation, key)
             }
-            Rule::Stall { target, .. } => target.fits(operation, key),
+            Rule::Stall { target, most, state } => state.borrow().waiting < *most && target.fits(operation, key),
         })?;
         if let Rule::Stall { state, .. } = &rules[place] {
             let waiter = Waiter(state.subscribe());
