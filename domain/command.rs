@@ -26,8 +26,9 @@ pub enum Command {
     Release,
     /// The collector claims a due item before it deletes anything. `looked` is what a HEAD showed, if one was made.
     StartCollection { run_id: Uuid, looked: Option<Seen> },
-    /// The collector has proof that the bucket no longer holds the item of this claim.
-    FinishCollection { claim: Claim },
+    /// The collector has proof that the bucket no longer holds the item of this claim. `freed` are the bytes of the versions
+    /// that were removed, where the bucket keeps versions and there were any.
+    FinishCollection { claim: Claim, freed: Option<ByteSize> },
 }
 
 /// The values of a requested item.

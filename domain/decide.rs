@@ -40,7 +40,7 @@ impl Media {
             Command::Confirm { attached_to, facts } => self.confirm(attached_to, facts),
             Command::Release => self.release(context),
             Command::StartCollection { run_id, looked } => self.start_collection(run_id, looked, context.now),
-            Command::FinishCollection { claim } => self.finish_collection(claim),
+            Command::FinishCollection { claim, freed } => self.finish_collection(claim, freed),
         }
     }
 
@@ -179,10 +179,10 @@ impl Media {
         Ok(vec![Event::CollectionStarted(CollectionStarted { claim: Claim::FIRST, reason, run_id, seen })])
     }
 
-    fn finish_collection(&self, claim: Claim) -> Result<Vec<Event>, Refusal> {
+    fn finish_collection(&self, claim: Claim, freed: Option<ByteSize>) -> Result<Vec<Event>, Refusal> {
         match self {
             Self::Unrequested => Err(Refusal::NotFound),
-            Self::Collecting(_, claimed) if claimed.claim == claim => Ok(vec![collected(claimed)]),
+            Self::Collecting(_, claimed) if claimed.claim == claim => Ok(vec![collected(claimed, freed)]),
             Self::Collecting(..) | Self::Collected(..) => Ok(vec![]),
             Self::Pending(..) | Self::Uploaded(..) | Self::Confirmed(..) | Self::Released(..) => {
                 Err(Refusal::NotCollecting)
@@ -259,12 +259,14 @@ fn fits(ticketed: &Ticketed, facts: &ObjectFacts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn collected(claimed: &Claimed) -> Event {
-    let (outcome, bytes_freed) = match &claimed.seen {
-        Seen::Present { content_length, .. } => (CollectOutcome::Deleted, *content_length),
-        Seen::Absent => (CollectOutcome::Absent, ByteSize::default()),
+fn collected(claimed: &Claimed, freed: Option<ByteSize>) -> Event {
+    let (outcome, bytes_freed) = match (freed, &claimed.seen) {
+        // Versions were counted as they went; one may have been hidden from the look by a delete marker.
+        (Some(freed), _) => (CollectOutcome::Deleted, freed),
+        (None, Seen::Present { content_length, .. }) => (CollectOutcome::Deleted, *content_length),
+        (None, Seen::Absent) => (CollectOutcome::Absent, ByteSize::default()),
         // Something may have been there, but nobody knows how large.
-        Seen::Unknown => (CollectOutcome::Deleted, ByteSize::default()),
+        (None, Seen::Unknown) => (CollectOutcome::Deleted, ByteSize::default()),
     };
     Event::Collected(Collected { claim: claimed.claim, outcome, bytes_freed })
 }

@@ -219,7 +219,7 @@ impl Seeded {
             3 => Command::Confirm { attached_to: place, facts: self.one_of(&[None, Some(facts("one"))]) },
             4 => Command::Release,
             5 => Command::StartCollection { run_id: run_id(), looked: self.one_of(&[None, Some(Seen::Absent)]) },
-            _ => Command::FinishCollection { claim: claim(u32::try_from(1 + self.below(2)).unwrap()) },
+            _ => Command::FinishCollection { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), freed: None },
         }
     }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     journal::{Journal, ReadError},
-    storage::{Anchor, Gateway, MarkerError, ProbeReport, Status, StorageError},
+    storage::{Anchor, Check, Fault, Gateway, MarkerError, ProbeReport, Status, StorageError, Versioning},
 };
 
 /// How old an answer may be where a fresh one is not needed.
@@ -31,9 +31,9 @@ const PROBE_AGAIN: i64 = 60;
 pub enum BucketStatus {
     /// The marker names this journal.
     Ours,
-    /// It is ours, but keeps versions: a plain delete would free nothing.
-    Versioned,
-    /// It is ours, but whether it keeps versions could not be found out.
+    /// It is ours, but keeps versions, and they cannot be removed: a plain delete would free nothing.
+    Versioned { detail: String },
+    /// It is ours, but whether it keeps versions, or whether they can be listed, could not be found out.
     VersionsUnknown { detail: String },
     /// There is no marker, and the journal already has history.
     Unmarked,
@@ -50,10 +50,9 @@ impl BucketStatus {
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Ours => None,
-            Self::Versioned => Some(
-                "the bucket keeps versions, so a delete would free nothing; collection is off until versioning is off"
-                    .to_owned(),
-            ),
+            Self::Versioned { detail } => {
+                Some(format!("the bucket keeps versions, and they cannot be removed: {detail}; collection is off"))
+            }
             Self::VersionsUnknown { detail } => Some(format!(
                 "whether the bucket keeps versions could not be found out ({detail}); grant s3:GetBucketVersioning"
             )),
@@ -77,7 +76,7 @@ impl BucketStatus {
 
     /// Whether an absent object in it means that the object is absent.
     pub const fn can_be_believed(&self) -> bool {
-        matches!(self, Self::Ours | Self::Versioned | Self::VersionsUnknown { .. } | Self::Rewound { .. })
+        matches!(self, Self::Ours | Self::Versioned { .. } | Self::VersionsUnknown { .. } | Self::Rewound { .. })
     }
 }
 
@@ -186,7 +185,9 @@ impl BucketGuard {
         let mut status = self.look().await;
         let mut report = self.report();
         if status == BucketStatus::Ours {
-            if self.should_probe() {
+            let versioning = self.gateway.versioning().await;
+            let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
+            if self.should_probe(kept) {
                 let fresh = self.gateway.probe(self.clock.now()).await;
                 for check in &fresh.checks {
                     tracing::info!(check.name = check.name, check.status = check.status.as_str(), "{}", check.detail);
@@ -194,9 +195,12 @@ impl BucketGuard {
                 report = Some(Arc::new(fresh));
                 self.probed_at.store(self.clock.now().timestamp(), Ordering::Release);
             }
-            status = match self.gateway.versioned().await {
-                Ok(false) => BucketStatus::Ours,
-                Ok(true) => BucketStatus::Versioned,
+            status = match versioning {
+                Ok(Versioning::Never) => BucketStatus::Ours,
+                Ok(Versioning::Kept) => self.with_versions(report.as_deref()).await,
+                Ok(Versioning::NeedsMfa) => {
+                    BucketStatus::Versioned { detail: "their delete needs a second factor (MFA delete)".to_owned() }
+                }
                 Err(error) => BucketStatus::VersionsUnknown { detail: error.to_string() },
             };
         }
@@ -209,6 +213,24 @@ impl BucketGuard {
         }
         *last = Last { status: status.clone(), at: self.clock.now(), report };
         status
+    }
+
+    /// Ours, if versions can be listed and deleted.
+    async fn with_versions(&self, report: Option<&ProbeReport>) -> BucketStatus {
+        match self.gateway.can_list_versions().await {
+            Ok(()) => {}
+            Err(error @ StorageError::Unavailable { kind: Fault::Refused, .. }) => {
+                return BucketStatus::Versioned { detail: format!("{error}; grant s3:ListBucketVersions") };
+            }
+            Err(error) if error.code() == Some("NotImplemented") => {
+                return BucketStatus::Versioned { detail: "the server does not list them".to_owned() };
+            }
+            Err(error) => return BucketStatus::VersionsUnknown { detail: error.to_string() },
+        }
+        match report.and_then(|report| report.check("s3-delete")) {
+            Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },
+            _ => BucketStatus::Ours,
+        }
     }
 
     async fn look(&self) -> BucketStatus {
@@ -279,11 +301,12 @@ impl BucketGuard {
         self.adopt.swap(false, Ordering::AcqRel)
     }
 
-    /// At first, and again every minute while something essential did not work: it may have been a passing fault.
-    fn should_probe(&self) -> bool {
-        let failed = self.report().is_none_or(|report| report.status() == Status::Failed);
+    /// At first, when the bucket begins to keep versions, and again every minute while something essential did not work: it
+    /// may have been a passing fault.
+    fn should_probe(&self, versioned: bool) -> bool {
+        let Some(report) = self.report() else { return true };
         let since = self.clock.now().timestamp() - self.probed_at.load(Ordering::Acquire);
-        failed && !(0..PROBE_AGAIN).contains(&since)
+        (report.status() == Status::Failed || report.versioned != versioned) && !(0..PROBE_AGAIN).contains(&since)
     }
 
     async fn has_history(&self) -> Result<bool, ReadError> {

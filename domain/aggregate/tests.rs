@@ -161,7 +161,7 @@ fn a_finished_collection_says_what_it_freed() {
     let collected = Collected { claim: Claim::FIRST, outcome: CollectOutcome::Deleted, bytes_freed: ByteSize::new(3) };
     media_at(1001)
         .given(vec![requested(), started(Claim::FIRST, CollectReason::Expired, 1, present())])
-        .when(Command::FinishCollection { claim: Claim::FIRST })
+        .when(Command::FinishCollection { claim: Claim::FIRST, freed: None })
         .then_expect_events(vec![Event::Collected(collected)]);
 }
 

@@ -68,7 +68,7 @@ fn start() -> Command {
 }
 
 fn finish(claim: Claim) -> Command {
-    Command::FinishCollection { claim }
+    Command::FinishCollection { claim, freed: None }
 }
 
 /// Runs commands at their seconds; each must be accepted.
@@ -364,6 +364,21 @@ fn what_was_seen_decides_how_a_collection_ended() {
             events,
             vec![Event::Collected(Collected { claim: Claim::FIRST, outcome, bytes_freed: ByteSize::new(freed) })]
         );
+    }
+}
+
+#[test]
+fn versions_that_were_counted_as_they_went_say_more_than_the_look() {
+    let present = Seen::Present { etag: ETag::parse("e").unwrap(), content_length: ByteSize::new(10) };
+    for looked in [Seen::Absent, Seen::Unknown, present] {
+        let media = given(vec![
+            (0, Command::Request(request("ann"))),
+            (2000, Command::StartCollection { run_id: Uuid::nil(), looked: Some(looked) }),
+        ]);
+        let finish = Command::FinishCollection { claim: Claim::FIRST, freed: Some(ByteSize::new(25)) };
+        let (claim, outcome) = (Claim::FIRST, CollectOutcome::Deleted);
+        let collected = Event::Collected(Collected { claim, outcome, bytes_freed: ByteSize::new(25) });
+        assert_eq!(media.decide(finish, &context(2001)), Ok(vec![collected]));
     }
 }
 

@@ -3,14 +3,15 @@
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{
-    Claim, CollectOutcome, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State, media::Ticketed,
+    ByteSize, Claim, CollectOutcome, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
+    media::Ticketed,
 };
 use zeroload_projections::{Backoff, DueItem, Postponed};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
     commands::{CommandError, Loaded},
-    storage::{Deletion, Location, OTHER_BUCKET},
+    storage::{Location, OTHER_BUCKET, Removal, remove::is_lasting},
 };
 
 /// HEADs under way at once.
@@ -21,6 +22,9 @@ const APPENDS: usize = 256;
 
 /// Per item: doubles from half a minute to six hours.
 const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
+
+/// The same for what stays as it is until somebody does something about it: a lock, a missing right.
+const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
 
 /// An item whose claim is in the journal, so that it may be deleted.
 struct Claimed {
@@ -105,8 +109,11 @@ impl Collector {
         }
         let done = self.delete_and_record(claimed, &mut postponed, run).await;
         self.parts.read_models.retries().clear(&done).await?;
-        if !postponed.is_empty() {
-            self.parts.read_models.retries().postpone(&postponed, run.now, BACKOFF).await?;
+        let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
+        for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
+            if !items.is_empty() {
+                self.parts.read_models.retries().postpone(&items, run.now, backoff).await?;
+            }
         }
         Ok(())
     }
@@ -150,15 +157,15 @@ impl Collector {
         run: &mut Run,
     ) -> Vec<MediaId> {
         let locations: Vec<_> = claimed.iter().map(|item| Location::of(&item.ticketed.request)).collect();
-        let deletions = self.parts.gateway.delete(&locations).await;
+        let removals = self.parts.gateway.remove(&locations).await;
         let shared = &*run;
         // A crash from here on leaves the claim: the next run deletes again, which changes nothing, and records.
-        let recorded: Vec<_> = stream::iter(claimed.into_iter().zip(deletions))
-            .map(|(item, deletion)| async move {
-                let outcome = match deletion {
-                    Deletion::Gone => self.record(&item, shared).await,
-                    Deletion::Failed { code } => Err((ItemOutcome::Failed, code)),
-                    Deletion::Unknown { why } => Err((ItemOutcome::Unknown, why.reason().to_owned())),
+        let recorded: Vec<_> = stream::iter(claimed.into_iter().zip(removals))
+            .map(|(item, removal)| async move {
+                let outcome = match removal {
+                    Removal::Gone { freed } => self.record(&item, freed, shared).await,
+                    Removal::Failed { code } => Err((ItemOutcome::Failed, code)),
+                    Removal::Unknown { why } => Err((ItemOutcome::Unknown, why.reason().to_owned())),
                 };
                 (item, outcome)
             })
@@ -185,14 +192,20 @@ impl Collector {
         done
     }
 
-    async fn record(&self, item: &Claimed, run: &Run) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
-        let command = Command::FinishCollection { claim: item.claim };
+    async fn record(
+        &self,
+        item: &Claimed,
+        counted: Option<ByteSize>,
+        run: &Run,
+    ) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
+        let command = Command::FinishCollection { claim: item.claim, freed: counted };
         match self.parts.commands.execute_internal(item.id, command, &run.origin, run.now).await {
             Ok(Loaded { media: Media::Collected(_, claimed, outcome), .. }) => {
                 let freed = match (&claimed.seen, outcome) {
-                    (Seen::Present { content_length, .. }, CollectOutcome::Deleted) => content_length.bytes(),
-                    _ => 0,
+                    (Seen::Present { content_length, .. }, CollectOutcome::Deleted) => *content_length,
+                    _ => ByteSize::default(),
                 };
+                let freed = counted.unwrap_or(freed).bytes();
                 let outcome = match outcome {
                     CollectOutcome::Deleted => ItemOutcome::Deleted,
                     CollectOutcome::Absent => ItemOutcome::Absent,

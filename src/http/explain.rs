@@ -13,7 +13,7 @@ use super::{
     call::Call,
     shapes::{MediaState, optional_time},
 };
-use crate::{bucket::BucketStatus, commands::Loaded, settings::Role};
+use crate::{bucket::BucketStatus, commands::Loaded, settings::Role, storage::remove};
 
 /// What becomes of an item, and why.
 #[derive(Debug, Serialize, ToSchema)]
@@ -81,7 +81,8 @@ impl Obstacle {
             return Some(Self { code: "bucket".to_owned(), detail, next_try_at: None });
         }
         let Retry { code, attempts, next_try_at } = retry?;
-        let detail = format!("the last try ended with {code}, and {attempts} in a row have failed");
+        let why = remove::explain(&code).map_or_else(String::new, |why| format!(" ({why})"));
+        let detail = format!("the last try ended with {code}{why}, and {attempts} in a row have failed");
         Some(Self { code, detail, next_try_at: Some(next_try_at) })
     }
 }

@@ -6,8 +6,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_s3::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef},
-    error::BoxError,
     operation::delete_objects::DeleteObjectsOutput,
     types::{Delete, ObjectIdentifier},
 };
@@ -17,6 +15,7 @@ use super::{
     connect::delete_config,
     error::{StorageError, clean_code},
     gateway::{Gateway, Location},
+    whole::WholeAnswer,
 };
 
 /// S3 refuses a call that names more keys.
@@ -40,7 +39,7 @@ pub enum Deletion {
 }
 
 impl Deletion {
-    fn failed(code: &str) -> Self {
+    pub(super) fn failed(code: &str) -> Self {
         Self::Failed { code: code.to_owned() }
     }
 }
@@ -49,16 +48,7 @@ impl Gateway {
     /// Deletes objects; one answer each, in the same order. A thousand keys are one call; more are several, one after the
     /// other, and once a call as a whole has failed the rest is not tried.
     pub async fn delete(&self, items: &[Location<'_>]) -> Vec<Deletion> {
-        let folder = format!("{}/", self.prefix().as_str());
-        let refusal = |at: &Location<'_>| {
-            if !self.serves(at) {
-                Some(Deletion::failed(OTHER_BUCKET))
-            } else if !at.object_key.as_str().starts_with(&folder) {
-                Some(Deletion::failed(OUTSIDE_PREFIX))
-            } else {
-                None
-            }
-        };
+        let refusal = |at: &Location<'_>| self.refusal(at);
         let mut keys: Vec<&ObjectKey> =
             items.iter().filter(|at| refusal(at).is_none()).map(|at| at.object_key).collect();
         keys.sort_unstable();
@@ -68,27 +58,40 @@ impl Gateway {
         let mut failure = None;
         for page in keys.chunks(MAX_KEYS) {
             match self.delete_page(page.iter().map(|key| (key.as_str(), None))).await {
-                Ok(answers) => known.extend(answers),
+                Ok(Answers(answers)) => known.extend(answers),
                 Err(why) => {
                     failure = Some(why);
                     break;
                 }
             }
         }
+        let known = Answers(known);
         let unnamed = failure.unwrap_or_else(|| StorageError::answer("the answer to the delete does not name the key"));
         let of_key = |at: &Location<'_>| {
-            let answer = known.get(at.object_key.as_str()).cloned();
+            let answer = known.of(at.object_key.as_str(), None).cloned();
             answer.unwrap_or_else(|| Deletion::Unknown { why: unnamed.clone() })
         };
         items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
     }
 
-    /// One call for at most [`MAX_KEYS`] keys, each with the version to delete if it has one. Answers only for keys that
-    /// the server named.
+    /// Why nothing at this place may be deleted from here, if so.
+    pub(super) fn refusal(&self, at: &Location<'_>) -> Option<Deletion> {
+        let inside =
+            at.object_key.as_str().strip_prefix(self.prefix().as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if !self.serves(at) {
+            Some(Deletion::failed(OTHER_BUCKET))
+        } else if !inside {
+            Some(Deletion::failed(OUTSIDE_PREFIX))
+        } else {
+            None
+        }
+    }
+
+    /// One call for at most [`MAX_KEYS`] keys, each with the version to delete if it has one.
     pub(super) async fn delete_page(
         &self,
         keys: impl Iterator<Item = (&str, Option<&str>)>,
-    ) -> Result<HashMap<String, Deletion>, StorageError> {
+    ) -> Result<Answers, StorageError> {
         let objects = keys.map(|(key, version)| {
             ObjectIdentifier::builder()
                 .key(key)
@@ -100,7 +103,7 @@ impl Gateway {
         let delete =
             Delete::builder().set_objects(Some(objects.collect())).quiet(false).build().expect("objects are given");
         let asked = self.client().delete_objects().bucket(self.bucket().as_str()).delete(delete);
-        let asked = asked.customize().config_override(delete_config()).interceptor(WholeAnswer);
+        let asked = asked.customize().config_override(delete_config()).interceptor(WholeAnswer("DeleteResult>"));
         match asked.send().await {
             Ok(answer) => Ok(named(answer)),
             Err(error) => Err(StorageError::from(&error)),
@@ -108,51 +111,42 @@ impl Gateway {
     }
 }
 
-fn named(answer: DeleteObjectsOutput) -> HashMap<String, Deletion> {
+/// What a delete's answer says, for the keys and versions that it names.
+#[derive(Debug)]
+pub(super) struct Answers(HashMap<(String, Option<String>), Deletion>);
+
+impl Answers {
+    /// What is said of one key, or of one version of it. A failure that names no version is one of each.
+    pub fn of(&self, key: &str, version: Option<&str>) -> Option<&Deletion> {
+        let named = |version: Option<&str>| self.0.get(&(key.to_owned(), version.map(str::to_owned)));
+        named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
+    }
+}
+
+fn named(answer: DeleteObjectsOutput) -> Answers {
     let mut named = HashMap::new();
+    let version = |id: Option<String>| id.filter(|id| !id.is_empty());
     for deleted in answer.deleted.unwrap_or_default() {
         if let Some(key) = deleted.key {
+            let version = version(deleted.version_id);
             let outcome = match deleted.delete_marker {
-                Some(true) => Deletion::failed(DELETE_MARKER),
-                Some(false) | None => Deletion::Gone,
+                // Of a version's delete it says that the version was a marker.
+                Some(true) if version.is_none() => Deletion::failed(DELETE_MARKER),
+                Some(_) | None => Deletion::Gone,
             };
-            named.insert(key, outcome);
+            named.insert((key, version), outcome);
         }
     }
     // After the deleted ones: a key that is in both lists has failed.
     for error in answer.errors.unwrap_or_default() {
         if let Some(key) = error.key {
             let code = error.code.as_deref().and_then(clean_code).unwrap_or_else(|| "unreadable-code".to_owned());
-            let outcome = if code == "NoSuchKey" { Deletion::Gone } else { Deletion::Failed { code } };
-            named.insert(key, outcome);
+            let gone = matches!(code.as_str(), "NoSuchKey" | "NoSuchVersion");
+            let outcome = if gone { Deletion::Gone } else { Deletion::Failed { code } };
+            named.insert((key, version(error.version_id)), outcome);
         }
     }
-    named
-}
-
-/// Refuses an answer that was cut: the SDK's parser takes the end of the text for the end of every open element, so half a
-/// key could be read as deleted.
-#[derive(Debug)]
-struct WholeAnswer;
-
-impl Intercept for WholeAnswer {
-    fn name(&self) -> &'static str {
-        "WholeAnswer"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let answer = context.response();
-        if !answer.status().is_success() {
-            return Ok(());
-        }
-        let body = answer.body().bytes().unwrap_or_default().trim_ascii_end();
-        if body.ends_with(b"DeleteResult>") { Ok(()) } else { Err("the answer to the delete was cut".into()) }
-    }
+    Answers(named)
 }
 
 #[cfg(test)]

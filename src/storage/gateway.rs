@@ -6,7 +6,13 @@
 //! Every method may be dropped while it waits. That leaves nothing behind in this process; what the server was asked
 //! may have happened.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use aws_sdk_s3::{
     Client, config::http::HttpResponse, error::SdkError, operation::head_object::HeadObjectOutput, types::ChecksumMode,
@@ -53,6 +59,10 @@ struct Inner {
     signer: Signer,
     ticket_credentials: CredentialSource,
     own_ticket_keys: bool,
+    /// The bucket keeps or kept versions, as far as it was asked or has shown.
+    versions: AtomicBool,
+    /// The server has said that it has no multipart uploads.
+    no_uploads: AtomicBool,
 }
 
 impl fmt::Debug for Gateway {
@@ -76,6 +86,8 @@ impl Gateway {
             signer: Signer::new(connection.region, connection.base),
             ticket_credentials: connection.ticket_credentials,
             own_ticket_keys: settings.ticket_keys.is_some(),
+            versions: AtomicBool::new(false),
+            no_uploads: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -160,6 +172,22 @@ impl Gateway {
 
     pub(super) fn has_own_ticket_keys(&self) -> bool {
         self.inner.own_ticket_keys
+    }
+
+    pub(super) fn expects_versions(&self) -> bool {
+        self.inner.versions.load(Ordering::Acquire)
+    }
+
+    pub(super) fn expect_versions(&self, expected: bool) {
+        self.inner.versions.store(expected, Ordering::Release);
+    }
+
+    pub(super) fn expects_uploads(&self) -> bool {
+        !self.inner.no_uploads.load(Ordering::Acquire)
+    }
+
+    pub(super) fn expect_no_uploads(&self) {
+        self.inner.no_uploads.store(true, Ordering::Release);
     }
 }
 

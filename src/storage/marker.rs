@@ -95,7 +95,13 @@ impl Gateway {
     /// [`StorageError`]; the marker is the old or the new one.
     pub async fn advance_marker(&self, journal_id: Uuid, anchor: Anchor) -> Result<(), StorageError> {
         let written = self.put_marker(journal_id, Some(anchor)).send().await;
-        written.map(drop).map_err(|error| StorageError::from(&error))
+        written.map_err(|error| StorageError::from(&error))?;
+        if self.expects_versions()
+            && let Err(error) = self.remove_old_versions(&self.prefix().marker()).await
+        {
+            tracing::warn!(%error, "old versions of the bucket's marker were left behind");
+        }
+        Ok(())
     }
 
     fn put_marker(&self, journal_id: Uuid, anchor: Option<Anchor>) -> PutObjectFluentBuilder {

@@ -4,7 +4,7 @@
 //! commands ──▶ Gateway::sign_ticket   no network, a presigned PUT        ticket, credentials
 //!          ──▶ Gateway::head          what is in the bucket              gateway
 //! collector ─▶ Gateway::check_marker  is it our bucket?                  marker
-//!          ──▶ Gateway::delete        exact keys, per-key answers        delete
+//!          ──▶ Gateway::remove        all that belongs to exact keys     remove: uploads, objects, versions
 //! start    ──▶ Gateway::probe         what this server cannot enforce    probe
 //! ```
 //!
@@ -15,7 +15,10 @@
 //! | [`gateway`] | [`Gateway`] itself, and HEAD |
 //! | [`ticket`] | tickets: presigned PUTs |
 //! | [`credentials`] | credentials that are kept until they have to be renewed |
+//! | [`remove`] | makes keys gone, whatever the bucket keeps of them |
 //! | [`delete`] | deletes by exact key, and what their answers prove |
+//! | [`versioning`] | whether the bucket keeps versions, and which a key has |
+//! | [`multipart`] | unfinished uploads of a key |
 //! | [`marker`] | the object that ties a bucket to its journal |
 //! | [`probe`] | what a server enforces, found out at start |
 //! | [`error`] | why nothing is known about an object |
@@ -31,10 +34,13 @@ pub mod embedded;
 pub mod error;
 pub mod gateway;
 pub mod marker;
+pub mod multipart;
 pub mod probe;
+pub mod remove;
 pub mod settings;
 pub mod ticket;
-mod versioning;
+pub mod versioning;
+mod whole;
 
 #[cfg(test)]
 mod test_s3;
@@ -44,6 +50,9 @@ pub use delete::{Deletion, OTHER_BUCKET};
 pub use error::{Fault, StorageError};
 pub use gateway::{Gateway, Location};
 pub use marker::{Anchor, MarkerError};
+pub use multipart::Multipart;
 pub use probe::{Check, ProbeReport, Status};
+pub use remove::Removal;
 pub use settings::{GatewaySettings, StaticKeys};
 pub use ticket::{SignError, TicketSpec, Upload};
+pub use versioning::Versioning;

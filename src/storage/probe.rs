@@ -57,7 +57,7 @@ pub struct Check {
 pub struct ProbeReport {
     /// In the order in which they were tried; what could not be tried for an earlier failure is left out.
     pub checks: Vec<Check>,
-    /// The bucket keeps or has kept versions, so a plain delete frees nothing: nothing may be collected.
+    /// The bucket keeps or has kept versions, so a plain delete frees nothing: each version is deleted by its id.
     pub versioned: bool,
 }
 

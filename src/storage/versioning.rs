@@ -1,21 +1,139 @@
-//! Whether the bucket keeps versions: then a plain delete frees nothing, and proves nothing gone (P-7).
+//! Buckets that keep versions, or once did. There a plain delete hides the object behind a marker and frees nothing, so
+//! what belongs to a key is listed, and deleted by its version ids (P-7).
 
-use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus};
 
-use super::{error::StorageError, gateway::Gateway};
+use super::{error::StorageError, gateway::Gateway, whole::WholeAnswer};
+
+/// What a bucket does with versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versioning {
+    /// It keeps none and never did.
+    Never,
+    /// It keeps them, or kept them before versioning was suspended: old ones are still there.
+    Kept,
+    /// As `Kept`, and deleting one needs a second factor, which a service has not.
+    NeedsMfa,
+}
+
+/// One version of a key, or one delete marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub key: String,
+    /// `null` for what was written while no versions were kept.
+    pub id: String,
+    pub what: What,
+    pub is_latest: bool,
+    /// Seconds since 1970.
+    pub last_modified: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Object { bytes: u64 },
+    DeleteMarker,
+}
 
 impl Gateway {
-    /// Whether versions are kept, or were kept before versioning was suspended.
+    /// Whether versions are kept, or were kept before versioning was suspended. It is remembered for deletes to come.
     ///
     /// # Errors
     /// [`StorageError`] when the server does not say.
-    pub async fn versioned(&self) -> Result<bool, StorageError> {
+    pub async fn versioning(&self) -> Result<Versioning, StorageError> {
         let asked = self.client().get_bucket_versioning().bucket(self.bucket().as_str());
-        let answer = match asked.send().await.map_err(|error| StorageError::from(&error)) {
+        let versioning = match asked.send().await.map_err(|error| StorageError::from(&error)) {
             // A server without versions need not know the question.
-            Err(error) if error.code() == Some("NotImplemented") => return Ok(false),
-            answer => answer?,
+            Err(error) if error.code() == Some("NotImplemented") => Versioning::Never,
+            Err(error) => return Err(error),
+            Ok(answer) => match (answer.status(), answer.mfa_delete()) {
+                (Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended), mfa) => match mfa {
+                    Some(MfaDeleteStatus::Enabled) => Versioning::NeedsMfa,
+                    _ => Versioning::Kept,
+                },
+                _ => Versioning::Never,
+            },
         };
-        Ok(matches!(answer.status(), Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended)))
+        self.expect_versions(versioning != Versioning::Never);
+        Ok(versioning)
     }
+
+    /// Whether versions can be listed, as removing them takes.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing can be collected.
+    pub async fn can_list_versions(&self) -> Result<(), StorageError> {
+        self.versions_of(&self.prefix().marker()).await.map(drop)
+    }
+
+    /// The versions and delete markers of exactly this key. Not always all of them: a list has a thousand entries, and the
+    /// next one shows the rest when these are gone. But an empty answer means that there are none.
+    pub(super) async fn versions_of(&self, key: &str) -> Result<Vec<Version>, StorageError> {
+        let mut after = (None, None);
+        loop {
+            let page = self.list_versions(key, after).await?;
+            // Of the keys that begin with it, the key itself comes first.
+            let found: Vec<Version> = page.versions.into_iter().filter(|version| version.key == key).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            match page.next {
+                Some((next, version)) if next.as_str() <= key => after = (Some(next), version),
+                Some(_) | None => return Ok(found),
+            }
+        }
+    }
+
+    /// One page of all that is under `prefix`.
+    pub(super) async fn list_versions(
+        &self,
+        prefix: &str,
+        (key, version): (Option<String>, Option<String>),
+    ) -> Result<Page, StorageError> {
+        let asked = self.client().list_object_versions().bucket(self.bucket().as_str()).prefix(prefix);
+        let asked = asked.set_key_marker(key.clone()).set_version_id_marker(version.clone());
+        let answer = asked.customize().interceptor(WholeAnswer("ListVersionsResult>")).send().await;
+        let answer = answer.map_err(|error| StorageError::from(&error))?;
+        let unnamed = || StorageError::answer("the list of versions has an entry without key or version");
+        let mut versions = Vec::new();
+        for found in answer.versions.unwrap_or_default() {
+            versions.push(Version {
+                key: found.key.ok_or_else(unnamed)?,
+                id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
+                what: What::Object { bytes: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default() },
+                is_latest: found.is_latest.unwrap_or_default(),
+                last_modified: found.last_modified.map(|at| at.secs()),
+            });
+        }
+        for found in answer.delete_markers.unwrap_or_default() {
+            versions.push(Version {
+                key: found.key.ok_or_else(unnamed)?,
+                id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
+                what: What::DeleteMarker,
+                is_latest: found.is_latest.unwrap_or_default(),
+                last_modified: found.last_modified.map(|at| at.secs()),
+            });
+        }
+        let next = match (answer.is_truncated, answer.next_key_marker) {
+            (Some(false), _) => None,
+            (Some(true), Some(next)) if (Some(&next), &answer.next_version_id_marker) != (key.as_ref(), &version) => {
+                Some((next, answer.next_version_id_marker))
+            }
+            _ => return Err(StorageError::answer("the list of versions does not say how it goes on")),
+        };
+        Ok(Page { versions, next })
+    }
+
+    /// Removes all but the newest version of a key: of an object that is written again and again, old ones would pile up.
+    pub(super) async fn remove_old_versions(&self, key: &str) -> Result<(), StorageError> {
+        let versions = self.versions_of(key).await?;
+        let old = versions.iter().filter(|version| !version.is_latest).map(|version| (key, Some(version.id.as_str())));
+        let old: Vec<_> = old.collect();
+        if old.is_empty() { Ok(()) } else { self.delete_page(old.into_iter()).await.map(drop) }
+    }
+}
+
+/// A page of a list, and where the next one begins.
+pub(super) struct Page {
+    pub versions: Vec<Version>,
+    pub next: Option<(String, Option<String>)>,
 }

@@ -84,6 +84,12 @@ fn every_bound_of_a_setting_is_the_one_that_is_checked() {
     }
 }
 
+#[test]
+fn every_failure_that_lasts_is_listed() {
+    let listed: Vec<String> = rows("lasting").into_iter().map(|[code, _]: [String; 2]| code).collect();
+    assert_eq!(listed, zeroload::storage::remove::LASTING);
+}
+
 fn document() -> Value {
     serde_json::to_value(openapi_document()).expect("JSON")
 }

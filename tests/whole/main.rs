@@ -11,3 +11,4 @@ mod openapi;
 mod roles;
 mod tickets;
 mod trouble;
+mod versions;

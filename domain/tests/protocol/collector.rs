@@ -84,7 +84,7 @@ pub fn advance(state: &mut State, variant: Variant) {
         Collector::Wait { now, claim, .. } => Collector::LoadRecord { now, claim },
         Collector::LoadRecord { now, claim } => Collector::Record { now, claim, loaded: state.journal.len() },
         Collector::Record { now, claim, loaded } => {
-            match state.append(loaded, Command::FinishCollection { claim }, now, variant) {
+            match state.append(loaded, Command::FinishCollection { claim, freed: None }, now, variant) {
                 Appended::Conflict => Collector::LoadRecord { now, claim },
                 Appended::Done | Appended::Refused => Collector::Idle,
             }

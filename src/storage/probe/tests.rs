@@ -33,11 +33,20 @@ async fn a_real_server_is_good_enough_and_nothing_is_left_behind() {
         "s3-unsigned-headers",
         "s3-conditional-delete",
         "s3-delete",
+        "s3-multipart",
     ];
     assert_eq!(names, all, "{report:#?}");
-    for name in
-        ["s3-bucket", "s3-list", "s3-clock", "s3-versioning", "s3-ticket", "s3-conditional-put", "s3-head", "s3-delete"]
-    {
+    for name in [
+        "s3-bucket",
+        "s3-list",
+        "s3-clock",
+        "s3-versioning",
+        "s3-ticket",
+        "s3-conditional-put",
+        "s3-head",
+        "s3-delete",
+        "s3-multipart",
+    ] {
         assert_eq!(status_of(&report, name), Status::Ok, "{report:#?}");
     }
     assert!(report.status() < Status::Failed && !report.versioned);
@@ -46,19 +55,40 @@ async fn a_real_server_is_good_enough_and_nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_bucket_with_versions_is_not_collected_from() {
-    let (report, _server) = match RealServer::start().await.versioned().await {
-        Some(gateway) => (gateway.probe(now()).await, None),
-        None => {
-            let list = "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>";
-            let versions = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
-            let refused = answer(403, "", &error_body("AccessDenied"));
-            let server = Scripted::answering(vec![answer(200, "", list), answer(200, "", versions), refused]).await;
-            (server.gateway().await.probe(now()).await, Some(server))
-        }
+async fn a_bucket_with_versions_is_probed_by_its_versions_and_nothing_is_left_behind() {
+    let Some(gateway) = RealServer::start().await.versioned().await else {
+        return eprintln!("skipped: no bucket with versions is named (ZEROLOAD_TEST_S3_VERSIONED_BUCKET)");
     };
+    let report = gateway.probe(now()).await;
     assert!(report.versioned, "{report:#?}");
-    assert_eq!(status_of(&report, "s3-versioning"), Status::Failed);
+    for name in ["s3-versioning", "s3-delete"] {
+        assert_eq!(status_of(&report, name), Status::Ok, "{report:#?}");
+    }
+    let left = gateway.list_versions(gateway.prefix().as_str(), (None, None)).await.unwrap();
+    assert_eq!(left.versions, []);
+}
+
+#[tokio::test]
+async fn versions_that_cannot_be_listed_or_deleted_are_named_with_the_right_that_is_missing() {
+    let list = "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>";
+    let status = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+    let versions = "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>";
+    let refused = || answer(403, "", &error_body("AccessDenied"));
+    let server = Scripted::answering(vec![answer(200, "", list), answer(200, "", status), refused()]).await;
+    let report = server.gateway().await.probe(now()).await;
+    let check = report.check("s3-versioning").unwrap();
+    assert!(report.versioned && check.status == Status::Failed, "{report:#?}");
+    assert!(check.detail.contains("s3:ListBucketVersions"), "{report:#?}");
+
+    let put = answer(200, "x-amz-version-id: v1\r\netag: \"a\"\r\n", "");
+    let head = answer(200, "etag: \"a\"\r\n", "");
+    let mut answers = vec![answer(200, "", list), answer(200, "", status), answer(200, "", versions), put.clone()];
+    answers.extend([refused(), head, refused(), refused(), put, refused()]);
+    let server = Scripted::answering(answers).await;
+    let report = server.gateway().await.probe(now()).await;
+    assert_eq!(status_of(&report, "s3-versioning"), Status::Ok, "{report:#?}");
+    assert_eq!(status_of(&report, "s3-multipart"), Status::Degraded, "{report:#?}");
+    assert_eq!(status_of(&report, "s3-delete"), Status::Failed, "{report:#?}");
 }
 
 #[tokio::test]

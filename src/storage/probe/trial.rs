@@ -1,6 +1,5 @@
 //! One probe: the checks in their order.
 
-use aws_sdk_s3::types::BucketVersioningStatus;
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::{ByteSize, ContentType, ObjectFacts, Sha256Digest};
 
@@ -9,7 +8,7 @@ use super::{
     tries::{ServerClock, put},
 };
 use crate::storage::{
-    Deletion, StorageError,
+    Deletion, Multipart, StorageError, Versioning,
     gateway::Gateway,
     ticket::{SignError, Upload, required_headers},
 };
@@ -49,6 +48,7 @@ impl<'a> Trial<'a> {
                 self.unsigned_header().await;
                 self.conditional_delete().await;
                 self.delete().await;
+                self.multipart().await;
             }
             self.clean_up().await;
         }
@@ -109,13 +109,15 @@ impl<'a> Trial<'a> {
     }
 
     async fn versioning(&mut self) {
-        let asked = self.gateway.client().get_bucket_versioning().bucket(self.gateway.bucket().as_str());
-        match asked.send().await.as_ref().map_err(StorageError::from) {
-            Ok(answer) => match answer.status() {
-                None => self.found("s3-versioning", Status::Ok, "the bucket keeps no versions"),
-                Some(BucketVersioningStatus::Enabled) => self.versions("the bucket keeps versions"),
-                Some(_) => self.versions("the bucket has kept versions"),
-            },
+        match self.gateway.versioning().await {
+            Ok(Versioning::Never) => self.found("s3-versioning", Status::Ok, "the bucket keeps no versions"),
+            Ok(Versioning::Kept) => self.versions().await,
+            Ok(Versioning::NeedsMfa) => {
+                self.versioned = true;
+                let detail = "the bucket keeps versions, whose delete needs a second factor (MFA delete): collection is \
+                              refused";
+                self.found("s3-versioning", Status::Failed, detail);
+            }
             Err(error) => {
                 let detail = format!("could not be found out ({error}): versions are noticed when they appear");
                 self.found("s3-versioning", Status::Degraded, detail);
@@ -123,12 +125,36 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn versions(&mut self, what: &str) {
+    async fn versions(&mut self) {
         self.versioned = true;
         self.checks.retain(|check| check.name != "s3-versioning");
-        let detail =
-            format!("{what}, where a delete frees nothing: collection is refused until versions can be deleted");
-        self.found("s3-versioning", Status::Failed, detail);
+        match self.gateway.can_list_versions().await {
+            Ok(()) => {
+                self.found("s3-versioning", Status::Ok, "the bucket keeps or kept versions: each is deleted by its id");
+            }
+            Err(error) => {
+                let detail = format!(
+                    "the bucket keeps or kept versions, and they cannot be listed ({error}): collection is refused; grant \
+                     s3:ListBucketVersions"
+                );
+                self.found("s3-versioning", Status::Failed, detail);
+            }
+        }
+    }
+
+    /// Whether unfinished uploads, which a ticket cannot begin but other credentials can, are found.
+    async fn multipart(&mut self) {
+        const NAME: &str = "s3-multipart";
+        match self.gateway.multipart().await {
+            Ok(Multipart::Listed) => self.found(NAME, Status::Ok, "unfinished multipart uploads are found"),
+            Ok(Multipart::Unsupported) => self.found(NAME, Status::Ok, "the server has no multipart uploads"),
+            Ok(Multipart::Denied) => {
+                let detail = "unfinished multipart uploads of an item's key cannot be listed, so they stay: grant \
+                              s3:ListBucketMultipartUploads";
+                self.found(NAME, Status::Degraded, detail);
+            }
+            Err(error) => self.not_found_out(NAME, &error),
+        }
     }
 
     /// Whether a client can upload with a ticket. Without that nothing else can be tried.
@@ -239,16 +265,17 @@ impl<'a> Trial<'a> {
     async fn delete(&mut self) {
         const NAME: &str = "s3-delete";
         let key = self.key("whole");
-        let version = self.written.iter().find(|(written, _)| *written == key).and_then(|(_, version)| version.clone());
-        let answers = self.gateway.delete_page(std::iter::once((key.as_str(), version.as_deref()))).await;
-        match answers.as_ref().map(|answers| answers.get(&key)) {
+        // A second upload that was not refused is a second version.
+        let written: Vec<_> = self.written.iter().filter(|(written, _)| *written == key).cloned().collect();
+        let named = written.iter().map(|(key, version)| (key.as_str(), version.as_deref()));
+        let answers = self.gateway.delete_page(named).await;
+        let first = written.first().and_then(|(_, version)| version.as_deref());
+        match answers.as_ref().map(|answers| answers.of(&key, first)) {
             Ok(Some(Deletion::Gone)) => {}
             Ok(Some(Deletion::Failed { code })) => {
-                return self.found(
-                    NAME,
-                    Status::Failed,
-                    format!("a delete is refused ({code}): nothing can be collected"),
-                );
+                let right = if self.versioned { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+                let detail = format!("a delete is refused ({code}): nothing can be collected; grant {right}");
+                return self.found(NAME, Status::Failed, detail);
             }
             Ok(_) => return self.found(NAME, Status::Failed, "the answer to a delete does not name its key"),
             Err(error) => return self.found(NAME, Status::Failed, format!("a delete failed: {error}")),
@@ -265,15 +292,7 @@ impl<'a> Trial<'a> {
     async fn clean_up(&mut self) {
         let mut left = std::mem::take(&mut self.written);
         if self.can_list {
-            let list = self.gateway.client().list_objects_v2().bucket(self.gateway.bucket().as_str());
-            let listed = list.prefix(self.gateway.prefix().probe("")).max_keys(100).send().await;
-            let old = self.now - LEFT_BEHIND_AFTER;
-            let is_old =
-                |o: &&aws_sdk_s3::types::Object| o.last_modified().is_some_and(|at| at.secs() < old.timestamp());
-            if let Ok(listed) = listed {
-                let keys = listed.contents().iter().filter(is_old).filter_map(|object| object.key.clone());
-                left.extend(keys.map(|key| (key, None)));
-            }
+            left.extend(self.left_behind().await);
         }
         if left.is_empty() {
             return;
@@ -282,6 +301,22 @@ impl<'a> Trial<'a> {
         if let Err(error) = self.gateway.delete_page(keys).await {
             tracing::warn!(%error, "objects of a probe were left behind");
         }
+    }
+
+    /// What probes that were killed have written; as far as it can be listed.
+    async fn left_behind(&self) -> Vec<(String, Option<String>)> {
+        let (folder, old) = (self.gateway.prefix().probe(""), (self.now - LEFT_BEHIND_AFTER).timestamp());
+        let is_old = |at: Option<i64>| at.is_some_and(|at| at < old);
+        if self.versioned {
+            let listed = self.gateway.list_versions(&folder, (None, None)).await;
+            let versions = listed.map(|page| page.versions).unwrap_or_default().into_iter();
+            let versions = versions.filter(|version| is_old(version.last_modified));
+            return versions.take(100).map(|version| (version.key, Some(version.id))).collect();
+        }
+        let list = self.gateway.client().list_objects_v2().bucket(self.gateway.bucket().as_str());
+        let Ok(listed) = list.prefix(folder).max_keys(100).send().await else { return Vec::new() };
+        let keys = listed.contents().iter().filter(|object| is_old(object.last_modified().map(|at| at.secs())));
+        keys.filter_map(|object| object.key.clone()).map(|key| (key, None)).collect()
     }
 
     /// Uploads `body` with a ticket that declares the SHA-256 of `declared`, which has the same length.
@@ -298,9 +333,11 @@ impl<'a> Trial<'a> {
         // Also after an error: a refused upload may have left its bytes behind.
         let version = outcome.as_ref().ok().cloned().flatten();
         if version.is_some() && !self.versioned {
-            self.versions("the bucket keeps versions");
+            self.gateway.expect_versions(true);
+            self.versions().await;
         }
-        self.written.push((key, version));
+        // Where versions were kept once, what is written now is the version `null`.
+        self.written.push((key, version.or_else(|| self.versioned.then(|| "null".to_owned()))));
         outcome.map(|_| ())
     }
 

@@ -1,0 +1,173 @@
+//! Unfinished multipart uploads of an item's key. A ticket is one PUT, but whoever has other credentials can begin such an
+//! upload: it is billed, a list of objects does not show it, and completing it makes an object of it. So before a key
+//! counts as gone its uploads are aborted (P-7).
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{StreamExt, stream};
+
+use super::{
+    delete::Deletion,
+    error::{Fault, StorageError},
+    gateway::Gateway,
+    whole::WholeAnswer,
+};
+
+/// An upload of the key could not be aborted for want of rights.
+pub const UPLOAD_DENIED: &str = "upload-denied";
+/// Parts of an upload went on arriving.
+pub const UPLOAD_LEFT: &str = "upload-left";
+
+/// A part that is under way may land after the abort, so it is aborted again.
+const ROUNDS: usize = 3;
+/// Aborts under way at once.
+const ABORTS: usize = 16;
+
+/// Whether a server tells of unfinished uploads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Multipart {
+    Listed,
+    /// It has no multipart uploads.
+    Unsupported,
+    /// It does not let us see them.
+    Denied,
+}
+
+/// An unfinished upload: key and id.
+type Unfinished = (String, String);
+
+impl Gateway {
+    /// Whether unfinished uploads under the prefix can be found.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the server does not say.
+    pub async fn multipart(&self) -> Result<Multipart, StorageError> {
+        match self.list_uploads((None, None)).await {
+            Ok(_) => Ok(Multipart::Listed),
+            Err(error) if is_unsupported(&error) => Ok(Multipart::Unsupported),
+            Err(error) if is_denied(&error) => Ok(Multipart::Denied),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Aborts the unfinished uploads of these keys, and names the keys that still have one. It costs one list where there
+    /// are none, for any number of keys.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known about any of them.
+    pub(super) async fn abort_uploads(&self, keys: &HashSet<&str>) -> Result<HashMap<String, Deletion>, StorageError> {
+        let mut failed = HashMap::new();
+        for _ in 0..ROUNDS {
+            let open: Vec<Unfinished> = match self.uploads_of(keys).await? {
+                Some(found) => found.into_iter().filter(|(key, _)| !failed.contains_key(key)).collect(),
+                None => return Ok(failed),
+            };
+            if open.is_empty() {
+                return Ok(failed);
+            }
+            let gateway = self.clone();
+            let abort = move |(key, id): Unfinished| {
+                let gateway = gateway.clone();
+                async move { (gateway.abort(&key, &id).await, key) }
+            };
+            let mut aborted = stream::iter(open).map(abort).buffer_unordered(ABORTS);
+            while let Some((outcome, key)) = aborted.next().await {
+                match outcome {
+                    Ok(()) => {}
+                    Err(error) if is_denied(&error) => drop(failed.insert(key, Deletion::failed(UPLOAD_DENIED))),
+                    Err(why) => drop(failed.insert(key, Deletion::Unknown { why })),
+                }
+            }
+        }
+        for (key, _) in self.uploads_of(keys).await?.unwrap_or_default() {
+            failed.entry(key).or_insert_with(|| Deletion::failed(UPLOAD_LEFT));
+        }
+        Ok(failed)
+    }
+
+    /// The unfinished uploads of these keys; nothing where the server has none or does not show them.
+    async fn uploads_of(&self, keys: &HashSet<&str>) -> Result<Option<Vec<Unfinished>>, StorageError> {
+        if !self.expects_uploads() {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        let mut after = (None, None);
+        loop {
+            match self.list_uploads(after).await {
+                Ok((page, next)) => {
+                    found.extend(page.into_iter().filter(|(key, _)| keys.contains(key.as_str())));
+                    let Some((key, id)) = next else { return Ok(Some(found)) };
+                    after = (Some(key), id);
+                }
+                Err(error) if is_unsupported(&error) => {
+                    self.expect_no_uploads();
+                    return Ok(None);
+                }
+                // The probe says so, and which right is missing: what tickets can write is deleted all the same.
+                Err(error) if is_denied(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn list_uploads(
+        &self,
+        (key, id): (Option<String>, Option<String>),
+    ) -> Result<(Vec<Unfinished>, Option<(String, Option<String>)>), StorageError> {
+        let asked = self.client().list_multipart_uploads().bucket(self.bucket().as_str());
+        let asked = asked.prefix(format!("{}/", self.prefix().as_str()));
+        let asked = asked.set_key_marker(key.clone()).set_upload_id_marker(id.clone());
+        let answer = asked.customize().interceptor(WholeAnswer("ListMultipartUploadsResult>")).send().await;
+        let answer = answer.map_err(|error| StorageError::from(&error))?;
+        let mut uploads = Vec::new();
+        for upload in answer.uploads.unwrap_or_default() {
+            let named = upload.key.zip(upload.upload_id);
+            uploads.push(named.ok_or_else(|| StorageError::answer("the list of uploads has one without key or id"))?);
+        }
+        let next = match (answer.is_truncated, answer.next_key_marker) {
+            (Some(false), _) => None,
+            (Some(true), Some(next)) if (Some(&next), &answer.next_upload_id_marker) != (key.as_ref(), &id) => {
+                Some((next, answer.next_upload_id_marker))
+            }
+            _ => return Err(StorageError::answer("the list of uploads does not say how it goes on")),
+        };
+        Ok((uploads, next))
+    }
+
+    /// Aborts one upload until nothing of it is left.
+    async fn abort(&self, key: &str, id: &str) -> Result<(), StorageError> {
+        for _ in 0..ROUNDS {
+            let asked = self.client().abort_multipart_upload().bucket(self.bucket().as_str()).key(key).upload_id(id);
+            match asked.send().await.map_err(|error| StorageError::from(&error)) {
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+            // A part that was under way may have landed after the abort, and is billed then.
+            let parts = self.client().list_parts().bucket(self.bucket().as_str()).key(key).upload_id(id);
+            match parts.send().await.map_err(|error| StorageError::from(&error)) {
+                Ok(left) if left.parts().is_empty() => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => return Ok(()),
+                // Without the right to see parts the list of uploads has to do.
+                Err(error) if is_denied(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        // The next list shows it, if it is still there.
+        Ok(())
+    }
+}
+
+/// Ceph names the key.
+fn is_gone(error: &StorageError) -> bool {
+    matches!(error.code(), Some("NoSuchUpload" | "NoSuchKey"))
+}
+
+fn is_unsupported(error: &StorageError) -> bool {
+    error.code() == Some("NotImplemented") || matches!(error.status(), Some(405 | 501))
+}
+
+fn is_denied(error: &StorageError) -> bool {
+    matches!(error, StorageError::Unavailable { kind: Fault::Refused, status: Some(403), .. })
+}

@@ -1,0 +1,219 @@
+//! Makes items gone: all that the bucket keeps of their keys, with proof (P-7).
+//!
+//! ```text
+//! abort     unfinished uploads of the keys       one list for all of them; nothing where the server has none
+//! delete    the keys, in one call                where no versions are or were kept: done
+//! versions  list each key ─▶ delete what is there by version id ─▶ list again, until a list shows nothing
+//! ```
+//!
+//! The order matters: an upload that is gone cannot be completed any more, so no object appears after the delete. Every
+//! step may be repeated, also by another process at the same time: only what belongs to the keys is named.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{ByteSize, ObjectKey};
+
+use super::{
+    delete::{DELETE_MARKER, Deletion, MAX_KEYS},
+    error::StorageError,
+    gateway::{Gateway, Location},
+    multipart::{UPLOAD_DENIED, UPLOAD_LEFT},
+    versioning::{Version, What},
+};
+
+/// A version is under retention (S3 Object Lock).
+pub const RETAINED: &str = "retained";
+/// A version is under a legal hold (S3 Object Lock).
+pub const LEGAL_HOLD: &str = "legal-hold";
+/// The delete of a version is denied for another reason: rights, most likely.
+pub const VERSION_DENIED: &str = "version-denied";
+/// Versions of the key went on appearing.
+pub const VERSIONS_LEFT: &str = "versions-left";
+
+/// Lists of versions, and looks at what was denied, under way at once.
+const LISTS: usize = 32;
+/// A list shows at most a thousand versions, and late PUTs and others' markers may come in between.
+const ROUNDS: usize = 8;
+
+/// What is known about one item after it was to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The bucket keeps nothing of its key.
+    Gone {
+        /// Bytes of the versions that were removed; absent where none was, or versions are not kept.
+        freed: Option<ByteSize>,
+    },
+    /// The server (or, with a code in small letters, this gateway) refused.
+    Failed { code: String },
+    /// It may be gone or not.
+    Unknown { why: StorageError },
+}
+
+/// Failures that stay until somebody does something about them, so that it is no use to try again soon.
+pub const LASTING: [&str; 4] = [RETAINED, LEGAL_HOLD, VERSION_DENIED, UPLOAD_DENIED];
+
+/// Whether a failure is one of [`LASTING`].
+pub fn is_lasting(code: &str) -> bool {
+    LASTING.contains(&code)
+}
+
+/// What one of this gateway's own codes means, for people.
+pub fn explain(code: &str) -> Option<&'static str> {
+    Some(match code {
+        RETAINED => "a version is under retention (Object Lock), and cannot be deleted before that has ended",
+        LEGAL_HOLD => "a version is under a legal hold (Object Lock), which somebody has to lift",
+        VERSION_DENIED => "the server denies the delete of a version; grant s3:DeleteObjectVersion",
+        VERSIONS_LEFT => "versions or delete markers of its key went on appearing",
+        UPLOAD_DENIED => "an unfinished multipart upload of its key may not be aborted; grant s3:AbortMultipartUpload",
+        UPLOAD_LEFT => "parts of an unfinished multipart upload of its key went on arriving",
+        _ => return None,
+    })
+}
+
+impl Gateway {
+    /// Removes all that the bucket keeps of these items; one answer each, in the same order.
+    pub async fn remove(&self, items: &[Location<'_>]) -> Vec<Removal> {
+        let ours = items.iter().filter(|at| self.refusal(at).is_none()).map(|at| at.object_key.as_str());
+        let ours: HashSet<&str> = ours.collect();
+        let with_uploads = match self.abort_uploads(&ours).await {
+            Ok(failed) => failed,
+            Err(why) => return self.all_unknown(items, &why),
+        };
+        let ready = |at: &Location<'_>| !with_uploads.contains_key(at.object_key.as_str());
+        let mut known: HashMap<ObjectKey, Removal> = HashMap::new();
+        let mut versioned: Vec<ObjectKey> = Vec::new();
+        if self.expects_versions() {
+            let keys =
+                items.iter().filter(|at| self.refusal(at).is_none() && ready(at)).map(|at| at.object_key.clone());
+            versioned.extend(keys);
+        } else {
+            let open: Vec<Location<'_>> = items.iter().filter(|at| ready(at)).copied().collect();
+            for (at, deletion) in open.iter().zip(self.delete(&open).await) {
+                match deletion {
+                    // Versions are kept since a moment ago.
+                    Deletion::Failed { code } if code == DELETE_MARKER => versioned.push(at.object_key.clone()),
+                    other => drop(known.insert(at.object_key.clone(), Removal::from(other))),
+                }
+            }
+        }
+        versioned.sort_unstable();
+        versioned.dedup();
+        known.extend(self.remove_versions(versioned).await);
+        let of = |at: &Location<'_>| {
+            if let Some(refusal) = self.refusal(at) {
+                return Removal::from(refusal);
+            }
+            let upload = with_uploads.get(at.object_key.as_str()).cloned().map(Removal::from);
+            let answer = upload.or_else(|| known.get(at.object_key).cloned());
+            answer.unwrap_or_else(|| Removal::Unknown { why: StorageError::answer("nothing is said of the key") })
+        };
+        items.iter().map(of).collect()
+    }
+
+    fn all_unknown(&self, items: &[Location<'_>], why: &StorageError) -> Vec<Removal> {
+        let of = |at: &Location<'_>| self.refusal(at).unwrap_or_else(|| Deletion::Unknown { why: why.clone() });
+        items.iter().map(|at| Removal::from(of(at))).collect()
+    }
+
+    async fn remove_versions(&self, mut open: Vec<ObjectKey>) -> HashMap<ObjectKey, Removal> {
+        let mut ended: HashMap<ObjectKey, Removal> = HashMap::new();
+        let mut freed: HashMap<ObjectKey, u64> = HashMap::new();
+        for _ in 0..ROUNDS {
+            let mut found: Vec<(ObjectKey, Version)> = Vec::new();
+            for (key, versions) in self.list_each(open).await {
+                match versions {
+                    Ok(versions) if versions.is_empty() => {
+                        let freed = freed.get(&key).copied().map(ByteSize::new);
+                        ended.insert(key, Removal::Gone { freed });
+                    }
+                    Ok(versions) => found.extend(versions.into_iter().map(|version| (key.clone(), version))),
+                    Err(why) => drop(ended.insert(key, Removal::Unknown { why })),
+                }
+            }
+            let mut denied: HashMap<ObjectKey, String> = HashMap::new();
+            for page in found.chunks(MAX_KEYS) {
+                let named = page.iter().map(|(key, version)| (key.as_str(), Some(version.id.as_str())));
+                let answers = match self.delete_page(named).await {
+                    Ok(answers) => answers,
+                    Err(why) => {
+                        let unknown = |(key, _): &(ObjectKey, _)| (key.clone(), Removal::Unknown { why: why.clone() });
+                        ended.extend(page.iter().map(unknown));
+                        continue;
+                    }
+                };
+                for (key, version) in page {
+                    match (answers.of(key.as_str(), Some(&version.id)), version.what) {
+                        (Some(Deletion::Gone), What::Object { bytes }) => {
+                            *freed.entry(key.clone()).or_default() += bytes;
+                        }
+                        (Some(Deletion::Failed { code }), _) if code == "AccessDenied" => {
+                            denied.entry(key.clone()).or_insert_with(|| version.id.clone());
+                        }
+                        (Some(Deletion::Failed { code }), _) => {
+                            ended.entry(key.clone()).or_insert_with(|| Removal::Failed { code: code.clone() });
+                        }
+                        // What is not named the next list shows, if it is still there.
+                        (Some(_) | None, _) => {}
+                    }
+                }
+            }
+            ended.extend(self.reasons(denied).await);
+            open = found.into_iter().map(|(key, _)| key).filter(|key| !ended.contains_key(key)).collect();
+            open.dedup();
+            if open.is_empty() {
+                return ended;
+            }
+        }
+        ended.extend(open.into_iter().map(|key| (key, Removal::Failed { code: VERSIONS_LEFT.to_owned() })));
+        ended
+    }
+
+    async fn list_each(&self, keys: Vec<ObjectKey>) -> Vec<(ObjectKey, Result<Vec<Version>, StorageError>)> {
+        let gateway = self.clone();
+        let list = move |key: ObjectKey| {
+            let gateway = gateway.clone();
+            async move {
+                let versions = gateway.versions_of(key.as_str()).await;
+                (key, versions)
+            }
+        };
+        stream::iter(keys).map(list).buffered(LISTS).collect().await
+    }
+
+    /// Why a version of each of these keys may not be deleted.
+    async fn reasons(&self, denied: HashMap<ObjectKey, String>) -> Vec<(ObjectKey, Removal)> {
+        let gateway = self.clone();
+        let look = move |(key, version): (ObjectKey, String)| {
+            let gateway = gateway.clone();
+            async move {
+                let code = gateway.why_denied(key.as_str(), &version).await.to_owned();
+                (key, Removal::Failed { code })
+            }
+        };
+        stream::iter(denied).map(look).buffer_unordered(LISTS).collect().await
+    }
+
+    /// Which of the reasons that S3 calls `AccessDenied` it is. Without the right to see locks it is called a want of rights.
+    async fn why_denied(&self, key: &str, version: &str) -> &'static str {
+        let looked = self.client().head_object().bucket(self.bucket().as_str()).key(key).version_id(version);
+        match looked.send().await {
+            Ok(found) if found.object_lock_legal_hold_status().is_some_and(|hold| hold.as_str() == "ON") => LEGAL_HOLD,
+            Ok(found) if found.object_lock_mode().is_some() => RETAINED,
+            Ok(_) | Err(_) => VERSION_DENIED,
+        }
+    }
+}
+
+impl From<Deletion> for Removal {
+    fn from(deletion: Deletion) -> Self {
+        match deletion {
+            Deletion::Gone => Self::Gone { freed: None },
+            Deletion::Failed { code } => Self::Failed { code },
+            Deletion::Unknown { why } => Self::Unknown { why },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
