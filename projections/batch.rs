@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zeroload_domain::{Event, MediaId};
 
-use crate::{Error, MediaRow, RecordedEvent, fold::fold};
+use crate::{Error, MediaRow, RecordedEvent, activity::Counts, fold::fold};
 
 /// What a batch does to the table.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Changes {
     pub inserted: Vec<MediaRow>,
     /// Rows that were there before.
     pub updated: Vec<MediaRow>,
+    /// What the rows count per minute.
+    pub(crate) counts: Counts,
 }
 
 /// The part of `events` that comes after `position`. What is at or before it was applied already, by us or by another
@@ -50,6 +52,8 @@ pub fn touched(events: &[RecordedEvent]) -> Vec<MediaId> {
 /// Folds `events` over the rows of [`touched`].
 pub fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Changes {
     let known = stored.len();
+    let mut counts = Counts::default();
+    stored.iter().for_each(|row| counts.take_back(row));
     let mut places: HashMap<MediaId, usize> = stored.iter().enumerate().map(|(i, row)| (row.media_id, i)).collect();
     let mut rows: Vec<Option<MediaRow>> = stored.into_iter().map(Some).collect();
     for event in events {
@@ -59,8 +63,9 @@ pub fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Changes {
         });
         fold(&mut rows[place], event);
     }
+    rows.iter().flatten().for_each(|row| counts.add(row));
     let inserted = rows.split_off(known).into_iter().flatten().collect();
-    Changes { inserted, updated: rows.into_iter().flatten().collect() }
+    Changes { inserted, updated: rows.into_iter().flatten().collect(), counts }
 }
 
 #[cfg(test)]

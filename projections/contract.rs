@@ -1,5 +1,6 @@
 //! What the read models promise on either database; one file per subject.
 
+mod activity;
 mod concurrency;
 mod reading;
 mod rebuilding;
@@ -79,6 +80,25 @@ impl Fixture {
             Place::File(folder) => ReadModels::open_read_only(folder.path().join("projections.db")).await.unwrap(),
             Place::Database(options) => {
                 ReadModels::connect_postgres_read_only(*options.clone(), cluster::settings()).await.unwrap()
+            }
+        }
+    }
+
+    /// As a binary that knew of no counts has left it.
+    async fn take_back_to_the_first_step(&self) {
+        let drop = "DROP VIEW activity; DROP TABLE activity_v1;";
+        match &self.place {
+            Place::File(folder) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));
+                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+                let script = format!("{drop} PRAGMA user_version = 1;");
+                sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
+                sqlx::Connection::close(connection).await.unwrap();
+            }
+            Place::Database(options) => {
+                let mut connection = sqlx::ConnectOptions::connect(&**options).await.unwrap();
+                let script = format!("{drop} UPDATE projection_schema SET version = 1;");
+                sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
             }
         }
     }

@@ -11,6 +11,7 @@
 //! | [`recorded`] | an event as the journal hands it over |
 //! | [`row`] | a row of `media`, column by column: the public interface of the table |
 //! | [`fold`] | the mapping: one row and one event give the next row |
+//! | [`activity`] | counts per minute, which follow from the rows |
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`time_text`] | the one spelling of a time in a column |
@@ -21,6 +22,7 @@
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
 //! or the network. Only `collection_retries` is no fold: it is the collector's own notebook ([`retries`]).
 
+pub mod activity;
 mod answers;
 pub mod batch;
 pub mod checkpoint;
@@ -41,6 +43,7 @@ mod sqlite;
 mod testing;
 pub mod time_text;
 
+pub use activity::{Minute, Unanswered};
 pub use checkpoint::{Applied, Checkpoint, Status, Swapped};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;

@@ -7,8 +7,8 @@ use sqlx::postgres::PgConnectOptions;
 use zeroload_domain::MediaId;
 
 use crate::{
-    Applied, Checkpoint, DueItem, Dump, Error, MediaRow, PendingPage, PendingQuery, PostgresSettings, RecordedEvent,
-    RetryStore, Swapped, postgres, sqlite,
+    Applied, Checkpoint, DueItem, Dump, Error, MediaRow, Minute, PendingPage, PendingQuery, PostgresSettings,
+    RecordedEvent, RetryStore, Swapped, Unanswered, postgres, sqlite,
 };
 
 /// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
@@ -149,6 +149,22 @@ impl ReadModels {
     /// [`Error::Unreachable`], [`Error::Database`].
     pub async fn due_count(&self, now: DateTime<Utc>, at_most: u32) -> Result<u64, Error> {
         on_either!(&self.tables, tables => tables.due_count(now, at_most).await)
+    }
+
+    /// The minutes from the one of `from` to the one of `until` in which anything happened, in their order; at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn activity(&self, from: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<Minute>, Error> {
+        on_either!(&self.tables, tables => tables.activity(from, until, limit).await)
+    }
+
+    /// The requests between `from` and `until` that came after the last confirm between them, in whole minutes.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn unanswered(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Unanswered, Error> {
+        on_either!(&self.tables, tables => tables.unanswered(from, until).await)
     }
 
     /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so

@@ -11,6 +11,7 @@
 //! future of this module may be dropped at an await: the task is then aborted, its connection closed, and the server
 //! rolls back; only a commit that was already sent may still take effect, whole.
 
+mod activity;
 mod dump;
 mod migrate;
 mod read;

@@ -10,6 +10,7 @@
 //! Any future of this module may be dropped at an await: an open transaction is then rolled back together with its
 //! connection, and the same batch can be applied again. The same holds for a transaction that fails.
 
+mod activity;
 mod bind;
 mod dump;
 mod migrate;

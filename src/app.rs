@@ -111,6 +111,7 @@ impl Core {
             clock: clock.clone(),
             ids: ids.clone(),
             page: settings.delete_page,
+            brake: settings.brake,
         }));
         let service = Service::new(commands, gateway.clone(), guard.clone(), clock.clone(), ids.clone());
         Ok(Self { journal, gateway, guard, read_models, projector, collector, service, clock, ids, embedded, writer })

@@ -71,7 +71,7 @@ fn the_boundaries_of_batches_do_not_matter() {
             let size = usize::try_from(1 + seeded.below(20)).unwrap().min(rest.len());
             let (batch, tail) = rest.split_at(size);
             let stored = touched(batch).iter().filter_map(|id| rows.get(id).cloned()).collect();
-            let Changes { inserted, updated } = changes(batch, stored);
+            let Changes { inserted, updated, .. } = changes(batch, stored);
             for row in inserted {
                 assert!(rows.insert(row.media_id, row).is_none(), "an inserted row was there before");
             }

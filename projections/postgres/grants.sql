@@ -3,8 +3,8 @@
 -- Run it as the role that owns the read models, after `zeroload migrate`:
 --
 --   psql --variable role=zeroload_serve --file grants.sql <database>
-GRANT SELECT ON projection_schema, projection_versions, media, pending_media, funnel_per_day, bytes_per_owner,
+GRANT SELECT ON projection_schema, projection_versions, media, activity, pending_media, funnel_per_day, bytes_per_owner,
   collection_runs TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON projection_checkpoints, collection_retries TO :"role";
-SELECT format('GRANT SELECT, INSERT, UPDATE ON media_v%s TO %I', version, :'role')
+SELECT format('GRANT SELECT, INSERT, UPDATE ON media_v%s, activity_v%s TO %I', version, version, :'role')
 FROM projection_checkpoints WHERE name = 'media' AND status = 'live' \gexec

@@ -9,10 +9,8 @@ use crate::{
     columns::{self, Columns},
 };
 
-const STEPS: [&str; 1] = [include_str!("migrations/0001_create_the_read_models.sql")];
-
-/// The schema that this binary reads and writes.
-const NEWEST: i64 = STEPS.len() as i64;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute.
+const NEWEST: i64 = 2;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -28,11 +26,12 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     let mut tx = models.write(Mode::Schema).await?;
     // Ends with the transaction, so it survives no crash and needs no session of its own.
     tx.query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *tx).await?;
-    if schema_of(&mut tx).await? < 1 {
-        script(&mut tx, STEPS[0]).await?;
+    let found = schema_of(&mut tx).await?;
+    if found < 1 {
+        script(&mut tx, include_str!("migrations/0001_create_the_read_models.sql")).await?;
         let first = next_version(&mut tx).await?;
         create_version(&mut tx, first).await?;
-        script(&mut tx, &statements::view(first)).await?;
+        script(&mut tx, &statements::views(first)).await?;
         script(&mut tx, include_str!("sql/create_analysts_views.sql")).await?;
         tx.query("UPDATE projection_checkpoints SET status = 'live' WHERE name = $1 AND version = $2")
             .bind(MEDIA)
@@ -40,8 +39,27 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
             .execute(&mut *tx)
             .await?;
     }
+    if found == 1 {
+        count_activity(&mut tx).await?;
+    }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
+}
+
+/// Step 2, for versions that were made before it.
+async fn count_activity(tx: &mut Transaction) -> Result<(), Error> {
+    let select = "SELECT version, status = 'live' FROM projection_checkpoints WHERE name = $1 FOR UPDATE";
+    for row in tx.query(select).bind(MEDIA).fetch_all(&mut **tx).await? {
+        let version = Columns::of(&row).small("version")?;
+        let live: bool = row.try_get(1)?;
+        script(tx, &statements::counted(version)).await?;
+        script(tx, &statements::grants(&format!("media_v{version}"), &format!("activity_v{version}"))).await?;
+        if live {
+            script(tx, &statements::activity_view(version)).await?;
+            script(tx, &statements::grants("media", "activity")).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the database can be read as it is.
@@ -85,7 +103,7 @@ pub(super) async fn next_version(tx: &mut Transaction) -> Result<u32, Error> {
 
 /// Creates the table of a version and its checkpoint, before the first event and with no reader.
 pub(super) async fn create_version(tx: &mut Transaction, version: u32) -> Result<(), Error> {
-    script(tx, &statements::table(version)).await?;
+    script(tx, &statements::tables(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES ($1, $2, 'building', 0)";
     tx.query(insert).bind(MEDIA).bind(columns::integer(version.into())).execute(&mut **tx).await?;
     Ok(())

@@ -3,6 +3,8 @@
 //! As on SQLite there is one at a time and a later one takes over. Readers meet the swap as a short wait for the view; the
 //! table that went out of use is dropped after it, since a dump may read that table for long.
 
+use sqlx::Row;
+
 use super::{
     Mode, ReadModels, migrate, statements,
     write::{Target, await_live, claim_building},
@@ -31,7 +33,14 @@ impl ReadModels {
         tx.query(delete).bind(MEDIA).execute(&mut *tx).await?;
         migrate::script(&mut tx, include_str!("sql/drop_unused.sql")).await?;
         migrate::create_version(&mut tx, version).await?;
-        migrate::script(&mut tx, &statements::grants(version)).await?;
+        let live: i64 = {
+            let select = "SELECT version FROM projection_checkpoints WHERE name = $1 AND status = 'live'";
+            tx.query(select).bind(MEDIA).fetch_one(&mut *tx).await?.try_get(0)?
+        };
+        for table in ["media_v", "activity_v"] {
+            migrate::script(&mut tx, &statements::grants(&format!("{table}{live}"), &format!("{table}{version}")))
+                .await?;
+        }
         tx.commit().await?;
         Ok(version)
     }
@@ -44,7 +53,7 @@ impl ReadModels {
             tx.rollback().await?;
             return Ok(Swapped::Behind { by: live - built });
         }
-        migrate::script(&mut tx, &statements::view(version)).await?;
+        migrate::script(&mut tx, &statements::views(version)).await?;
         tx.query("DELETE FROM projection_checkpoints WHERE name = $1 AND version = $2")
             .bind(MEDIA)
             .bind(i64::from(old))

@@ -1,15 +1,30 @@
 //! The SQL of one version's table: the `.sql` files with the version's number in them.
 
-pub(super) fn table(version: u32) -> String {
-    numbered(include_str!("sql/create_media.sql"), version)
+pub(super) fn tables(version: u32) -> String {
+    numbered(concat!(include_str!("sql/create_media.sql"), include_str!("sql/create_activity.sql")), version)
 }
 
-pub(super) fn view(version: u32) -> String {
-    numbered(include_str!("sql/create_media_view.sql"), version)
+pub(super) fn views(version: u32) -> String {
+    let views = concat!(include_str!("sql/create_media_view.sql"), include_str!("sql/create_activity_view.sql"));
+    numbered(views, version)
 }
 
-pub(super) fn grants(version: u32) -> String {
-    numbered(include_str!("sql/hand_rights_on.sql"), version)
+/// The counts of a version that was made without them.
+pub(super) fn counted(version: u32) -> String {
+    numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)
+}
+
+pub(super) fn activity_view(version: u32) -> String {
+    numbered(include_str!("sql/create_activity_view.sql"), version)
+}
+
+/// Whoever may use the one may use the other.
+pub(super) fn grants(from: &str, to: &str) -> String {
+    include_str!("sql/hand_rights_on.sql").replace("{from}", from).replace("{to}", to)
+}
+
+pub(super) fn count(version: u32) -> String {
+    numbered(include_str!("sql/count_activity.sql"), version)
 }
 
 pub(super) fn dump(version: u32) -> String {

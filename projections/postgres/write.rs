@@ -2,7 +2,7 @@
 
 use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
-use super::{Mode, ReadModels, Transaction, statements};
+use super::{Mode, ReadModels, Transaction, activity, statements};
 use crate::{
     Applied, Error, MediaRow, RecordedEvent, SeenAs, batch,
     checkpoint::MEDIA,
@@ -99,7 +99,8 @@ async fn apply_rows(tx: &mut Transaction, version: u32, events: &[RecordedEvent]
     }
     let changes = batch::changes(events, stored);
     write(tx, &statements::insert(version), &changes.inserted).await?;
-    write(tx, &statements::update(version), &changes.updated).await
+    write(tx, &statements::update(version), &changes.updated).await?;
+    activity::count(tx, version, &changes.counts).await
 }
 
 /// Writes all rows with one statement: an array for each column, in the order of the table.

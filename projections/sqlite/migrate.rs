@@ -10,25 +10,26 @@ use crate::Error;
 /// In the file's header, "zlRM": tells a file of read models from any other (sqlite.org/fileformat.html, offset 68).
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
-const STEPS: [&str; 1] = [include_str!("migrations/0001_create_the_read_models.sql")];
-
-/// The schema that this binary reads and writes.
-const NEWEST: i64 = STEPS.len() as i64;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute.
+const NEWEST: i64 = 2;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
     let mut tx = WriteTransaction::begin(writer).await?;
     let found = schema_of(&mut tx, path).await?;
     if found < 1 {
-        script(&mut tx, STEPS[0]).await?;
+        script(&mut tx, include_str!("migrations/0001_create_the_read_models.sql")).await?;
         let first = next_version(&mut tx).await?;
         create_version(&mut tx, first).await?;
-        script(&mut tx, &statements::view(first)).await?;
+        script(&mut tx, &statements::views(first)).await?;
         sqlx::query("UPDATE projection_checkpoints SET status = 'live' WHERE name = ?1 AND version = ?2")
             .bind(MEDIA)
             .bind(first)
             .execute(&mut *tx)
             .await?;
+    }
+    if found == 1 {
+        count_activity(&mut tx).await?;
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -36,6 +37,19 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
         script(&mut tx, &marks).await?;
     }
     tx.commit().await?;
+    Ok(())
+}
+
+/// Step 2, for versions that were made before it.
+async fn count_activity(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let select = "SELECT version, status = 'live' FROM projection_checkpoints WHERE name = ?1";
+    let versions: Vec<(u32, bool)> = sqlx::query_as(select).bind(MEDIA).fetch_all(&mut *connection).await?;
+    for (version, live) in versions {
+        script(connection, &statements::counted(version)).await?;
+        if live {
+            script(connection, &statements::activity_view(version)).await?;
+        }
+    }
     Ok(())
 }
 
@@ -87,7 +101,7 @@ pub(super) async fn next_version(connection: &mut SqliteConnection) -> Result<u3
 
 /// Creates the tables of a version and its checkpoint, before the first event and with no reader.
 pub(super) async fn create_version(connection: &mut SqliteConnection, version: u32) -> Result<(), Error> {
-    script(connection, &statements::table(version)).await?;
+    script(connection, &statements::tables(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES (?1, ?2, 'building', 0)";
     sqlx::query(insert).bind(MEDIA).bind(version).execute(&mut *connection).await?;
     Ok(())

@@ -24,7 +24,7 @@ impl ReadModels {
         let delete = "DELETE FROM projection_checkpoints WHERE name = ?1 AND status = 'building' RETURNING version";
         let abandoned: Vec<u32> = sqlx::query_scalar(delete).bind(MEDIA).fetch_all(&mut *tx).await?;
         for version in abandoned {
-            migrate::script(&mut tx, &statements::drop_table(version)).await?;
+            migrate::script(&mut tx, &statements::drop_tables(version)).await?;
         }
         let version = migrate::next_version(&mut tx).await?;
         migrate::create_version(&mut tx, version).await?;
@@ -50,7 +50,7 @@ impl Rebuild {
             tx.rollback().await?;
             return Ok(Swapped::Behind { by: live - built });
         }
-        let exchange = format!("DROP VIEW media; {}", statements::view(self.version));
+        let exchange = format!("DROP VIEW media; DROP VIEW activity; {}", statements::views(self.version));
         migrate::script(&mut tx, &exchange).await?;
         sqlx::query("DELETE FROM projection_checkpoints WHERE name = ?1 AND version = ?2")
             .bind(MEDIA)
@@ -62,7 +62,7 @@ impl Rebuild {
             .bind(self.version)
             .execute(&mut *tx)
             .await?;
-        migrate::script(&mut tx, &statements::drop_table(old)).await?;
+        migrate::script(&mut tx, &statements::drop_tables(old)).await?;
         tx.commit().await?;
         Ok(Swapped::Swapped)
     }

@@ -16,6 +16,7 @@ pub(super) struct VersionStatements {
     /// By the index of [`CHUNKS`].
     pub(super) insert: [String; CHUNKS.len()],
     pub(super) update: [String; CHUNKS.len()],
+    pub(super) count: String,
 }
 
 /// The statements of the versions in use: the live one and perhaps one that is being built.
@@ -45,20 +46,31 @@ impl VersionStatements {
             numbered(include_str!("sql/insert_media.sql"), version).replace("{rows}", &values)
         });
         let update = insert.clone().map(|insert| format!("{insert}{}", include_str!("sql/update_media.sql")));
-        Self { version, load: numbered(include_str!("sql/load_media.sql"), version), insert, update }
+        let count = numbered(include_str!("sql/count_activity.sql"), version);
+        Self { version, load: numbered(include_str!("sql/load_media.sql"), version), insert, update, count }
     }
 }
 
-pub(super) fn table(version: u32) -> String {
-    numbered(include_str!("sql/create_media.sql"), version)
+pub(super) fn tables(version: u32) -> String {
+    numbered(concat!(include_str!("sql/create_media.sql"), include_str!("sql/create_activity.sql")), version)
 }
 
-pub(super) fn view(version: u32) -> String {
-    numbered(include_str!("sql/create_media_view.sql"), version)
+pub(super) fn views(version: u32) -> String {
+    let views = concat!(include_str!("sql/create_media_view.sql"), include_str!("sql/create_activity_view.sql"));
+    numbered(views, version)
 }
 
-pub(super) fn drop_table(version: u32) -> String {
-    numbered("DROP TABLE media_v{version}", version)
+/// The counts of a version that was made without them.
+pub(super) fn counted(version: u32) -> String {
+    numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)
+}
+
+pub(super) fn activity_view(version: u32) -> String {
+    numbered(include_str!("sql/create_activity_view.sql"), version)
+}
+
+pub(super) fn drop_tables(version: u32) -> String {
+    numbered("DROP TABLE media_v{version}; DROP TABLE activity_v{version}", version)
 }
 
 pub(super) fn dump(version: u32) -> String {

@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::{
-    MEDIA, ReadModels, bind,
+    MEDIA, ReadModels, activity, bind,
     statements::{CHUNKS, VersionStatements},
     transaction::WriteTransaction,
 };
@@ -78,7 +78,8 @@ async fn apply_rows(
     }
     let changes = batch::changes(events, stored);
     write(connection, &statements.insert, &changes.inserted).await?;
-    write(connection, &statements.update, &changes.updated).await
+    write(connection, &statements.update, &changes.updated).await?;
+    activity::count(connection, statements, &changes.counts).await
 }
 
 /// Writes all rows with the fewest statements that [`CHUNKS`] allows.

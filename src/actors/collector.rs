@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::Watched;
 use crate::{
     clock::Ids,
-    collector::{Collector, RunError, RunReport},
+    collector::{Collector, RunError, RunReport, Wanted},
     http::metrics::Metrics,
 };
 
@@ -33,23 +33,22 @@ pub struct CollectorActor {
     ids: Ids,
     metrics: Metrics,
     failure: Arc<watch::Sender<Option<String>>>,
+    braked: Arc<watch::Sender<Option<String>>>,
     running: bool,
-    waiting: VecDeque<Wanted>,
+    waiting: VecDeque<Waiting>,
     timer: Option<SpawnHandle>,
     stopped: Option<oneshot::Sender<()>>,
 }
 
-struct Wanted {
-    dry_run: bool,
+struct Waiting {
+    wanted: Wanted,
     /// Absent for a run by the timer.
     answer: Option<oneshot::Sender<RunResult>>,
 }
 
 #[derive(Message)]
 #[rtype(result = "Result<RunResult, CollectorStopped>")]
-struct RunNow {
-    dry_run: bool,
-}
+struct RunNow(Wanted);
 
 /// Lets a run that is under way end at its next page, and starts no other.
 #[derive(Message)]
@@ -61,6 +60,7 @@ struct Stop;
 pub struct CollectorHandle {
     actor: Watched<CollectorActor>,
     failure: watch::Receiver<Option<String>>,
+    braked: watch::Receiver<Option<String>>,
 }
 
 impl CollectorHandle {
@@ -73,7 +73,8 @@ impl CollectorHandle {
         metrics: Metrics,
     ) -> Self {
         let failure = Arc::new(watch::Sender::new(None));
-        let receiver = failure.subscribe();
+        let braked = Arc::new(watch::Sender::new(None));
+        let (last_failure, last_braked) = (failure.subscribe(), braked.subscribe());
         let actor = Watched::start(move || CollectorActor {
             collector: collector.clone(),
             runtime: runtime.clone(),
@@ -81,25 +82,31 @@ impl CollectorHandle {
             ids: ids.clone(),
             metrics: metrics.clone(),
             failure: failure.clone(),
+            braked: braked.clone(),
             running: false,
             waiting: VecDeque::new(),
             timer: None,
             stopped: None,
         });
-        Self { actor, failure: receiver }
+        Self { actor, failure: last_failure, braked: last_braked }
     }
 
     /// Runs now, after a run that is under way.
     ///
     /// # Errors
     /// [`CollectorStopped`] while the service stops.
-    pub async fn run_now(&self, dry_run: bool) -> Result<RunResult, CollectorStopped> {
-        self.actor.address().send(RunNow { dry_run }).await.unwrap_or(Err(CollectorStopped))
+    pub async fn run_now(&self, wanted: Wanted) -> Result<RunResult, CollectorStopped> {
+        self.actor.address().send(RunNow(wanted)).await.unwrap_or(Err(CollectorStopped))
     }
 
     /// Why the last run failed, if it did.
     pub fn last_failure(&self) -> Option<String> {
         self.failure.borrow().clone()
+    }
+
+    /// Why the brake is on, as the last run found it.
+    pub fn braked(&self) -> Option<String> {
+        self.braked.borrow().clone()
     }
 
     /// Ends the timer, and waits for a run that is under way to end its page.
@@ -123,7 +130,7 @@ impl CollectorActor {
     fn arm(&mut self, after: Duration, context: &mut Context<Self>) {
         self.timer = Some(context.run_later(after, |actor, context| {
             actor.timer = None;
-            actor.waiting.push_back(Wanted { dry_run: false, answer: None });
+            actor.waiting.push_back(Waiting { wanted: Wanted::default(), answer: None });
             actor.start_next(context);
         }));
     }
@@ -133,17 +140,21 @@ impl CollectorActor {
             return;
         }
         // Nobody waits for the answer of a call whose client has gone.
-        self.waiting.retain(|wanted| wanted.answer.as_ref().is_none_or(|answer| !answer.is_closed()));
-        let Some(wanted) = self.waiting.pop_front() else { return };
+        self.waiting.retain(|waiting| waiting.answer.as_ref().is_none_or(|answer| !answer.is_closed()));
+        let Some(Waiting { wanted, answer }) = self.waiting.pop_front() else { return };
         self.running = true;
         let collector = self.collector.clone();
-        let run = self.runtime.spawn(async move { collector.run(wanted.dry_run).await });
+        let dry_run = wanted.dry_run;
+        if let Some(origin) = wanted.override_brake.as_ref().filter(|_| !dry_run) {
+            tracing::warn!(caller = origin.caller, request.id = origin.request_id, "a run may override the brake");
+        }
+        let run = self.runtime.spawn(async move { collector.run(wanted).await });
         let ended = run.into_actor(self).map(move |result, actor, context| {
             actor.running = false;
             // At once only if the last one got on: else what keeps it back is asked again and again.
             let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.absent > 0);
-            actor.note(wanted.dry_run, &result);
-            if let (Some(answer), Ok(result)) = (wanted.answer, result) {
+            actor.note(dry_run, &result);
+            if let (Some(answer), Ok(result)) = (answer, result) {
                 // Whoever asked may have gone away; the run is recorded all the same.
                 let _gone = answer.send(result);
             }
@@ -178,6 +189,9 @@ impl CollectorActor {
                     );
                 }
                 self.metrics.collected(report);
+                if !dry_run {
+                    self.note_brake(report.braked.clone());
+                }
                 None
             }
             Ok(Err(error)) => Some(error.to_string()),
@@ -193,13 +207,25 @@ impl CollectorActor {
     }
 }
 
+impl CollectorActor {
+    /// Says it in the log when it changes, not at each run.
+    fn note_brake(&self, braked: Option<String>) {
+        match &braked {
+            Some(reason) if self.braked.borrow().is_none() => tracing::error!(reason, "the collector is braked"),
+            None if self.braked.borrow().is_some() => tracing::info!("the collector's brake is off again"),
+            Some(_) | None => {}
+        }
+        self.braked.send_replace(braked);
+    }
+}
+
 impl Handler<RunNow> for CollectorActor {
     type Result = ResponseFuture<Result<RunResult, CollectorStopped>>;
 
     fn handle(&mut self, message: RunNow, context: &mut Context<Self>) -> Self::Result {
         let (answer, answered) = oneshot::channel();
         if self.stopped.is_none() {
-            self.waiting.push_back(Wanted { dry_run: message.dry_run, answer: Some(answer) });
+            self.waiting.push_back(Waiting { wanted: message.0, answer: Some(answer) });
             self.start_next(context);
         }
         Box::pin(async move { answered.await.map_err(|_| CollectorStopped) })

@@ -6,6 +6,8 @@ use super::Ended;
 use crate::{
     app::{Core, StartError, serving_address},
     clock::{Clock, Ids},
+    collector::Wanted,
+    commands::Origin,
     settings::Settings,
 };
 
@@ -14,14 +16,22 @@ pub struct Arguments {
     /// Change nothing, only say what would go and why
     #[arg(long)]
     dry_run: bool,
+    /// Collect although the brake is on; who started this stands in the history of each item
+    #[arg(long)]
+    override_brake: bool,
 }
 
 pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: Ids) -> Ended {
     let core = match Core::open(settings, clock, ids).await {
         Ok(core) => core,
         Err(StartError::Journal(error)) if error.is_already_writing() => {
-            let body =
-                if arguments.dry_run { r#" -H 'Content-Type: application/json' -d '{"dry_run":true}'"# } else { "" };
+            let wanted = [("dry_run", arguments.dry_run), ("override_brake", arguments.override_brake)];
+            let members: Vec<_> =
+                wanted.iter().filter(|(_, is)| *is).map(|(name, _)| format!("\"{name}\":true")).collect();
+            let body = match members.as_slice() {
+                [] => String::new(),
+                members => format!(" -H 'Content-Type: application/json' -d '{{{}}}'", members.join(",")),
+            };
             return super::fail(format!(
                 "{error}\nask it instead: curl -X POST{body} http://{}/v1/collections",
                 serving_address(settings)
@@ -34,7 +44,14 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
     }
     let mut code = ExitCode::SUCCESS;
     loop {
-        let report = match core.collector.run(arguments.dry_run).await {
+        let now = core.clock.now();
+        let override_brake = arguments.override_brake.then(|| Origin {
+            request_id: core.ids.new_id(now).to_string(),
+            caller: "zeroload collect".to_owned(),
+            route: "zeroload collect --override-brake",
+        });
+        let wanted = Wanted { dry_run: arguments.dry_run, override_brake };
+        let report = match core.collector.run(wanted).await {
             Ok(report) => report,
             Err(error) => {
                 core.close().await;
@@ -44,6 +61,10 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
         println!("{}", serde_json::to_string_pretty(&report)?);
         if report.failed + report.unknown > 0 {
             code = ExitCode::FAILURE;
+        }
+        if let Some(reason) = report.braked.filter(|_| !arguments.override_brake) {
+            eprintln!("zeroload: the collector is braked: {reason}, or collect --override-brake");
+            code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
         if arguments.dry_run || !report.more || report.collected + report.absent == 0 {
             core.close().await;

@@ -8,9 +8,13 @@
 //! collect  due items ──▶ look (HEAD) ──▶ claim ──▶ delete ──▶ record
 //! ```
 //!
+//! Before it claims anything, a run asks the [`brake`] whether what is due looks like a broken confirm path; what is claimed
+//! already is finished all the same.
+//!
 //! A run works page by page, so its memory does not grow with the backlog, and ends at a limit; `more` then says that
 //! another run is due at once.
 
+pub mod brake;
 mod report;
 mod steps;
 
@@ -22,6 +26,7 @@ use std::sync::{
 use chrono::{DateTime, Utc};
 use zeroload_projections::{DueItem, ReadModels};
 
+pub use self::brake::BrakeSettings;
 pub use self::report::{ItemOutcome, ItemReport, RunReport};
 use crate::{
     bucket::BucketGuard,
@@ -58,6 +63,22 @@ pub struct Parts {
     pub ids: Ids,
     /// Keys per `DeleteObjects` call, 1 to 1000.
     pub page: usize,
+    pub brake: BrakeSettings,
+}
+
+/// What kind of run is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Change nothing, only say what would go and why.
+    pub dry_run: bool,
+    /// Who says that this one run takes place although the brake is on. It stands in the events that the run makes.
+    pub override_brake: Option<Origin>,
+}
+
+impl Wanted {
+    pub fn plain(dry_run: bool) -> Self {
+        Self { dry_run, override_brake: None }
+    }
 }
 
 /// The collector as a plain value: whoever calls [`Collector::run`] decides when.
@@ -74,6 +95,8 @@ struct Run {
     handled: usize,
     /// The bucket stopped answering; the next run says why.
     broken_off: bool,
+    /// What is due later was not judged, and waits.
+    judged_until: DateTime<Utc>,
 }
 
 /// Which items a pass is about.
@@ -98,9 +121,9 @@ impl Collector {
     ///
     /// # Errors
     /// [`RunError`]; a later run goes on from what is recorded.
-    pub async fn run(&self, dry_run: bool) -> Result<RunReport, RunError> {
+    pub async fn run(&self, wanted: Wanted) -> Result<RunReport, RunError> {
         let now = self.parts.clock.now().min(self.parts.journal.database_now().await?);
-        self.run_at(now, dry_run).await
+        self.run_wanted(now, wanted).await
     }
 
     /// One run as of `now`.
@@ -108,6 +131,15 @@ impl Collector {
     /// # Errors
     /// As [`Collector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>, dry_run: bool) -> Result<RunReport, RunError> {
+        self.run_wanted(now, Wanted::plain(dry_run)).await
+    }
+
+    /// One run of any kind as of `now`.
+    ///
+    /// # Errors
+    /// As [`Collector::run`].
+    pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
+        let dry_run = wanted.dry_run;
         if !dry_run {
             let status = self.parts.guard.check().await;
             if let Some(problem) = status.problem() {
@@ -117,16 +149,23 @@ impl Collector {
         }
         self.parts.projector.catch_up().await;
         let run_id = self.parts.ids.new_id(now);
-        let origin = Origin { request_id: run_id.to_string(), caller: "collector".to_owned(), route: "collector run" };
-        let mut run = Run { now, origin, report: RunReport::new(run_id, dry_run), handled: 0, broken_off: false };
+        let overrides = wanted.override_brake.is_some();
+        let of_timer =
+            || Origin { request_id: run_id.to_string(), caller: "collector".to_owned(), route: "collector run" };
+        let origin = wanted.override_brake.unwrap_or_else(of_timer);
+        let report = RunReport::new(run_id, dry_run);
+        let mut run = Run { now, origin, report, handled: 0, broken_off: false, judged_until: now };
         if !dry_run {
             // Of items that have ended otherwise meanwhile.
             self.parts.read_models.retries().prune().await?;
         }
-        for pass in [Pass::Finish, Pass::Collect] {
-            if !run.broken_off {
-                self.pass(pass, &mut run).await?;
-            }
+        self.pass(Pass::Finish, &mut run).await?;
+        let verdict = self.judge(now).await?;
+        run.judged_until = verdict.judged_until;
+        run.report.braked = verdict.braked.as_ref().map(ToString::to_string);
+        let may_claim = dry_run || overrides || verdict.braked.is_none();
+        if may_claim && !run.broken_off {
+            self.pass(Pass::Collect, &mut run).await?;
         }
         Ok(run.report)
     }
@@ -142,7 +181,12 @@ impl Collector {
                 run.report.more |= !self.list(pass, run.now, after, 1).await?.is_empty();
                 return Ok(());
             }
-            let items = self.list(pass, run.now, after, room).await?;
+            let mut items = self.list(pass, run.now, after, room).await?;
+            if let Pass::Collect = pass {
+                let listed = items.len();
+                items.retain(|item| item.collectable_at <= run.judged_until);
+                run.report.more |= items.len() < listed;
+            }
             let Some(last) = items.last() else { return Ok(()) };
             after = Some((last.collectable_at, last.media_id));
             run.handled += items.len();

@@ -30,6 +30,10 @@ pub struct RunReport {
     pub bytes_freed: u64,
     /// The run ended at its limit; more is due now.
     pub more: bool,
+    /// Why the brake is on. Then nothing was claimed, unless the run was told to override it; a dry run says what would go
+    /// if it were. Null where it is off.
+    #[schema(required = true)]
+    pub braked: Option<String>,
     /// At most 1000.
     pub items: Vec<ItemReport>,
 }
@@ -76,6 +80,7 @@ impl RunReport {
             unknown: 0,
             bytes_freed: 0,
             more: false,
+            braked: None,
             items: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Api, Problem, call::Call};
-use crate::collector::RunReport;
+use crate::collector::{RunReport, Wanted};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +13,9 @@ pub struct CollectBody {
     /// Change nothing, only say what would go and why.
     #[serde(default)]
     dry_run: bool,
+    /// Claim what is due although the brake is on, in this run only. Who asked stands in the history of each item.
+    #[serde(default)]
+    override_brake: bool,
 }
 
 /// Collect now, after a run that is under way
@@ -28,8 +31,9 @@ pub struct CollectBody {
 pub async fn run(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
     call.allow(&[])?;
     call.no_parameters()?;
-    let CollectBody { dry_run } = call.optional_json()?;
-    let report = api.collector.run_now(dry_run).await.map_err(|stopped| {
+    let CollectBody { dry_run, override_brake } = call.optional_json()?;
+    let override_brake = override_brake.then(|| call.origin("POST /v1/collections override_brake"));
+    let report = api.collector.run_now(Wanted { dry_run, override_brake }).await.map_err(|stopped| {
         Problem::new(503, "collector-unavailable", format!("the collector did not answer: {stopped}"))
     })??;
     Ok(HttpResponse::Ok().json(report))

@@ -61,6 +61,11 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
         None => check("collector", Status::Ok, "the last run ended well"),
         Some(failure) => check("collector", Status::Degraded, failure),
     });
+    // Not failed: tickets and confirms work, and no process that a load balancer leaves out would find more to do.
+    checks.push(match api.collector.braked() {
+        None => check("brake", Status::Ok, "what is due is what is usual"),
+        Some(reason) => check("brake", Status::Degraded, format!("nothing is claimed: {reason}")),
+    });
     let ready = checks.iter().all(|check| check.status != "failed");
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(response.json(Readiness { ready, checks }))

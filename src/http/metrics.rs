@@ -30,6 +30,7 @@ pub struct Metrics {
     runs: Family<Outcome, Counter>,
     items: Family<Outcome, Counter>,
     freed: Counter,
+    braked: Gauge<u64, AtomicU64>,
     head: Gauge<u64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
@@ -53,6 +54,7 @@ impl Default for Metrics {
             runs: Family::default(),
             items: Family::default(),
             freed: Counter::default(),
+            braked: Gauge::default(),
             head: Gauge::default(),
             applied: Gauge::default(),
             due: Gauge::default(),
@@ -62,6 +64,11 @@ impl Default for Metrics {
         registry.register("collection_runs", "Ended collection runs", metrics.runs.clone());
         registry.register("collection_items", "Items that collection runs handled", metrics.items.clone());
         registry.register_with_unit("collection_freed", "Bytes freed", Unit::Bytes, metrics.freed.clone());
+        registry.register(
+            "collection_braked",
+            "1 while nothing is claimed because confirms seem not to arrive, else 0",
+            metrics.braked.clone(),
+        );
         registry.register("journal_position", "The journal's last position", metrics.head.clone());
         registry.register("projection_position", "The last applied position", metrics.applied.clone());
         registry.register("collection_due", "Items that are due now, counted up to 100000", metrics.due.clone());
@@ -95,6 +102,7 @@ impl Metrics {
             self.items.get_or_create(&Outcome { outcome }).inc_by(count);
         }
         self.freed.inc_by(report.bytes_freed);
+        self.braked.set(u64::from(report.braked.is_some()));
     }
 
     pub fn collection_failed(&self) {

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use chrono::TimeDelta;
 use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
 
-use super::{ApiKeys, RawSettings, SettingError};
-use crate::{database::Database, journal::postgres, storage::StaticKeys};
+use super::{ApiKeys, RawSettings, SettingError, collecting};
+use crate::{collector::BrakeSettings, database::Database, journal::postgres, storage::StaticKeys};
 
 /// Everything that a start needs, checked.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct Settings {
     pub collect_every: Duration,
     /// Keys per delete call.
     pub delete_page: usize,
+    pub brake: BrakeSettings,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
 }
@@ -70,6 +71,7 @@ impl TryFrom<RawSettings> for Settings {
                 duration("collect_every", raw.collect_every.as_deref(), 60)?,
             )?,
             delete_page: delete_page(raw.delete_page.as_deref())?,
+            brake: collecting::brake(&raw)?,
             api_keys,
             data_dir,
         })
@@ -91,7 +93,11 @@ fn truth(setting: &'static str, raw: Option<&str>) -> Result<Option<bool>, Setti
         .transpose()
 }
 
-fn duration(setting: &'static str, raw: Option<&str>, default_seconds: u64) -> Result<Duration, SettingError> {
+pub(super) fn duration(
+    setting: &'static str,
+    raw: Option<&str>,
+    default_seconds: u64,
+) -> Result<Duration, SettingError> {
     let Some(raw) = raw else { return Ok(Duration::from_secs(default_seconds)) };
     humantime::parse_duration(raw).map_err(|error| {
         SettingError::new(setting, format!("{raw:?} must be a duration such as 90s, 5m, 24h or 7d ({error})"))

@@ -1,6 +1,7 @@
 //! Settings: raw (flags, then environment, then file), then checked. A bad value stops the start and names its setting.
 
 mod checked;
+mod collecting;
 mod keys;
 mod raw;
 

@@ -103,6 +103,14 @@ raw_settings! {
     max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
     /// Keys per delete call, 1 to 1000 [default: 500]
     delete_page: "ZEROLOAD_DELETE_PAGE",
+    /// Percent of the items whose time ended lately that may be unconfirmed; above it collection stops, 100% is never [default: 50%]
+    brake_share: "ZEROLOAD_BRAKE_SHARE",
+    /// Unconfirmed items up to which brake_share is not looked at [default: 1000]
+    brake_above: "ZEROLOAD_BRAKE_ABOVE",
+    /// What lately means for brake_share, 1m or more [default: 1h]
+    brake_window: "ZEROLOAD_BRAKE_WINDOW",
+    /// How long requests may go on without any confirm before collection stops, 1s or more [default: 6h]
+    brake_silence: "ZEROLOAD_BRAKE_SILENCE",
     /// TOML file of API keys; reread on SIGHUP
     api_keys: "ZEROLOAD_API_KEYS",
 }

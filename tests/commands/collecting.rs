@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     process::Site,
-    tool::{Api, SHORT, id, succeeds},
+    tool::{Api, SHORT, complaint, fails, id, stdout, succeeds},
 };
 
 #[tokio::test]
@@ -52,6 +52,30 @@ async fn collect_does_what_its_dry_run_has_said() {
         let now: Value = serde_json::from_str(&api.get(&format!("/v1/media/{}", id(media))).await).expect("JSON");
         assert_eq!(now["state"], state);
     }
+}
+
+#[tokio::test]
+async fn collect_stops_at_the_brake_and_goes_on_when_it_is_told_to() {
+    let site = Site::new(&SHORT);
+    let serving = site.serve_anywhere();
+    let api = Api::of(&serving);
+    let unused = api.ticket(b"unused").await;
+    api.due(1).await;
+    serving.signal("-TERM");
+    assert!(serving.wait().success());
+
+    let collect = ["collect", "--embedded-s3-listen", "127.0.0.1:0", "--brake-above", "0"];
+    let output = site.run(&collect);
+    let error = fails(&output, 1);
+    assert!(complaint(&error).starts_with("the collector is braked: 1 of 1 items"), "{error}");
+    let report: Value = serde_json::from_str(&stdout(&output)).expect("a report");
+    assert_eq!((&report["due"], report["braked"].is_string()), (&0.into(), true), "{report}");
+
+    let report = succeeds(&site.run(&[&collect[..], &["--override-brake"]].concat()));
+    let report: Value = serde_json::from_str(&report).expect("a report");
+    assert_eq!((&report["absent"], report["braked"].is_string()), (&1.into(), true), "{report}");
+    let history = succeeds(&site.run(&["replay", "--json", "--media", id(&unused)]));
+    assert_eq!(history.matches(r#""caller":"zeroload collect""#).count(), 2, "{history}");
 }
 
 fn ids(report: &Value) -> Vec<String> {

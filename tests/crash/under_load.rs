@@ -8,9 +8,19 @@ use crate::world::{Stage, seed};
 
 const CLIENTS: usize = 24;
 const KILLS: usize = 24;
-/// All that a client can do fits into these, and everything is due soon.
-pub const SHORT: [&str; 8] =
-    ["--ticket-ttl", "1s", "--grace", "2s", "--late-write-margin", "0s", "--collect-every", "1s"];
+/// All that a client can do fits into these, and everything is due soon. Most of these clients vanish, so nothing brakes.
+pub const SHORT: [&str; 10] = [
+    "--ticket-ttl",
+    "1s",
+    "--grace",
+    "2s",
+    "--late-write-margin",
+    "0s",
+    "--collect-every",
+    "1s",
+    "--brake-share",
+    "100%",
+];
 
 /// When the process is killed.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 16] = [
+const BAD: [(&str, &str); 20] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -35,6 +35,10 @@ const BAD: [(&str, &str); 16] = [
     ("collect_every", "500ms"),
     ("max_content_length", "6GiB"),
     ("delete_page", "1001"),
+    ("brake_share", "0%"),
+    ("brake_above", "many"),
+    ("brake_window", "10s"),
+    ("brake_silence", "0s"),
 ];
 
 fn flag(setting: &str) -> String {

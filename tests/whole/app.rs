@@ -12,7 +12,8 @@ use zeroload::{
     app::{Core, Server, StartError},
     bucket::BucketGuard,
     clock::{Clock, Ids},
-    collector::{Collector, RunError, RunReport},
+    collector::{Collector, RunError, RunReport, Wanted},
+    commands::Origin,
     journal::{Head, Journal},
     projector::Projector,
     settings::{RawSettings, Settings},
@@ -191,6 +192,14 @@ impl TestApp {
     pub async fn run_at(&self, now: chrono::DateTime<chrono::Utc>, dry_run: bool) -> Result<RunReport, RunError> {
         let collector = self.parts.collector.clone();
         self.on_runtime(async move { collector.run_at(now, dry_run).await }).await
+    }
+
+    /// As [`TestApp::run_at`], by somebody who overrides the brake.
+    pub async fn override_at(&self, now: chrono::DateTime<chrono::Utc>) -> RunReport {
+        let collector = self.parts.collector.clone();
+        let by = Origin { request_id: "r-1".to_owned(), caller: "ops".to_owned(), route: "a test" };
+        let wanted = Wanted { dry_run: false, override_brake: Some(by) };
+        self.on_runtime(async move { collector.run_wanted(now, wanted).await }).await.expect("the run ends")
     }
 
     /// Looks at the bucket's marker now.

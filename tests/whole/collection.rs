@@ -31,7 +31,7 @@ fn counts(report: &RunReport) -> (u64, u64, u64, u64, u64, u64) {
 #[tokio::test]
 async fn any_number_of_due_items_is_collected() {
     for count in [0, 1, 999, 1000, 1001] {
-        let app = TestApp::start().await;
+        let app = TestApp::start_with(|raw| raw.brake_share = Some("100%".to_owned())).await;
         let items = crowd(&app, count).await;
         let uploaded = count.div_ceil(10) as u64;
         let report = app.collect_later().await;
@@ -48,7 +48,11 @@ async fn any_number_of_due_items_is_collected() {
 
 #[tokio::test]
 async fn five_thousand_due_items_are_collected_page_by_page() {
-    let app = TestApp::start_with(|raw| raw.delete_page = Some("1000".to_owned())).await;
+    let app = TestApp::start_with(|raw| {
+        raw.delete_page = Some("1000".to_owned());
+        raw.brake_share = Some("100%".to_owned());
+    })
+    .await;
     crowd(&app, 5000).await;
     assert_eq!(counts(&app.collect_later().await), (5000, 500, 4500, 0, 0, 0));
     let (_, verified) = app.get("/v1/journal/verify").await;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests live in real time")]
 
 mod app;
+mod brake;
 mod collection;
 mod edge;
 mod explanations;

@@ -212,6 +212,9 @@ async fn a_journal_that_was_restored_collects_nothing_until_told_so() {
     }
     unready(&app, "restored from a backup").await;
     nothing_is_collected(&app).await;
+    let later = chrono::Utc::now() + chrono::TimeDelta::days(30);
+    let said = app.run_at(later, true).await.expect("a dry run says what would go");
+    assert_eq!((said.due, said.items.len()), (6, 6), "{said:?}");
     assert_eq!(app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await.0, StatusCode::OK);
 
     let app = app.restart_with(|raw| raw.adopt_bucket = Some("true".to_owned())).await;

@@ -1,4 +1,4 @@
--- Whoever may use the live version's table may use this one's, so that a swap takes no rights away.
+-- Whoever may use {from} may use {to}, so that a swap or a new table takes no rights away.
 DO $$
 DECLARE
   right_given record;
@@ -6,12 +6,11 @@ BEGIN
   FOR right_given IN
     SELECT given.privilege_type AS privilege,
            CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END AS grantee
-    FROM projection_checkpoints live
-    JOIN pg_class c ON c.oid = to_regclass('media_v' || live.version)
+    FROM pg_class c
     CROSS JOIN LATERAL aclexplode(c.relacl) given
-    WHERE live.name = 'media' AND live.status = 'live' AND given.grantee <> c.relowner
+    WHERE c.oid = to_regclass('{from}') AND given.grantee <> c.relowner
   LOOP
-    EXECUTE format('GRANT %s ON media_v{version} TO %s', right_given.privilege, right_given.grantee);
+    EXECUTE format('GRANT %s ON {to} TO %s', right_given.privilege, right_given.grantee);
   END LOOP;
 END
 $$

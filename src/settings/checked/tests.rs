@@ -37,6 +37,12 @@ fn a_bad_value_names_its_setting() {
     assert_eq!(refused(|raw| raw.max_content_length = set("6GiB")), "max_content_length");
     assert_eq!(refused(|raw| raw.delete_page = set("0")), "delete_page");
     assert_eq!(refused(|raw| raw.delete_page = set("1001")), "delete_page");
+    for share in ["0%", "101%", "50", "half", "-1%"] {
+        assert_eq!(refused(|raw| raw.brake_share = set(share)), "brake_share");
+    }
+    assert_eq!(refused(|raw| raw.brake_above = set("-1")), "brake_above");
+    assert_eq!(refused(|raw| raw.brake_window = set("59s")), "brake_window");
+    assert_eq!(refused(|raw| raw.brake_silence = set("0s")), "brake_silence");
     assert_eq!(refused(|raw| raw.s3_prefix = set("../up")), "s3_prefix");
     assert_eq!(refused(|raw| raw.database_url = set("mysql://x")), "database_url");
     assert_eq!(refused(|raw| raw.s3_endpoint = set("http://127.0.0.1:1")), "s3_endpoint");

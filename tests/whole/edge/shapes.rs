@@ -188,7 +188,7 @@ async fn projections_collections_and_checks_have_all_members() {
     let (_, nothing) = app.post("/v1/collections", json!({ "dry_run": true })).await;
     let counts = ["due", "collected", "absent", "in_use", "failed", "unknown", "bytes_freed"];
     for report in [&report, &nothing] {
-        members(report, &[counts.as_slice(), &["run_id", "dry_run", "more", "items"]].concat());
+        members(report, &[counts.as_slice(), &["run_id", "dry_run", "more", "braked", "items"]].concat());
         assert!(counts.iter().all(|name| report[name].is_u64()) && report["items"].is_array(), "{report}");
     }
     assert_eq!((&report["dry_run"], &nothing["dry_run"]), (&json!(false), &json!(true)));

@@ -1,0 +1,15 @@
+-- Counts what a version of media holds already.
+INSERT INTO activity_v{version} (minute, requested, confirmed, open, kept, expired)
+SELECT minute, sum(requested), sum(confirmed), sum(open), sum(kept), sum(expired)
+FROM (SELECT substr(requested_at, 1, 16) AS minute, 1 AS requested, 0 AS confirmed, 0 AS open, 0 AS kept, 0 AS expired
+      FROM media_v{version}
+      UNION ALL
+      SELECT substr(confirmed_at, 1, 16), 0, 1, 0, 0, 0
+      FROM media_v{version} WHERE confirmed_at IS NOT NULL
+      UNION ALL
+      SELECT substr(collectable_at, 1, 16), 0, 0,
+             CASE WHEN state IN ('pending', 'uploaded') THEN 1 ELSE 0 END,
+             CASE WHEN state = 'confirmed' THEN 1 ELSE 0 END,
+             CASE WHEN state IN ('collecting', 'collected') THEN 1 ELSE 0 END
+      FROM media_v{version} WHERE release_reason IS NULL) AS counted
+GROUP BY minute;
