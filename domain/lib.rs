@@ -14,6 +14,7 @@
 //! | [`decide`] | the rules: a state and a command give events or a refusal |
 //! | [`refusal`] | why a command was refused, with stable codes |
 //! | [`codec`] | stored text to event and back, over all stored versions |
+//! | [`run`] | the record of a collection run, a stream of its own |
 //! | [`aggregate`] | the adapter to `cqrs-es`, the only file that names it |
 //!
 //! Nothing here does I/O, reads a clock or makes an id: all of that arrives in arguments.
@@ -27,6 +28,7 @@ pub mod media;
 pub mod object_key;
 pub mod policy;
 pub mod refusal;
+pub mod run;
 pub mod values;
 
 pub use codec::DecodeError;
@@ -37,4 +39,5 @@ pub use media::{Media, State};
 pub use object_key::{KeyPrefix, ObjectKey};
 pub use policy::Policy;
 pub use refusal::Refusal;
+pub use run::RunEvent;
 pub use values::*;

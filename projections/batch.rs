@@ -38,11 +38,12 @@ pub fn fresh(events: &[RecordedEvent], position: u64) -> Result<&[RecordedEvent]
 pub fn touched(events: &[RecordedEvent]) -> Vec<MediaId> {
     let mut is_new = HashMap::with_capacity(events.len());
     let mut ids = Vec::new();
-    for event in events {
-        is_new.entry(event.media_id).or_insert_with(|| {
-            let new = event.sequence == 1 && matches!(event.event, Event::MediaRequested(_));
+    for recorded in events {
+        let Some((id, event)) = recorded.of_media() else { continue };
+        is_new.entry(id).or_insert_with(|| {
+            let new = recorded.sequence == 1 && matches!(event, Event::MediaRequested(_));
             if !new {
-                ids.push(event.media_id);
+                ids.push(id);
             }
         });
     }
@@ -57,7 +58,8 @@ pub fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Changes {
     let mut places: HashMap<MediaId, usize> = stored.iter().enumerate().map(|(i, row)| (row.media_id, i)).collect();
     let mut rows: Vec<Option<MediaRow>> = stored.into_iter().map(Some).collect();
     for event in events {
-        let place = *places.entry(event.media_id).or_insert_with(|| {
+        let Some((id, _)) = event.of_media() else { continue };
+        let place = *places.entry(id).or_insert_with(|| {
             rows.push(None);
             rows.len() - 1
         });

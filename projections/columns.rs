@@ -134,7 +134,7 @@ impl<'r> Columns<'r> {
         u32::try_from(number).map_err(|_| unreadable(column, &number.to_string()))
     }
 
-    fn optional_integer(&mut self, column: &'static str) -> Result<Option<u64>, Error> {
+    pub(crate) fn optional_integer(&mut self, column: &'static str) -> Result<Option<u64>, Error> {
         let Some(number) = self.number()? else { return Ok(None) };
         u64::try_from(number).map(Some).map_err(|_| unreadable(column, &number.to_string()))
     }

@@ -5,6 +5,7 @@ mod concurrency;
 mod reading;
 mod rebuilding;
 mod retries;
+mod runs;
 mod writing;
 
 use crate::{
@@ -84,20 +85,25 @@ impl Fixture {
         }
     }
 
-    /// As a binary that knew of no counts has left it.
+    /// Takes away what later steps of the schema have brought.
     async fn take_back_to_the_first_step(&self) {
-        let drop = "DROP VIEW activity; DROP TABLE activity_v1;";
+        let tables = "DROP VIEW collection_runs; DROP VIEW run_records; DROP VIEW activity;
+                      DROP TABLE run_records_v1; DROP TABLE activity_v1;
+                      DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;";
         match &self.place {
             Place::File(folder) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));
                 let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-                let script = format!("{drop} PRAGMA user_version = 1;");
+                let view = "CREATE VIEW collection_runs AS SELECT collect_run_id AS run_id FROM media;";
+                let script = format!("{tables} {view} PRAGMA user_version = 1;");
                 sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
                 sqlx::Connection::close(connection).await.unwrap();
             }
             Place::Database(options) => {
                 let mut connection = sqlx::ConnectOptions::connect(&**options).await.unwrap();
-                let script = format!("{drop} UPDATE projection_schema SET version = 1;");
+                let views = include_str!("postgres/sql/create_analysts_views.sql");
+                let others = "DROP VIEW pending_media, funnel_per_day, bytes_per_owner;";
+                let script = format!("{tables} {others} {views} UPDATE projection_schema SET version = 1;");
                 sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
             }
         }

@@ -5,33 +5,35 @@
 
 use chrono::{DateTime, Utc};
 use zeroload_domain::{
-    Event, ReleaseReason, Seen, State,
+    Event, MediaId, ReleaseReason, Seen, State,
     event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released},
 };
 
 use crate::{MediaRow, RecordedEvent, SeenAs};
 
-/// Folds one event into the row of its item; `None` is an item that was never requested.
+/// Folds one event into the row of its item; `None` is an item that was never requested. An event that is no item's
+/// changes none.
 pub fn fold(row: &mut Option<MediaRow>, recorded: &RecordedEvent) {
+    let Some((id, event)) = recorded.of_media() else { return };
     match row {
         Some(row) => {
             row.sequence = recorded.sequence;
             row.position = recorded.position;
-            row.apply(&recorded.event, recorded.recorded_at);
+            row.apply(event, recorded.recorded_at);
         }
         None => {
-            if let Event::MediaRequested(request) = &recorded.event {
-                *row = Some(MediaRow::requested(request, recorded));
+            if let Event::MediaRequested(request) = event {
+                *row = Some(MediaRow::requested(id, request, recorded));
             }
         }
     }
 }
 
 impl MediaRow {
-    fn requested(request: &MediaRequested, recorded: &RecordedEvent) -> Self {
+    fn requested(media_id: MediaId, request: &MediaRequested, recorded: &RecordedEvent) -> Self {
         let Deadlines { ticket_expires_at, confirm_by, collectable_at } = request.deadlines;
         Self {
-            media_id: recorded.media_id,
+            media_id,
             tenant: request.tenant.clone(),
             owner: request.owner.clone(),
             state: State::Pending,

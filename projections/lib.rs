@@ -12,6 +12,7 @@
 //! | [`row`] | a row of `media`, column by column: the public interface of the table |
 //! | [`fold`] | the mapping: one row and one event give the next row |
 //! | [`activity`] | counts per minute, which follow from the rows |
+//! | [`runs`] | the records of collection runs: a row of `run_records`, and its fold |
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`time_text`] | the one spelling of a time in a column |
@@ -38,6 +39,7 @@ pub mod query;
 pub mod recorded;
 pub mod retries;
 pub mod row;
+pub mod runs;
 mod sqlite;
 #[cfg(test)]
 mod testing;
@@ -50,6 +52,7 @@ pub use error::Error;
 pub use models::{ReadModels, Rebuild};
 pub use postgres::PostgresSettings;
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
-pub use recorded::RecordedEvent;
+pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};
 pub use row::{MediaRow, SeenAs};
+pub use runs::{RunPage, RunRow};

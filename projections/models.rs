@@ -4,11 +4,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
 use zeroload_domain::MediaId;
 
 use crate::{
     Applied, Checkpoint, DueItem, Dump, Error, MediaRow, Minute, PendingPage, PendingQuery, PostgresSettings,
-    RecordedEvent, RetryStore, Swapped, Unanswered, postgres, sqlite,
+    RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, postgres, sqlite,
 };
 
 /// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
@@ -113,6 +114,23 @@ impl ReadModels {
     /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
     pub async fn media_row(&self, id: MediaId) -> Result<Option<MediaRow>, Error> {
         on_either!(&self.tables, tables => tables.media_row(id).await)
+    }
+
+    /// The records of collection runs, newest first, up to `limit` (1 to 1000) of them; those before the run `before` if
+    /// one is named.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
+    pub async fn run_records(&self, before: Option<Uuid>, limit: u32) -> Result<RunPage, Error> {
+        on_either!(&self.tables, tables => tables.run_records(before, limit).await)
+    }
+
+    /// The record of one run, if it has one.
+    ///
+    /// # Errors
+    /// As [`ReadModels::run_records`].
+    pub async fn run_record(&self, id: Uuid) -> Result<Option<RunRow>, Error> {
+        on_either!(&self.tables, tables => tables.run_record(id).await)
     }
 
     /// Items that may be claimed for collection, in order of `(collectable_at, media_id)`, without those that wait to be

@@ -1,7 +1,7 @@
 //! An event as the journal hands it over.
 
 use chrono::{DateTime, Utc};
-use zeroload_domain::{Event, MediaId};
+use zeroload_domain::{Event, MediaId, RunEvent};
 
 /// One event of the journal, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,10 +10,26 @@ pub struct RecordedEvent {
     pub position: u64,
     /// By the journal's database.
     pub recorded_at: DateTime<Utc>,
-    /// Whose API key asked.
+    /// Whose API key asked; empty for what is no tenant's.
     pub tenant: String,
-    pub media_id: MediaId,
-    /// Place in the item's stream: 1, 2, 3 …
+    /// Place in its stream: 1, 2, 3 …
     pub sequence: u64,
-    pub event: Event,
+    pub what: What,
+}
+
+/// What happened, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    Media(MediaId, Event),
+    Run(RunEvent),
+}
+
+impl RecordedEvent {
+    /// The event of a media item, if it is one.
+    pub fn of_media(&self) -> Option<(MediaId, &Event)> {
+        match &self.what {
+            What::Media(id, event) => Some((*id, event)),
+            What::Run(_) => None,
+        }
+    }
 }

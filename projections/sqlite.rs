@@ -100,7 +100,7 @@ impl ReadModels {
         &self.readers
     }
 
-    fn writer(&self) -> Result<&SqlitePool, Error> {
+    pub(crate) fn writer(&self) -> Result<&SqlitePool, Error> {
         self.writer.as_ref().ok_or(Error::ReadOnly)
     }
 }

@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, Command, ContentType, Context, ETag, Event,
-    Fingerprint, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Policy, ReleaseReason, Seen, SeenVia,
-    Sha256Digest, Store, Tenant,
+    Fingerprint, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Policy, ReleaseReason, RunEvent, Seen,
+    SeenVia, Sha256Digest, Store, Tenant,
     command::RequestMedia,
     event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, TicketRenewed, Uploaded},
 };
 
-use crate::{MediaRow, RecordedEvent, fold::fold};
+use crate::{MediaRow, RecordedEvent, What, fold::fold};
 
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000 + seconds, 123_456_000).unwrap()
@@ -116,13 +116,21 @@ pub struct Journal {
 impl Journal {
     pub fn record(&mut self, media_id: MediaId, event: Event) -> &RecordedEvent {
         let position = self.events.len() as u64 + 1;
-        let sequence = self.events.iter().filter(|e| e.media_id == media_id).count() as u64 + 1;
-        self.push(position, media_id, sequence, event)
+        let of_item = |event: &&RecordedEvent| event.of_media().is_some_and(|(id, _)| id == media_id);
+        let sequence = self.events.iter().filter(of_item).count() as u64 + 1;
+        self.push(position, sequence, What::Media(media_id, event))
     }
 
-    fn push(&mut self, position: u64, media_id: MediaId, sequence: u64, event: Event) -> &RecordedEvent {
+    pub fn record_run(&mut self, event: RunEvent) -> &RecordedEvent {
+        let of_run =
+            |recorded: &&RecordedEvent| matches!(&recorded.what, What::Run(run) if run.run_id() == event.run_id());
+        let sequence = self.events.iter().filter(of_run).count() as u64 + 1;
+        self.push(self.events.len() as u64 + 1, sequence, What::Run(event))
+    }
+
+    fn push(&mut self, position: u64, sequence: u64, what: What) -> &RecordedEvent {
         let recorded_at = at(i64::try_from(position).unwrap());
-        self.events.push(RecordedEvent { position, recorded_at, tenant: "default".into(), media_id, sequence, event });
+        self.events.push(RecordedEvent { position, recorded_at, tenant: "default".into(), sequence, what });
         self.events.last().unwrap()
     }
 
@@ -141,7 +149,7 @@ impl Journal {
             let seconds = i64::try_from(number / 10).unwrap();
             let owner = format!("owner-{}", number % 97);
             let event = request_of(id(number), "default", &owner, deadlines(seconds));
-            journal.push(u64::try_from(number).unwrap() + 1, id(number), 1, event);
+            journal.push(u64::try_from(number).unwrap() + 1, 1, What::Media(id(number), event));
         }
         journal
     }
@@ -150,7 +158,8 @@ impl Journal {
     pub fn rows(&self) -> Vec<MediaRow> {
         let mut rows = std::collections::BTreeMap::new();
         for event in &self.events {
-            fold(rows.entry(event.media_id).or_insert(None), event);
+            let Some((id, _)) = event.of_media() else { continue };
+            fold(rows.entry(id).or_insert(None), event);
         }
         rows.into_values().flatten().collect()
     }

@@ -8,7 +8,7 @@ mod server;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use zeroload_domain::codec;
+use zeroload_domain::{codec, run};
 use zeroload_projections::ReadModels;
 
 pub use embedded::RunningS3;
@@ -159,7 +159,10 @@ pub fn make_dir(path: &Path) -> Result<(), StartError> {
 /// Refuses a journal with events that this binary would misread.
 async fn readable(journal: &Journal) -> Result<(), StartError> {
     let mut unknown = journal.event_versions().await?;
-    unknown.retain(|(event_type, version)| !codec::READABLE.contains(&(event_type.as_str(), version.as_str())));
+    unknown.retain(|(event_type, version)| {
+        let event = (event_type.as_str(), version.as_str());
+        !codec::READABLE.contains(&event) && !run::READABLE.contains(&event)
+    });
     if unknown.is_empty() {
         return Ok(());
     }

@@ -6,12 +6,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use zeroload_domain::{
-    Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, Tenant, codec, media::Ticketed,
+    Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, RunEvent, Tenant, codec, media::Ticketed,
 };
 
 use crate::{
     clock::Ids,
-    journal::{Append, AppendError, Journal, NewEvent, ReadError, StoredEvent},
+    journal::{Append, AppendError, Journal, NewEvent, ReadError, StoredEvent, StreamKind},
 };
 
 /// How often a decision is taken again on what others wrote before the caller hears of it.
@@ -145,6 +145,33 @@ impl Commands {
         Ok((loaded, events))
     }
 
+    /// Records that something happened to a run of the collector, as the event of this number in the run's own stream.
+    /// Nothing is decided here: a run is one task, and nobody else writes its stream.
+    ///
+    /// # Errors
+    /// [`AppendError`]; a repeat of what was written is a conflict.
+    pub async fn record_run(
+        &self,
+        event: &RunEvent,
+        sequence: u64,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<(), AppendError> {
+        let command_id = self.ids.new_id(now);
+        let new = NewEvent { event_type: event.type_name(), event_version: event.version(), payload: event.encode() };
+        let append = Append {
+            kind: StreamKind::CollectionRun,
+            stream: event.run_id(),
+            expected_sequence: sequence - 1,
+            events: vec![new],
+            metadata: metadata(origin, command_id),
+            // A run is about the items of all tenants, so it is no tenant's.
+            tenant: String::new(),
+            command_id,
+        };
+        self.journal.append(append).await.map(drop)
+    }
+
     async fn decide_and_append(
         &self,
         mut loaded: Loaded,
@@ -165,6 +192,7 @@ impl Commands {
                 return Ok(loaded);
             }
             let append = Append {
+                kind: StreamKind::Media,
                 stream: id.as_uuid(),
                 expected_sequence: loaded.sequence,
                 events: events.iter().map(to_new).collect(),
@@ -209,6 +237,14 @@ impl Commands {
 /// [`DecodeError`] names the type and version.
 pub fn decode(stored: &StoredEvent) -> Result<Event, DecodeError> {
     codec::decode(&stored.event_type, &stored.event_version, &stored.payload)
+}
+
+/// Reads a stored event of a collection run.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_run(stored: &StoredEvent) -> Result<RunEvent, DecodeError> {
+    RunEvent::decode(&stored.event_type, &stored.event_version, &stored.payload)
 }
 
 fn to_new(event: &Event) -> NewEvent {

@@ -14,11 +14,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use zeroload_domain::DecodeError;
-use zeroload_projections::{ReadModels, RecordedEvent};
+use zeroload_projections::{ReadModels, RecordedEvent, What};
 
 use crate::{
-    commands::decode,
-    journal::{Journal, ReadError, Reader, StoredEvent},
+    commands::{decode, decode_run},
+    journal::{Journal, ReadError, Reader, StoredEvent, StreamKind},
 };
 
 /// Events that one transaction applies at most.
@@ -151,13 +151,16 @@ pub async fn read_batch(journal: &Reader, checkpoint: u64) -> Result<Vec<Recorde
 }
 
 fn to_recorded(stored: StoredEvent) -> Result<RecordedEvent, ProjectorError> {
-    let event = decode(&stored).map_err(|source| ProjectorError::Unreadable { position: stored.position, source })?;
+    let what = match stored.kind {
+        StreamKind::Media => decode(&stored).map(|event| What::Media(stored.aggregate_id.into(), event)),
+        StreamKind::CollectionRun => decode_run(&stored).map(What::Run),
+    };
+    let what = what.map_err(|source| ProjectorError::Unreadable { position: stored.position, source })?;
     Ok(RecordedEvent {
         position: stored.position,
         recorded_at: stored.recorded_at,
         tenant: stored.tenant,
-        media_id: stored.aggregate_id.into(),
         sequence: stored.sequence,
-        event,
+        what,
     })
 }

@@ -77,11 +77,12 @@ fn folding_into_a_row_agrees_with_the_domain_on_any_events() {
         let mut media = std::collections::HashMap::<_, Media>::new();
         let mut rows = std::collections::HashMap::new();
         for event in &journal.events {
-            let row = rows.entry(event.media_id).or_insert(None);
-            let media = media.entry(event.media_id).or_default();
-            met.insert((media.state(), event.event.type_name()));
+            let (id, of_media) = event.of_media().unwrap();
+            let row = rows.entry(id).or_insert(None);
+            let media = media.entry(id).or_default();
+            met.insert((media.state(), of_media.type_name()));
             fold(row, event);
-            media.apply(event.event.clone());
+            media.apply(of_media.clone());
             assert_agree(media, row.as_ref());
             if let Some(row) = row {
                 assert_eq!((row.sequence, row.position), (event.sequence, event.position));

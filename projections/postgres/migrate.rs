@@ -9,8 +9,8 @@ use crate::{
     columns::{self, Columns},
 };
 
-/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute.
-const NEWEST: i64 = 2;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs.
+const NEWEST: i64 = 3;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -42,6 +42,9 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     if found == 1 {
         count_activity(&mut tx).await?;
     }
+    if found < 3 {
+        add_run_records(&mut tx).await?;
+    }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
 }
@@ -60,6 +63,22 @@ async fn count_activity(tx: &mut Transaction) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Step 3. No journal had recorded a run before, so empty tables are right wherever a version stands.
+async fn add_run_records(tx: &mut Transaction) -> Result<(), Error> {
+    let select = "SELECT version, status = 'live' FROM projection_checkpoints WHERE name = $1";
+    for row in tx.query(select).bind(MEDIA).fetch_all(&mut **tx).await? {
+        let version = Columns::of(&row).small("version")?;
+        let live: bool = row.try_get(1)?;
+        script(tx, &statements::run_table(version)).await?;
+        script(tx, &statements::grants(&format!("media_v{version}"), &format!("run_records_v{version}"))).await?;
+        if live {
+            script(tx, &statements::run_view(version)).await?;
+            script(tx, &statements::grants("media", "run_records")).await?;
+        }
+    }
+    script(tx, include_str!("sql/create_run_views.sql")).await
 }
 
 /// Whether the database can be read as it is.
@@ -104,6 +123,7 @@ pub(super) async fn next_version(tx: &mut Transaction) -> Result<u32, Error> {
 /// Creates the table of a version and its checkpoint, before the first event and with no reader.
 pub(super) async fn create_version(tx: &mut Transaction, version: u32) -> Result<(), Error> {
     script(tx, &statements::tables(version)).await?;
+    script(tx, &statements::run_table(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES ($1, $2, 'building', 0)";
     tx.query(insert).bind(MEDIA).bind(columns::integer(version.into())).execute(&mut **tx).await?;
     Ok(())

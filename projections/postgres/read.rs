@@ -3,13 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::Row;
+use uuid::Uuid;
 use zeroload_domain::MediaId;
 
 use super::{ReadModels, Transaction};
 use crate::{
-    Checkpoint, DueItem, Error, MediaRow, PendingPage, PendingQuery,
+    Checkpoint, DueItem, Error, MediaRow, PendingPage, PendingQuery, RunPage, RunRow,
     answers::{self, AFTER_ALL, Place},
-    columns, time_text,
+    columns, runs, time_text,
 };
 
 /// Of the position in an answer of `pending.sql`.
@@ -77,6 +78,31 @@ impl ReadModels {
             let row = query.fetch_optional(&mut *tx).await?;
             tx.commit().await?;
             row.as_ref().map(|row| columns::media_row(row)).transpose()
+        })
+        .await
+    }
+
+    pub(crate) async fn run_records(&self, before: Option<Uuid>, limit: u32) -> Result<RunPage, Error> {
+        let models = self.clone();
+        self.run(async move {
+            let mut tx = models.read().await?;
+            let query = tx.query(include_str!("sql/run_records.sql"));
+            let query = query.bind(before.map_or(AFTER_ALL.to_owned(), |id| id.to_string()));
+            let rows = query.bind(i64::from(runs::rows_wanted(limit))).fetch_all(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(runs::page(limit, rows.iter().map(|row| runs::row(row)).collect::<Result<_, _>>()?))
+        })
+        .await
+    }
+
+    pub(crate) async fn run_record(&self, id: Uuid) -> Result<Option<RunRow>, Error> {
+        let models = self.clone();
+        self.run(async move {
+            let mut tx = models.read().await?;
+            let query = tx.query(include_str!("sql/run_record.sql")).bind(id.to_string());
+            let row = query.fetch_optional(&mut *tx).await?;
+            tx.commit().await?;
+            row.as_ref().map(|row| runs::row(row)).transpose()
         })
         .await
     }

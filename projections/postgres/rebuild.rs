@@ -37,7 +37,7 @@ impl ReadModels {
             let select = "SELECT version FROM projection_checkpoints WHERE name = $1 AND status = 'live'";
             tx.query(select).bind(MEDIA).fetch_one(&mut *tx).await?.try_get(0)?
         };
-        for table in ["media_v", "activity_v"] {
+        for table in ["media_v", "activity_v", "run_records_v"] {
             migrate::script(&mut tx, &statements::grants(&format!("{table}{live}"), &format!("{table}{version}")))
                 .await?;
         }
@@ -54,6 +54,7 @@ impl ReadModels {
             return Ok(Swapped::Behind { by: live - built });
         }
         migrate::script(&mut tx, &statements::views(version)).await?;
+        migrate::script(&mut tx, &statements::run_view(version)).await?;
         tx.query("DELETE FROM projection_checkpoints WHERE name = $1 AND version = $2")
             .bind(MEDIA)
             .bind(i64::from(old))

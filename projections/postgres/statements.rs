@@ -9,6 +9,19 @@ pub(super) fn views(version: u32) -> String {
     numbered(views, version)
 }
 
+/// The table of the runs' records. It may be there: the step of the schema that brought it made it for each version.
+pub(super) fn run_table(version: u32) -> String {
+    numbered(include_str!("sql/create_run_records.sql"), version)
+}
+
+pub(super) fn run_view(version: u32) -> String {
+    numbered(include_str!("sql/create_run_records_view.sql"), version)
+}
+
+pub(super) fn write_run_record(version: u32) -> String {
+    numbered(include_str!("sql/write_run_record.sql"), version)
+}
+
 /// The counts of a version that was made without them.
 pub(super) fn counted(version: u32) -> String {
     numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)

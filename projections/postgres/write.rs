@@ -7,6 +7,7 @@ use crate::{
     Applied, Error, MediaRow, RecordedEvent, SeenAs, batch,
     checkpoint::MEDIA,
     columns::{self, Columns},
+    runs::{self, Cell},
     time_text,
 };
 
@@ -100,6 +101,14 @@ async fn apply_rows(tx: &mut Transaction, version: u32, events: &[RecordedEvent]
     let changes = batch::changes(events, stored);
     write(tx, &statements::insert(version), &changes.inserted).await?;
     write(tx, &statements::update(version), &changes.updated).await?;
+    for row in runs::changes(events) {
+        let sql = statements::write_run_record(version);
+        let query = runs::cells(&row).into_iter().fold(tx.query(&sql), |query, cell| match cell {
+            Cell::Text(text) => query.bind(text),
+            Cell::Number(number) => query.bind(number),
+        });
+        query.execute(&mut **tx).await?;
+    }
     activity::count(tx, version, &changes.counts).await
 }
 

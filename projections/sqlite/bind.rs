@@ -1,9 +1,13 @@
-//! A row of `media` to the parameters of a statement.
+//! A row to the parameters of a statement.
 
 use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
-use crate::{MediaRow, SeenAs, columns, time_text};
+use crate::{
+    MediaRow, RunRow, SeenAs, columns,
+    runs::{self, Cell},
+    time_text,
+};
 
 type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
 
@@ -40,4 +44,12 @@ pub(super) fn bind<'q>(query: Bound<'q>, row: &'q MediaRow) -> Bound<'q> {
         .bind(row.bytes_freed.map(|size| columns::integer(size.bytes())))
         .bind(columns::integer(row.sequence))
         .bind(columns::integer(row.position))
+}
+
+/// As [`bind`], of a run's record.
+pub(super) fn bind_run<'q>(query: Bound<'q>, row: &RunRow) -> Bound<'q> {
+    runs::cells(row).into_iter().fold(query, |query, cell| match cell {
+        Cell::Text(text) => query.bind(text),
+        Cell::Number(number) => query.bind(number),
+    })
 }

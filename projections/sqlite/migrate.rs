@@ -10,8 +10,8 @@ use crate::Error;
 /// In the file's header, "zlRM": tells a file of read models from any other (sqlite.org/fileformat.html, offset 68).
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
-/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute.
-const NEWEST: i64 = 2;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs.
+const NEWEST: i64 = 3;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -30,6 +30,9 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
     }
     if found == 1 {
         count_activity(&mut tx).await?;
+    }
+    if found < 3 {
+        add_run_records(&mut tx).await?;
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -51,6 +54,19 @@ async fn count_activity(connection: &mut SqliteConnection) -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+/// Step 3. No journal had recorded a run before, so empty tables are right wherever a version stands.
+async fn add_run_records(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let select = "SELECT version, status = 'live' FROM projection_checkpoints WHERE name = ?1";
+    let versions: Vec<(u32, bool)> = sqlx::query_as(select).bind(MEDIA).fetch_all(&mut *connection).await?;
+    for (version, live) in versions {
+        script(connection, &statements::run_table(version)).await?;
+        if live {
+            script(connection, &statements::run_view(version)).await?;
+        }
+    }
+    script(connection, include_str!("sql/create_run_views.sql")).await
 }
 
 /// Whether the file is empty or one of read models.
@@ -102,6 +118,7 @@ pub(super) async fn next_version(connection: &mut SqliteConnection) -> Result<u3
 /// Creates the tables of a version and its checkpoint, before the first event and with no reader.
 pub(super) async fn create_version(connection: &mut SqliteConnection, version: u32) -> Result<(), Error> {
     script(connection, &statements::tables(version)).await?;
+    script(connection, &statements::run_table(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES (?1, ?2, 'building', 0)";
     sqlx::query(insert).bind(MEDIA).bind(version).execute(&mut *connection).await?;
     Ok(())

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 use zeroload_domain::MediaId;
 
 use super::{MEDIA, ReadModels};
 use crate::{
-    Checkpoint, DueItem, Error, MediaRow, PendingPage, PendingQuery,
+    Checkpoint, DueItem, Error, MediaRow, PendingPage, PendingQuery, RunPage, RunRow,
     answers::{self, AFTER_ALL, Place},
-    columns, time_text,
+    columns, runs, time_text,
 };
 
 impl ReadModels {
@@ -48,6 +49,19 @@ impl ReadModels {
         let query = sqlx::query(include_str!("sql/media_by_id.sql")).bind(id.to_string());
         let row = query.fetch_optional(&self.readers).await?;
         row.as_ref().map(|row| columns::media_row(row)).transpose()
+    }
+
+    pub(crate) async fn run_records(&self, before: Option<Uuid>, limit: u32) -> Result<RunPage, Error> {
+        let query = sqlx::query(include_str!("sql/run_records.sql"))
+            .bind(before.map_or(AFTER_ALL.to_owned(), |id| id.to_string()))
+            .bind(runs::rows_wanted(limit));
+        let rows = query.fetch_all(&self.readers).await?;
+        Ok(runs::page(limit, rows.iter().map(|row| runs::row(row)).collect::<Result<_, _>>()?))
+    }
+
+    pub(crate) async fn run_record(&self, id: Uuid) -> Result<Option<RunRow>, Error> {
+        let query = sqlx::query(include_str!("sql/run_record.sql")).bind(id.to_string());
+        query.fetch_optional(&self.readers).await?.as_ref().map(|row| runs::row(row)).transpose()
     }
 
     pub(crate) async fn due(

@@ -50,7 +50,8 @@ impl Rebuild {
             tx.rollback().await?;
             return Ok(Swapped::Behind { by: live - built });
         }
-        let exchange = format!("DROP VIEW media; DROP VIEW activity; {}", statements::views(self.version));
+        let (views, runs) = (statements::views(self.version), statements::run_view(self.version));
+        let exchange = format!("DROP VIEW media; DROP VIEW activity; {views} DROP VIEW run_records; {runs}");
         migrate::script(&mut tx, &exchange).await?;
         sqlx::query("DELETE FROM projection_checkpoints WHERE name = ?1 AND version = ?2")
             .bind(MEDIA)

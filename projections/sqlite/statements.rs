@@ -17,6 +17,7 @@ pub(super) struct VersionStatements {
     pub(super) insert: [String; CHUNKS.len()],
     pub(super) update: [String; CHUNKS.len()],
     pub(super) count: String,
+    pub(super) run_record: String,
 }
 
 /// The statements of the versions in use: the live one and perhaps one that is being built.
@@ -47,7 +48,9 @@ impl VersionStatements {
         });
         let update = insert.clone().map(|insert| format!("{insert}{}", include_str!("sql/update_media.sql")));
         let count = numbered(include_str!("sql/count_activity.sql"), version);
-        Self { version, load: numbered(include_str!("sql/load_media.sql"), version), insert, update, count }
+        let load = numbered(include_str!("sql/load_media.sql"), version);
+        let run_record = numbered(include_str!("sql/write_run_record.sql"), version);
+        Self { version, load, insert, update, count, run_record }
     }
 }
 
@@ -60,6 +63,15 @@ pub(super) fn views(version: u32) -> String {
     numbered(views, version)
 }
 
+/// The table of the runs' records. It may be there: the step of the schema that brought it made it for each version.
+pub(super) fn run_table(version: u32) -> String {
+    numbered(include_str!("sql/create_run_records.sql"), version)
+}
+
+pub(super) fn run_view(version: u32) -> String {
+    numbered(include_str!("sql/create_run_records_view.sql"), version)
+}
+
 /// The counts of a version that was made without them.
 pub(super) fn counted(version: u32) -> String {
     numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)
@@ -70,7 +82,7 @@ pub(super) fn activity_view(version: u32) -> String {
 }
 
 pub(super) fn drop_tables(version: u32) -> String {
-    numbered("DROP TABLE media_v{version}; DROP TABLE activity_v{version}", version)
+    numbered("DROP TABLE media_v{version}; DROP TABLE activity_v{version}; DROP TABLE run_records_v{version}", version)
 }
 
 pub(super) fn dump(version: u32) -> String {

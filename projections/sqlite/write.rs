@@ -7,7 +7,7 @@ use super::{
     statements::{CHUNKS, VersionStatements},
     transaction::WriteTransaction,
 };
-use crate::{Applied, Error, MediaRow, RecordedEvent, batch, columns, time_text};
+use crate::{Applied, Error, MediaRow, RecordedEvent, batch, columns, runs, time_text};
 
 /// Which version a batch goes to.
 #[derive(Clone, Copy)]
@@ -79,6 +79,9 @@ async fn apply_rows(
     let changes = batch::changes(events, stored);
     write(connection, &statements.insert, &changes.inserted).await?;
     write(connection, &statements.update, &changes.updated).await?;
+    for row in runs::changes(events) {
+        bind::bind_run(sqlx::query(&statements.run_record), &row).execute(&mut *connection).await?;
+    }
     activity::count(connection, statements, &changes.counts).await
 }
 

@@ -50,7 +50,8 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             caller: "zeroload collect".to_owned(),
             route: "zeroload collect --override-brake",
         });
-        let wanted = Wanted { dry_run: arguments.dry_run, override_brake };
+        let caller = Some("zeroload collect".to_owned());
+        let wanted = Wanted { dry_run: arguments.dry_run, override_brake, caller };
         let report = match core.collector.run(wanted).await {
             Ok(report) => report,
             Err(error) => {

@@ -13,7 +13,7 @@ use super::Ended;
 use crate::{
     commands::{Loaded, decode},
     http::{EventShape, MediaShape},
-    journal::{Reader, StoredEvent},
+    journal::{Reader, StoredEvent, StreamKind},
     settings::Settings,
 };
 
@@ -146,11 +146,14 @@ impl<W: Write> Printer<'_, W> {
         }
         let time = event.recorded_at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let StoredEvent { position, aggregate_id, sequence, event_type, payload, .. } = event;
-        writeln!(self.out, "{position:>8}  {time}  {aggregate_id}  {sequence:>3}  {event_type:<17}  {payload}")?;
+        writeln!(self.out, "{position:>8}  {time}  {aggregate_id}  {sequence:>3}  {event_type:<20}  {payload}")?;
         Ok(())
     }
 
     fn fold(&mut self, event: &StoredEvent) -> Result<(), Stop> {
+        if event.kind != StreamKind::Media {
+            return Ok(());
+        }
         let loaded = self.states.entry(event.aggregate_id).or_insert_with(|| Loaded {
             id: event.aggregate_id.into(),
             media: Media::default(),

@@ -15,6 +15,7 @@
 //! another run is due at once.
 
 pub mod brake;
+mod record;
 mod report;
 mod steps;
 
@@ -32,10 +33,13 @@ use crate::{
     bucket::BucketGuard,
     clock::{Clock, Ids},
     commands::{Commands, Origin},
-    journal::{Journal, ReadError},
+    journal::{AppendError, Journal, ReadError},
     projector::Projector,
     storage::Gateway,
 };
+
+/// Who asks for a run when its time has come.
+const TIMER: &str = "timer";
 
 /// Items that one run handles at most.
 const RUN_LIMIT: usize = 20_000;
@@ -49,6 +53,8 @@ pub enum RunError {
     Journal(#[from] ReadError),
     #[error("the projection cannot be read: {0}")]
     Projection(#[from] zeroload_projections::Error),
+    #[error("the run cannot be recorded: {0}")]
+    Record(#[from] AppendError),
 }
 
 /// What a collector works with.
@@ -73,11 +79,13 @@ pub struct Wanted {
     pub dry_run: bool,
     /// Who says that this one run takes place although the brake is on. It stands in the events that the run makes.
     pub override_brake: Option<Origin>,
+    /// Who asks: the name of an API key, or a subcommand; nobody where its time has come.
+    pub caller: Option<String>,
 }
 
 impl Wanted {
     pub fn plain(dry_run: bool) -> Self {
-        Self { dry_run, override_brake: None }
+        Self { dry_run, ..Self::default() }
     }
 }
 
@@ -91,10 +99,14 @@ pub struct Collector {
 struct Run {
     now: DateTime<Utc>,
     origin: Origin,
+    caller: String,
+    started_at: DateTime<Utc>,
     report: RunReport,
+    /// That it has begun is in the journal.
+    recorded: bool,
     handled: usize,
-    /// The bucket stopped answering; the next run says why.
-    broken_off: bool,
+    /// Why it ends before its work is done.
+    broken_off: Option<&'static str>,
     /// What is due later was not judged, and waits.
     judged_until: DateTime<Utc>,
 }
@@ -150,30 +162,49 @@ impl Collector {
         self.parts.projector.catch_up().await;
         let run_id = self.parts.ids.new_id(now);
         let overrides = wanted.override_brake.is_some();
+        let caller = wanted.caller.unwrap_or_else(|| TIMER.to_owned());
         let of_timer =
             || Origin { request_id: run_id.to_string(), caller: "collector".to_owned(), route: "collector run" };
         let origin = wanted.override_brake.unwrap_or_else(of_timer);
-        let report = RunReport::new(run_id, dry_run);
-        let mut run = Run { now, origin, report, handled: 0, broken_off: false, judged_until: now };
+        let mut run = Run {
+            now,
+            origin,
+            caller,
+            started_at: self.parts.clock.now(),
+            report: RunReport::new(run_id, dry_run),
+            recorded: false,
+            handled: 0,
+            broken_off: None,
+            judged_until: now,
+        };
         if !dry_run {
             // Of items that have ended otherwise meanwhile.
             self.parts.read_models.retries().prune().await?;
         }
-        self.pass(Pass::Finish, &mut run).await?;
-        let verdict = self.judge(now).await?;
+        let ended = self.passes(overrides, &mut run).await;
+        self.close_record(&run, ended.as_ref().err()).await;
+        ended.map(|()| run.report)
+    }
+
+    async fn passes(&self, overrides: bool, run: &mut Run) -> Result<(), RunError> {
+        self.pass(Pass::Finish, run).await?;
+        let verdict = self.judge(run.now).await?;
         run.judged_until = verdict.judged_until;
         run.report.braked = verdict.braked.as_ref().map(ToString::to_string);
-        let may_claim = dry_run || overrides || verdict.braked.is_none();
-        if may_claim && !run.broken_off {
-            self.pass(Pass::Collect, &mut run).await?;
+        if !run.report.dry_run && !overrides && verdict.braked.is_some() {
+            run.broken_off.get_or_insert("the brake is on");
         }
-        Ok(run.report)
+        if run.broken_off.is_none() {
+            self.pass(Pass::Collect, run).await?;
+        }
+        Ok(())
     }
 
     async fn pass(&self, pass: Pass, run: &mut Run) -> Result<(), RunError> {
         let mut after = None;
         loop {
             if self.stopping.load(Ordering::Acquire) {
+                run.broken_off = Some("the service was stopping");
                 return Ok(());
             }
             let room = RUN_LIMIT.saturating_sub(run.handled).min(self.parts.page);
@@ -189,6 +220,9 @@ impl Collector {
             }
             let Some(last) = items.last() else { return Ok(()) };
             after = Some((last.collectable_at, last.media_id));
+            if !run.report.dry_run {
+                self.open_record(run).await?;
+            }
             run.handled += items.len();
             run.report.due += items.len() as u64;
             let unknown = run.report.unknown;
@@ -200,7 +234,7 @@ impl Collector {
             // Claims cannot be taken back: none is made for a bucket that has just stopped answering.
             if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
                 run.report.more = true;
-                run.broken_off = true;
+                run.broken_off = Some("the bucket stopped answering");
                 return Ok(());
             }
         }

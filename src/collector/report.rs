@@ -1,5 +1,7 @@
 //! What a run did, item by item.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -7,6 +9,12 @@ use zeroload_domain::{MediaId, ObjectKey};
 
 /// Items that a report names at most; the counts are always complete.
 const MAX_ITEMS: usize = 1000;
+
+/// Codes that a report tells apart; what S3 answers is not ours to bound.
+const MAX_CODES: usize = 50;
+
+/// Counts the failures whose code is one too many.
+const OTHER_CODES: &str = "other";
 
 /// What one run of the collector did. The five outcomes are disjoint.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -34,6 +42,11 @@ pub struct RunReport {
     /// if it were. Null where it is off.
     #[schema(required = true)]
     pub braked: Option<String>,
+    /// Why items went: how many of those that are gone for each reason.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// Why items did not go: how many of the failed and unknown ones for each code.
+    pub failures: BTreeMap<String, u64>,
     /// At most 1000.
     pub items: Vec<ItemReport>,
 }
@@ -81,6 +94,8 @@ impl RunReport {
             bytes_freed: 0,
             more: false,
             braked: None,
+            reasons: BTreeMap::new(),
+            failures: BTreeMap::new(),
             items: Vec::new(),
         }
     }
@@ -94,8 +109,19 @@ impl RunReport {
             ItemOutcome::Unknown => self.unknown += 1,
             ItemOutcome::WouldCollect => {}
         }
+        match (item.outcome, item.reason) {
+            (ItemOutcome::Deleted | ItemOutcome::Absent, Some(reason)) => *self.reasons.entry(reason).or_default() += 1,
+            (ItemOutcome::Failed | ItemOutcome::Unknown, _) => self.count_failure(item.code.as_deref()),
+            _ => {}
+        }
         if self.items.len() < MAX_ITEMS {
             self.items.push(item);
         }
+    }
+
+    fn count_failure(&mut self, code: Option<&str>) {
+        let code = code.unwrap_or(OTHER_CODES);
+        let code = if self.failures.len() < MAX_CODES || self.failures.contains_key(code) { code } else { OTHER_CODES };
+        *self.failures.entry(code.to_owned()).or_default() += 1;
     }
 }

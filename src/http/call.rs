@@ -64,6 +64,16 @@ impl Call {
         Err(Problem::new(403, "forbidden", detail))
     }
 
+    /// The name of the key, or `anonymous` where there are none.
+    pub fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    /// Whether the whole service is the caller's business, and not its tenant alone.
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+
     pub fn origin(&self, route: &'static str) -> Origin {
         Origin { request_id: self.request_id.clone(), caller: self.caller.clone(), route }
     }

@@ -51,7 +51,7 @@ pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
 
 /// The journal in order, one Event per line
 ///
-/// Only events of the caller's tenant. Without `limit` it ends at what was the head when it began; a connection that
+/// Only events of the caller's tenant; for an operator also those of no tenant, which tell of collection runs. Without `limit` it ends at what was the head when it began; a connection that
 /// ends without the closing chunk was cut short.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "get_events", tag = "history",
@@ -69,7 +69,8 @@ pub async fn all(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     query.finish()?;
     let journal = api.journal.clone();
     let head = api.on_runtime(async move { journal.head().await }).await??;
-    let cursor = Cursor { tenant: call.tenant, after, until: head.position, left: limit, ended: false };
+    let with_runs = call.is_operator();
+    let cursor = Cursor { tenant: call.tenant, with_runs, after, until: head.position, left: limit, ended: false };
     let lines = stream::try_unfold((api, cursor), |(api, cursor)| async move {
         if cursor.ended {
             return Ok::<_, Problem>(None);
@@ -83,6 +84,8 @@ pub async fn all(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
 
 struct Cursor {
     tenant: Tenant,
+    /// With the events that are no tenant's.
+    with_runs: bool,
     after: u64,
     until: u64,
     left: u64,
@@ -91,7 +94,13 @@ struct Cursor {
 
 async fn page(journal: &Journal, mut cursor: Cursor) -> Result<(Bytes, Cursor), Problem> {
     let limit = u32::try_from(cursor.left).unwrap_or(PAGE).min(PAGE);
-    let events = journal.read_tenant(cursor.tenant.as_str(), cursor.after, limit).await?;
+    let mut events = journal.read_tenant(cursor.tenant.as_str(), cursor.after, limit).await?;
+    if cursor.with_runs {
+        // Of each as many as the page may hold, so that the first of both together are the next.
+        events.extend(journal.read_tenant("", cursor.after, limit).await?);
+        events.sort_unstable_by_key(|event| event.position);
+        events.truncate(limit as usize);
+    }
     let mut lines = Vec::new();
     for event in events.iter().filter(|event| event.position <= cursor.until) {
         let shape = EventShape::of(event).ok_or_else(unreadable)?;

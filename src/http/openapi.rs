@@ -36,7 +36,7 @@ use super::{collections, explain, health, history, media, problem::ProblemShape,
     paths(
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
         media::release, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
-        read_side::projections, collections::run, health::livez, health::readyz, health::metrics, serve
+        read_side::projections, collections::run, collections::list, collections::one, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),
     security(("api_key" = [])),

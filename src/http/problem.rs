@@ -243,6 +243,7 @@ impl From<RunError> for Problem {
         match error {
             RunError::Bucket(_) => Self::new(503, "storage-unavailable", error.to_string()),
             RunError::Journal(error) => error.into(),
+            RunError::Record(error) => crate::commands::CommandError::Append(error).into(),
             RunError::Projection(error) => error.into(),
         }
     }

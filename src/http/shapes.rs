@@ -9,7 +9,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
 
-use crate::{commands::Loaded, journal::StoredEvent, storage::Upload};
+use crate::{
+    commands::Loaded,
+    journal::{StoredEvent, StreamKind},
+    storage::Upload,
+};
 
 /// RFC 3339 in UTC with microseconds.
 pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -120,7 +124,9 @@ impl MediaShape {
 #[schema(as = Event)]
 pub struct EventShape<'a> {
     pub position: u64,
-    pub media_id: Uuid,
+    /// Null where the event is about no item, as those of collection runs.
+    #[schema(required = true)]
+    pub media_id: Option<Uuid>,
     pub sequence: u64,
     pub r#type: &'a str,
     pub version: &'a str,
@@ -139,7 +145,7 @@ impl<'a> EventShape<'a> {
     pub fn of(stored: &'a StoredEvent) -> Option<Self> {
         Some(Self {
             position: stored.position,
-            media_id: stored.aggregate_id,
+            media_id: (stored.kind == StreamKind::Media).then_some(stored.aggregate_id),
             sequence: stored.sequence,
             r#type: &stored.event_type,
             version: &stored.event_version,

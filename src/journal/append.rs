@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::AGGREGATE_TYPE;
+use super::StreamKind;
 use super::hash::{Hash, Leaf};
 use super::store::StoreError;
 
@@ -20,6 +20,7 @@ pub struct NewEvent {
 /// The events of one command for one stream: stored together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
+    pub kind: StreamKind,
     pub stream: Uuid,
     /// The stream's last sequence as the writer knows it; 0 is a new stream. The events get the next ones.
     pub expected_sequence: u64,
@@ -71,6 +72,7 @@ pub enum AppendError {
 /// An append ready to be stored: ids as text, leaves hashed.
 #[derive(Debug, Clone)]
 pub struct Prepared {
+    pub kind: StreamKind,
     pub stream: Uuid,
     pub stream_text: String,
     pub expected_sequence: i64,
@@ -106,7 +108,7 @@ impl Prepared {
 
 impl Append {
     pub(super) fn prepare(self) -> Result<Prepared, AppendError> {
-        let Append { stream, expected_sequence, events, metadata, tenant, command_id } = self;
+        let Append { kind, stream, expected_sequence, events, metadata, tenant, command_id } = self;
         if events.is_empty() {
             return Err(AppendError::Empty { stream });
         }
@@ -117,7 +119,7 @@ impl Append {
         let (stream_text, command_text) = (stream.to_string(), command_id.to_string());
         let leaves = (expected + 1..).zip(&events).map(|(sequence, event)| {
             Leaf {
-                aggregate_type: AGGREGATE_TYPE.as_bytes(),
+                aggregate_type: kind.as_str().as_bytes(),
                 aggregate_id: stream_text.as_bytes(),
                 sequence,
                 event_type: event.event_type.as_bytes(),
@@ -131,6 +133,7 @@ impl Append {
         });
         let leaves = leaves.collect();
         Ok(Prepared {
+            kind,
             stream,
             stream_text,
             expected_sequence: expected,

@@ -6,7 +6,9 @@
 use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
+use super::StreamKind;
 use super::append::{AppendError, Appended, Prepared};
 
 /// An append on its way, and who waits for it.
@@ -42,7 +44,7 @@ impl Backlog {
         let mut events = 0;
         while later.len() < max_events {
             let Some(request) = self.0.pop_front().or_else(|| queue.try_recv().ok()) else { break };
-            if streams.contains(&request.append.stream) {
+            if streams.contains(&key(&request.append)) {
                 later.push_back(request);
                 continue;
             }
@@ -52,7 +54,7 @@ impl Backlog {
                 break;
             }
             events += size;
-            streams.insert(request.append.stream);
+            streams.insert(key(&request.append));
             batch.push(request);
         }
         later.append(&mut self.0);
@@ -61,16 +63,19 @@ impl Backlog {
     }
 }
 
+fn key(append: &Prepared) -> (StreamKind, Uuid) {
+    (append.kind, append.stream)
+}
+
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::super::append::{Append, NewEvent};
     use super::*;
 
     fn request(stream: u128, command: u128, events: usize) -> Request {
         let event = NewEvent { event_type: "T", event_version: "1.0", payload: "{}".into() };
         let append = Append {
+            kind: StreamKind::Media,
             stream: Uuid::from_u128(stream),
             expected_sequence: 0,
             events: vec![event; events],

@@ -14,7 +14,9 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::{Append, AppendError, Appended, Hash, Journal, NewEvent, Options, Reader, WriteStore, WriterTask, start};
+use super::{
+    Append, AppendError, Appended, Hash, Journal, NewEvent, Options, Reader, StreamKind, WriteStore, WriterTask, start,
+};
 use faults::{Faulty, Script};
 
 /// A database of its own, empty at first, that ends with this value.
@@ -67,6 +69,7 @@ pub(super) fn append(number: u128, expected: u64, count: usize) -> Append {
         payload: format!(r#"{{"stream":{number},"at":{at}}}"#),
     };
     Append {
+        kind: StreamKind::Media,
         stream: stream(number),
         expected_sequence: expected,
         events: (0..count).map(event).collect(),
@@ -99,6 +102,7 @@ macro_rules! contract_suite {
             appends::an_append_is_read_back_as_it_was_given,
             appends::an_append_to_a_stream_that_went_on_is_a_conflict,
             appends::an_append_beyond_the_end_of_its_stream_is_a_conflict,
+            appends::streams_of_two_kinds_may_have_one_id_and_share_a_commit,
             appends::a_conflict_fails_alone_and_its_neighbours_share_the_commit,
             appends::a_batch_of_conflicts_writes_nothing,
             appends::two_appends_to_one_stream_keep_their_order_in_two_commits,

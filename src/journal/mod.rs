@@ -46,5 +46,21 @@ pub use store::{Commit, Found, Outcome, ReadStore, StoreError, StoreErrorKind, W
 pub use stored::{Edges, Head, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
 pub use verify::{Fault, Verified, VerifyError, verify};
 
-/// The only aggregate whose events this journal holds; the first column of a stream's key.
-pub const AGGREGATE_TYPE: &str = "media";
+/// What a stream is about; the first column of its key, so that ids of different kinds never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    Media,
+    CollectionRun,
+}
+
+impl StreamKind {
+    pub const ALL: [Self; 2] = [Self::Media, Self::CollectionRun];
+
+    /// The stored `aggregate_type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Media => "media",
+            Self::CollectionRun => "collection_run",
+        }
+    }
+}

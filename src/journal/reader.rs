@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::StreamKind;
 use super::hash::Hash;
 use super::store::ReadStore;
 use super::stored::{Head, RawEvent, ReadError, StoredEvent};
@@ -27,10 +28,15 @@ impl Reader {
         &*self.store
     }
 
+    /// The events of one media item by sequence; see [`Reader::stream_of`].
+    pub async fn stream(&self, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
+        self.stream_of(StreamKind::Media, id).await
+    }
+
     /// The events of one stream by sequence; empty if there is none of that id. A stream with a missing event
     /// is [`ReadError::Corrupt`]: state that is folded from it would be wrong.
-    pub async fn stream(&self, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
-        let events = typed(self.store.stream(id).await?)?;
+    pub async fn stream_of(&self, kind: StreamKind, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
+        let events = typed(self.store.stream(kind, id).await?)?;
         match (1..).zip(&events).find(|(sequence, event)| event.sequence != *sequence) {
             None => Ok(events),
             Some((_, event)) => Err(ReadError::Corrupt { position: event.position, column: "sequence" }),

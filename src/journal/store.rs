@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use super::StreamKind;
 use super::append::Prepared;
 use super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
 
@@ -84,7 +85,7 @@ pub trait ReadStore: Send + Sync + 'static {
         tenant: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>>;
     /// The events of a stream by sequence.
-    fn stream(&self, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
+    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
     /// Commits with an id above `after`, ascending.
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>>;
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>>;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::AGGREGATE_TYPE;
+use super::StreamKind;
 use super::hash::{Hash, Leaf};
 use super::store::StoreError;
 
@@ -21,6 +21,7 @@ pub struct StoredEvent {
     pub leaf_hash: Hash,
     pub tenant: String,
     pub command_id: Uuid,
+    pub kind: StreamKind,
     pub aggregate_id: Uuid,
     /// Place in its stream: 1, 2, 3 …
     pub sequence: u64,
@@ -190,9 +191,7 @@ impl TryFrom<RawEvent> for StoredEvent {
         if position == 0 {
             return Err(decode.corrupt("position"));
         }
-        if raw.aggregate_type != AGGREGATE_TYPE.as_bytes() {
-            return Err(decode.corrupt("aggregate_type"));
-        }
+        let kind = StreamKind::ALL.into_iter().find(|kind| raw.aggregate_type == kind.as_str().as_bytes());
         Ok(Self {
             position,
             commit_id: decode.number("commit_id", raw.commit_id)?,
@@ -200,6 +199,7 @@ impl TryFrom<RawEvent> for StoredEvent {
             leaf_hash: decode.hash("leaf_hash", &raw.leaf_hash)?,
             tenant: decode.text("tenant", raw.tenant)?,
             command_id: decode.uuid("command_id", &raw.command_id)?,
+            kind: kind.ok_or_else(|| decode.corrupt("aggregate_type"))?,
             aggregate_id: decode.uuid("aggregate_id", &raw.aggregate_id)?,
             sequence: decode.number("sequence", raw.sequence)?,
             event_type: decode.text("event_type", raw.event_type)?,

@@ -198,7 +198,7 @@ impl TestApp {
     pub async fn override_at(&self, now: chrono::DateTime<chrono::Utc>) -> RunReport {
         let collector = self.parts.collector.clone();
         let by = Origin { request_id: "r-1".to_owned(), caller: "ops".to_owned(), route: "a test" };
-        let wanted = Wanted { dry_run: false, override_brake: Some(by) };
+        let wanted = Wanted { override_brake: Some(by), ..Wanted::default() };
         self.on_runtime(async move { collector.run_wanted(now, wanted).await }).await.expect("the run ends")
     }
 

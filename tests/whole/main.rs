@@ -10,6 +10,7 @@ mod explanations;
 mod lifecycle;
 mod openapi;
 mod roles;
+mod runs;
 mod tickets;
 mod trouble;
 mod versions;

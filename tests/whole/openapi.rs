@@ -362,7 +362,12 @@ async fn every_answer_is_as_it_is_described() {
     check(&explain.0, &explain.1.replace(id(&media), STRANGER), &get, None, 404).await;
     check("/v1/collections", "/v1/collections", &post, Some(json!({ "dry_run": true })), 200).await;
     check("/v1/collections", "/v1/collections", &post, Some(json!({ "dry_run": 1 })), 400).await;
-    assert_eq!(keyed.app.collect_later().await.items.len(), 2);
+    let run = keyed.app.collect_later().await;
+    assert_eq!(run.items.len(), 2);
+    keyed.app.caught_up().await;
+    check("/v1/collections", "/v1/collections?limit=1", &get, None, 200).await;
+    check("/v1/collections", "/v1/collections?limit=0", &get, None, 400).await;
+    check("/v1/collections/{id}", &format!("/v1/collections/{}", run.run_id), &get, None, 200).await;
     check(one, &item, &get, None, 200).await;
     check(&confirm.0, &confirm.1, &post, None, 410).await;
     check(&uploaded.0, &uploaded.1, &post, None, 410).await;

@@ -71,7 +71,7 @@ impl Keyed {
     }
 
     /// The lines of `/v1/events` as this key sees them.
-    async fn events(&self, name: &str) -> Vec<Value> {
+    pub async fn events(&self, name: &str) -> Vec<Value> {
         let answer = self.get(name, "/v1/events").await;
         assert_eq!(answer.status, 200);
         let text = String::from_utf8(answer.body).expect("text");
@@ -192,7 +192,11 @@ async fn each_role_may_make_its_own_calls_and_no_others() {
             let answer = Answer::of(call).await;
             let about = format!("{role}: {method} {path}");
             if may(role, &method, path) {
-                assert!(matches!(answer.status, 200..=202 | 409), "{about}: {answer:?}");
+                assert!(
+                    matches!(answer.status, 200..=202 | 409)
+                        || (path == "/v1/collections/{id}" && answer.status == 404),
+                    "{about}: {answer:?}"
+                );
                 continue;
             }
             assert_eq!(answer.status, 403, "{about}");
@@ -240,7 +244,7 @@ async fn another_tenants_media_are_like_those_that_never_were() {
     let confirmed = keyed.uploaded("acme-web").await;
     assert_eq!(keyed.post("acme-web", &format!("/v1/media/{}/confirm", id(&confirmed)), json!({})).await.status, 200);
     let head = keyed.head().await;
-    let routes = ROUTES.iter().filter(|(path, _)| path.contains("{id}"));
+    let routes = ROUTES.iter().filter(|(path, _)| path.starts_with("/v1/media/{id}"));
     for (path, methods) in routes {
         for method in methods.iter().filter(|method| **method != "HEAD") {
             for media in [&pending, &uploaded, &confirmed] {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::faults::Script;
 use super::{Harness, append, append_each, queued, start_default, start_scripted, stream};
-use crate::journal::{Append, AppendError, Appended, Journal, NewEvent, Options, verify};
+use crate::journal::{Append, AppendError, Appended, Journal, NewEvent, Options, StreamKind, verify};
 
 fn is_conflict(result: &Result<impl Sized, AppendError>, number: u128, expected: u64) -> bool {
     matches!(result, Err(AppendError::Conflict { stream: id, expected_sequence })
@@ -61,6 +61,30 @@ pub(in crate::journal) async fn an_append_beyond_the_end_of_its_stream_is_a_conf
         assert!(is_conflict(&journal.append(Append { expected_sequence: beyond, ..append(1, 0, 1) }).await, 1, beyond));
     }
     assert_eq!(journal.head().await.expect("it can be read").position, 1);
+    writer.stop().await;
+}
+
+pub(in crate::journal) async fn streams_of_two_kinds_may_have_one_id_and_share_a_commit<H: Harness>(harness: &H) {
+    let (journal, writer) = start_default(harness).await;
+    append_each(&journal, [append(1, 0, 2)]).await;
+    writer.stop().await;
+
+    let script = Script::held();
+    let (journal, writer) = start_scripted(harness, &script, Options::default()).await;
+    let run = Append { kind: StreamKind::CollectionRun, command_id: Uuid::from_u128(7), ..append(1, 0, 2) };
+    let results = in_one_batch(&journal, &script, [append(1, 2, 1), run, append(2, 1, 1)]).await;
+    assert!(is_conflict(&results[2], 2, 1), "its stream does not exist");
+    let sequence = |index: usize| results[index].as_ref().expect("nothing stands against it").last_sequence;
+    assert_eq!([sequence(0), sequence(1)], [3, 2]);
+
+    let of = async |kind| {
+        let events = journal.reader().stream_of(kind, stream(1)).await.expect("it can be read");
+        assert!(events.iter().all(|event| event.kind == kind));
+        events.iter().map(|event| (event.position, event.commit_id)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(StreamKind::Media).await, [(1, 1), (2, 1), (4, 3)]);
+    assert_eq!(of(StreamKind::CollectionRun).await, [(5, 3), (6, 3)]);
+    verify(journal.reader(), None, |_, _| ()).await.expect("it is whole");
     writer.stop().await;
 }
 

@@ -12,7 +12,7 @@ use sqlx::{FromRow, Row};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::super::AGGREGATE_TYPE;
+use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
 use super::connection::{answered, on, store_error};
@@ -117,8 +117,8 @@ impl ReadStore for PostgresReader {
         })
     }
 
-    fn stream(&self, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        self.all(sqlx::query(STREAM).bind(AGGREGATE_TYPE).bind(stream.to_string()))
+    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        self.all(sqlx::query(STREAM).bind(kind.as_str()).bind(stream.to_string()))
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {

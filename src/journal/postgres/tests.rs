@@ -142,7 +142,7 @@ async fn the_role_that_serves_appends_and_reads_and_can_do_nothing_else() {
     owner.execute(format!("CREATE ROLE {role} LOGIN").as_str()).await.expect("the owner may");
     let settings = harness.database.settings_of(&role);
     let early = PostgresJournal::migrate(&settings, JOURNAL_ID).await.expect_err("it may not create tables");
-    assert!(matches!(early, OpenError::SchemaTooOld { found: 0, needed: 1, .. }), "{early:?}");
+    assert!(matches!(early, OpenError::SchemaTooOld { found: 0, needed: NEEDED, .. }), "{early:?}");
     assert!(early.to_string().contains("zeroload migrate"));
 
     harness.open().await.0.close().await;
@@ -176,18 +176,21 @@ async fn any_number_of_processes_may_migrate_at_once() {
     verify(&reader, None, |_, _| ()).await.expect("it begins with its genesis");
 }
 
+const NEEDED: i64 = 2;
+const LATER: i64 = NEEDED + 1;
+
 #[tokio::test]
 async fn a_journal_of_another_schema_is_refused() {
     let harness = OnPostgres::create().await;
     let (settings, runtime) = (harness.database.settings(), Handle::current());
     let none = PostgresJournal::open_reader(&settings, &runtime).await.err();
-    assert!(matches!(none, Some(OpenError::SchemaTooOld { found: 0, needed: 1, .. })));
+    assert!(matches!(none, Some(OpenError::SchemaTooOld { found: 0, needed: NEEDED, .. })));
     harness.open().await.0.close().await;
-    harness.tamper("INSERT INTO journal_schema VALUES (2)").await;
+    harness.tamper(&format!("INSERT INTO journal_schema VALUES ({LATER})")).await;
     let later = PostgresJournal::open_writer(&settings, &runtime).await.err();
-    assert!(matches!(later, Some(OpenError::SchemaTooNew { found: 2, known: 1, .. })));
+    assert!(matches!(later, Some(OpenError::SchemaTooNew { found: LATER, known: NEEDED, .. })));
     let later = PostgresJournal::migrate(&settings, JOURNAL_ID).await;
-    assert!(matches!(later, Err(OpenError::SchemaTooNew { found: 2, known: 1, .. })));
+    assert!(matches!(later, Err(OpenError::SchemaTooNew { found: LATER, known: NEEDED, .. })));
 }
 
 const WRITERS: u128 = 4;
@@ -356,7 +359,7 @@ async fn a_commit_is_on_disk_whatever_the_database_says() {
     let setting = "SELECT current_setting('synchronous_commit')";
     let before: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
     let call = format!(
-        "SELECT journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, 'media', ARRAY['s'], ARRAY[0], ARRAY['c'],
+        "SELECT journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, ARRAY['media'], ARRAY['s'], ARRAY[0], ARRAY['c'],
          ARRAY['t'], ARRAY['{{}}'], ARRAY[1], ARRAY['T'], ARRAY['1.0'], ARRAY['{{}}'], ARRAY['\\x00'::bytea])"
     );
     session.execute(call.as_str()).await.expect("the call is right");
@@ -389,6 +392,39 @@ fn a_url_is_taken_or_refused_with_what_is_allowed() {
     let mode = Settings::parse("postgres://a/b?sslmode=maybe").expect_err("it is not allowed").to_string();
     assert!(mode.contains("verify-full"), "{mode}");
     assert!(Settings::parse("postgres://a:b/c").is_err());
+}
+
+#[tokio::test]
+async fn who_may_append_before_a_migration_may_append_after_it() {
+    let harness = OnPostgres::create().await;
+    harness.open().await.0.close().await;
+    let mut owner = harness.database.outsider().await;
+    let role = format!("role_of_{}", harness.database.name);
+    let before =
+        "journal_append(bigint, text, bigint, text, text[], bigint[], text[], text[], text[], integer[], text[],
+        text[], text[], bytea[])";
+    // As a database of the first step, with rights given.
+    let first = format!(
+        "DROP FUNCTION journal_append(bigint, text, bigint, text[], text[], bigint[], text[], text[], text[], integer[],
+             text[], text[], text[], bytea[]);
+         DELETE FROM journal_schema WHERE version > 1;
+         CREATE ROLE {role};
+         GRANT EXECUTE ON FUNCTION {before} TO {role}"
+    );
+    owner.execute(first.as_str()).await.expect("the owner may");
+    PostgresJournal::migrate(&harness.database.settings(), JOURNAL_ID).await.expect("it goes forward");
+    let may: Vec<bool> = sqlx::query_scalar(
+        "SELECT has_function_privilege($1, oid, 'EXECUTE') FROM pg_proc WHERE proname = 'journal_append'",
+    )
+    .bind(&role)
+    .fetch_all(&mut owner)
+    .await
+    .expect("it is known");
+    assert_eq!(may, [true, true]);
+    let (journal, writer) = start_default(&harness).await;
+    append_each(&journal, [append(1, 0, 1)]).await;
+    writer.stop().await;
+    owner.execute(format!("DROP OWNED BY {role}; DROP ROLE {role}").as_str()).await.expect("the owner may");
 }
 
 #[tokio::test]
@@ -430,7 +466,7 @@ mod stock {
     }
 
     impl Aggregate for Media {
-        const TYPE: &'static str = crate::journal::AGGREGATE_TYPE;
+        const TYPE: &'static str = crate::journal::StreamKind::Media.as_str();
         type Command = ();
         type Event = Requested;
         type Error = std::convert::Infallible;

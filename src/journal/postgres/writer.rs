@@ -8,7 +8,6 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::{Connection, Row};
 
-use super::super::AGGREGATE_TYPE;
 use super::super::append::Prepared;
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
@@ -23,9 +22,10 @@ const END_WRITER: &str = "SELECT journal_end_writer($1)";
 /// A subquery per stream is one look into the primary key. The sequence tells an append from an earlier one of the
 /// same command.
 const FIND: &str = "SELECT (a.at - 1)::bigint, e.position, e.recorded_at
-    FROM unnest($2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS a (stream, command, expected, at)
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+        WITH ORDINALITY AS a (kind, stream, command, expected, at)
     CROSS JOIN LATERAL (SELECT position, recorded_at, command_id FROM events
-        WHERE aggregate_type = $1 AND aggregate_id = a.stream AND sequence = a.expected + 1 OFFSET 0) AS e
+        WHERE aggregate_type = a.kind AND aggregate_id = a.stream AND sequence = a.expected + 1 OFFSET 0) AS e
     WHERE e.command_id = a.command AND e.position > $5";
 
 /// What `journal_append` raises for a writer whose fence is gone.
@@ -108,7 +108,7 @@ impl PostgresWriter {
         let raised = fetch(connection, pooled, raise).await.map_err(|failure| failure.error)?;
         self.fence = raised.first().ok_or(SqlxError::RowNotFound)?.try_get(0)?;
         let query = sqlx::query(FIND)
-            .bind(AGGREGATE_TYPE)
+            .bind(kinds(batch))
             .bind(texts(batch, |append| &append.stream_text))
             .bind(texts(batch, |append| &append.command_text))
             .bind(batch.iter().map(|append| append.expected_sequence).collect::<Vec<_>>())
@@ -188,7 +188,7 @@ fn append_query<'q>(fence: i64, journal_id: &'q str, known: i64, batch: &'q [Pre
         .bind(fence)
         .bind(journal_id)
         .bind(known)
-        .bind(AGGREGATE_TYPE)
+        .bind(kinds(batch))
         .bind(texts(batch, |append| &append.stream_text))
         .bind(batch.iter().map(|append| append.expected_sequence).collect::<Vec<_>>())
         .bind(texts(batch, |append| &append.command_text))
@@ -199,6 +199,10 @@ fn append_query<'q>(fence: i64, journal_id: &'q str, known: i64, batch: &'q [Pre
         .bind(events().map(|event| event.event_version).collect::<Vec<_>>())
         .bind(events().map(|event| event.payload.as_str()).collect::<Vec<_>>())
         .bind(leaves.map(|leaf| leaf.as_bytes().as_slice()).collect::<Vec<_>>())
+}
+
+fn kinds(batch: &[Prepared]) -> Vec<&'static str> {
+    batch.iter().map(|append| append.kind.as_str()).collect()
 }
 
 fn texts<'q>(batch: &'q [Prepared], text: impl Fn(&'q Prepared) -> &'q String) -> Vec<&'q str> {

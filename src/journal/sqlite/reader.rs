@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRo
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::super::AGGREGATE_TYPE;
+use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
 use super::store_error;
@@ -76,8 +76,8 @@ impl ReadStore for SqliteReader {
         async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
     }
 
-    fn stream(&self, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        let query = sqlx::query_as(STREAM).bind(AGGREGATE_TYPE).bind(stream.to_string());
+    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        let query = sqlx::query_as(STREAM).bind(kind.as_str()).bind(stream.to_string());
         async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
     }
 

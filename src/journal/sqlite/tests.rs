@@ -297,7 +297,7 @@ mod stock_tools {
     }
 
     impl Aggregate for Media {
-        const TYPE: &'static str = super::super::super::AGGREGATE_TYPE;
+        const TYPE: &'static str = super::super::super::StreamKind::Media.as_str();
         type Command = ();
         type Event = Requested;
         type Error = std::convert::Infallible;

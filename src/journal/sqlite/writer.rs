@@ -15,7 +15,6 @@ use sqlx::error::Error as SqlxError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::super::AGGREGATE_TYPE;
 use super::super::append::Prepared;
 use super::super::hash::{CommitHasher, Hash};
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
@@ -35,8 +34,8 @@ const COMMIT_ROW: &str = "INSERT INTO commits (commit_id, first_position, event_
     VALUES (?1, ?2, ?3, ?4, ?5);
     UPDATE journal_head SET position = ?2 + ?3 - 1, commit_id = ?1, recorded_at = ?4, hash = ?5";
 const SEQUENCES: &str = "SELECT coalesce((SELECT max(sequence) FROM events
-                       WHERE aggregate_type = ?1 AND aggregate_id = stream.value), 0)
-      FROM json_each(?2) AS stream ORDER BY stream.key";
+                       WHERE aggregate_type = stream.value ->> 0 AND aggregate_id = stream.value ->> 1), 0)
+      FROM json_each(?1) AS stream ORDER BY stream.key";
 const NEW_VERSION: &str = "INSERT OR IGNORE INTO event_versions (event_type, event_version) VALUES (?1, ?2)";
 const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions";
 const FIND: &str = "SELECT command_id, aggregate_id, min(position), recorded_at FROM events
@@ -102,9 +101,8 @@ impl SqliteWriter {
     ) -> Result<Outcome, WriteError> {
         sqlx::query("ROLLBACK").execute(&mut *connection).await.map_err(failed)?;
         let base = begin(connection).await.map_err(failed)?;
-        let streams: Vec<&str> = batch.iter().map(|append| append.stream_text.as_str()).collect();
+        let streams: Vec<_> = batch.iter().map(|append| [append.kind.as_str(), append.stream_text.as_str()]).collect();
         let current: Vec<i64> = sqlx::query_scalar(SEQUENCES)
-            .bind(AGGREGATE_TYPE)
             .bind(serde_json::json!(streams).to_string())
             .fetch_all(&mut *connection)
             .await
@@ -150,7 +148,7 @@ impl SqliteWriter {
                         .bind(leaf.as_bytes().as_slice())
                         .bind(append.tenant.as_str())
                         .bind(append.command_text.as_str())
-                        .bind(AGGREGATE_TYPE)
+                        .bind(append.kind.as_str())
                         .bind(append.stream_text.as_str())
                         .bind(*sequence)
                         .bind(event.event_type)

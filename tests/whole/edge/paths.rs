@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Every path with the methods that it answers.
-pub const ROUTES: [(&str, &[&str]); 17] = [
+pub const ROUTES: [(&str, &[&str]); 18] = [
     ("/v1/media", &["POST"]),
     ("/v1/media/confirm", &["POST"]),
     ("/v1/media/{id}", &["GET", "HEAD", "DELETE"]),
@@ -21,7 +21,8 @@ pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/v1/journal/verify", &["GET", "HEAD"]),
     ("/v1/projections", &["GET", "HEAD"]),
     ("/v1/projections/pending", &["GET", "HEAD"]),
-    ("/v1/collections", &["POST"]),
+    ("/v1/collections", &["GET", "HEAD", "POST"]),
+    ("/v1/collections/{id}", &["GET", "HEAD"]),
     ("/livez", &["GET", "HEAD"]),
     ("/readyz", &["GET", "HEAD"]),
     ("/metrics", &["GET", "HEAD"]),
@@ -136,7 +137,7 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
         "/v1/journal",
         "/v1/projections/",
         "/v1/projections/funnel",
-        "/v1/collections/1",
+        "/v1/collections/1/items",
         "/v2/media",
         "/livez/",
         "/favicon.ico",

@@ -188,10 +188,22 @@ async fn projections_collections_and_checks_have_all_members() {
     let (_, nothing) = app.post("/v1/collections", json!({ "dry_run": true })).await;
     let counts = ["due", "collected", "absent", "in_use", "failed", "unknown", "bytes_freed"];
     for report in [&report, &nothing] {
-        members(report, &[counts.as_slice(), &["run_id", "dry_run", "more", "braked", "items"]].concat());
+        let others = ["run_id", "dry_run", "more", "braked", "reasons", "failures", "items"];
+        members(report, &[counts.as_slice(), &others].concat());
         assert!(counts.iter().all(|name| report[name].is_u64()) && report["items"].is_array(), "{report}");
     }
     assert_eq!((&report["dry_run"], &nothing["dry_run"]), (&json!(false), &json!(true)));
+    app.caught_up().await;
+    let (_, listed) = app.get("/v1/collections").await;
+    members(&listed, &["runs", "next_cursor"]);
+    let of_run =
+        ["status", "caller", "started_at", "ended_at", "duration_seconds", "reasons", "failures", "broken_off"];
+    let of_run = [counts.as_slice(), &of_run, &["run_id", "more", "position"]].concat();
+    members(&listed["runs"][0], &of_run);
+    let (_, whole) = app.get(&format!("/v1/collections/{}", report["run_id"].as_str().expect("an id"))).await;
+    members(&whole, &["run", "items"]);
+    assert_eq!(whole["run"], listed["runs"][0]);
+    members(&whole["items"][0], &["id", "claim", "reason", "outcome", "position"]);
     members(&report["items"][0], &["id", "object_key", "reason", "outcome", "code"]);
     assert_eq!(report["items"][0]["object_key"], media["object_key"]);
 
