@@ -78,6 +78,11 @@ impl ObjectKey {
         self.read_id().expect("every way to make a key puts an id in its last part")
     }
 
+    /// Whether it lies in this folder, as [`ObjectKey::new`] would have made it there.
+    pub fn is_in(&self, prefix: &KeyPrefix) -> bool {
+        self.0.rsplitn(4, '/').nth(3) == Some(prefix.as_str())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -181,6 +186,14 @@ mod tests {
             "default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
         ] {
             assert!(ObjectKey::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_lies_in_its_own_folder_and_in_no_other() {
+        let key = key_of("image/jpeg");
+        for (folder, lies) in [("media", true), ("med", false), ("media/default", false), ("other", false)] {
+            assert_eq!(key.is_in(&KeyPrefix::parse(folder).unwrap()), lies, "{folder}");
         }
     }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use zeroload_domain::{Bucket, CollectReason, ETag, MediaId, ObjectKey, Owner, ReleaseReason, State, Store, Tenant};
 
 use crate::{
-    Checkpoint, Cursor, DueItem, Error, PendingItem, PendingPage, PendingQuery, Status,
+    Checkpoint, Cursor, DueItem, Error, Inspected, PendingItem, PendingPage, PendingQuery, Status,
     columns::{self, Cells, Columns},
     time_text,
 };
@@ -79,6 +79,19 @@ pub(crate) fn due_item(row: &dyn Cells) -> Result<DueItem, Error> {
         reason,
         claim,
         sequence,
+    })
+}
+
+pub(crate) fn inspected(row: &dyn Cells) -> Result<Inspected, Error> {
+    let mut columns = Columns::of(row);
+    Ok(Inspected {
+        media_id: columns.value("media_id", MediaId::parse)?,
+        store: columns.value("store", Store::parse)?,
+        bucket: columns.value("bucket", Bucket::parse)?,
+        object_key: columns.value("object_key", ObjectKey::parse)?,
+        claim: columns.claim()?,
+        collected_at: columns.optional("collected_at", time_text::parse)?,
+        position: columns.integer("position")?,
     })
 }
 

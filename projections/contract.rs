@@ -2,6 +2,7 @@
 
 mod activity;
 mod concurrency;
+mod inspections;
 mod reading;
 mod rebuilding;
 mod retries;
@@ -87,7 +88,9 @@ impl Fixture {
 
     /// Takes away what later steps of the schema have brought.
     async fn take_back_to_the_first_step(&self) {
-        let tables = "DROP VIEW collection_runs; DROP VIEW run_records; DROP VIEW activity;
+        let tables = "DROP TABLE recheck_progress; DROP TABLE inspection_retries;
+                      DROP INDEX media_v1_collected; DROP INDEX IF EXISTS media_v2_collected;
+                      DROP VIEW collection_runs; DROP VIEW run_records; DROP VIEW activity;
                       DROP TABLE run_records_v1; DROP TABLE activity_v1;
                       DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;";
         match &self.place {

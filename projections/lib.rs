@@ -16,12 +16,13 @@
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`time_text`] | the one spelling of a time in a column |
-//! | [`models`], [`retries`] | the tables, rebuilds and reads, and the collector's notebook, over either database |
+//! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
 //!
 //! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
-//! or the network. Only `collection_retries` is no fold: it is the collector's own notebook ([`retries`]).
+//! or the network. Only the notebooks are no folds: `collection_retries` ([`retries`]), `recheck_progress` and
+//! `inspection_retries` ([`inspections`]).
 
 pub mod activity;
 mod answers;
@@ -33,6 +34,7 @@ mod contract;
 pub mod cursor;
 pub mod error;
 pub mod fold;
+pub mod inspections;
 pub mod models;
 mod postgres;
 pub mod query;
@@ -49,6 +51,7 @@ pub use activity::{Minute, Unanswered};
 pub use checkpoint::{Applied, Checkpoint, Status, Swapped};
 pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
+pub use inspections::{Inspected, Inspection, InspectionStore, PutAside};
 pub use models::{ReadModels, Rebuild};
 pub use postgres::PostgresSettings;
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};

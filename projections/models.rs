@@ -8,8 +8,8 @@ use uuid::Uuid;
 use zeroload_domain::MediaId;
 
 use crate::{
-    Applied, Checkpoint, DueItem, Dump, Error, MediaRow, Minute, PendingPage, PendingQuery, PostgresSettings,
-    RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, postgres, sqlite,
+    Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PendingPage, PendingQuery,
+    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, postgres, sqlite,
 };
 
 /// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
@@ -223,6 +223,10 @@ impl ReadModels {
 
     pub fn retries(&self) -> RetryStore<'_> {
         RetryStore::of(self)
+    }
+
+    pub fn inspections(&self) -> InspectionStore<'_> {
+        InspectionStore::of(self)
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod activity;
 mod dump;
+mod inspections;
 mod migrate;
 mod read;
 mod rebuild;

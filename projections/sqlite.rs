@@ -13,6 +13,7 @@
 mod activity;
 mod bind;
 mod dump;
+mod inspections;
 mod migrate;
 mod read;
 mod rebuild;

@@ -20,7 +20,10 @@ use crate::{
     collector::{Collector, Parts},
     commands::Commands,
     database::{Database, OpenError},
+    http::metrics::Metrics,
+    inspector::{self, Inspector},
     journal::{self, Journal, WriterTask},
+    late_uploads::LateUploads,
     projector::Projector,
     service::Service,
     settings::{S3Settings, Settings},
@@ -66,7 +69,10 @@ pub struct Core {
     pub read_models: ReadModels,
     pub projector: Arc<Projector>,
     pub collector: Arc<Collector>,
+    pub inspector: Arc<Inspector>,
+    pub late_uploads: LateUploads,
     pub service: Service,
+    pub metrics: Metrics,
     pub clock: Clock,
     pub ids: Ids,
     pub embedded: Option<RunningS3>,
@@ -113,8 +119,36 @@ impl Core {
             page: settings.delete_page,
             brake: settings.brake,
         }));
-        let service = Service::new(commands, gateway.clone(), guard.clone(), clock.clone(), ids.clone());
-        Ok(Self { journal, gateway, guard, read_models, projector, collector, service, clock, ids, embedded, writer })
+        let metrics = Metrics::default();
+        let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), metrics.clone());
+        let inspector = Arc::new(Inspector::new(inspector::Parts {
+            late_uploads: late_uploads.clone(),
+            journal: journal.clone(),
+            gateway: gateway.clone(),
+            guard: guard.clone(),
+            read_models: read_models.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            recheck_after: settings.recheck_after.clone(),
+        }));
+        let service =
+            Service::new(commands, late_uploads.clone(), gateway.clone(), guard.clone(), clock.clone(), ids.clone());
+        Ok(Self {
+            journal,
+            gateway,
+            guard,
+            read_models,
+            projector,
+            collector,
+            inspector,
+            late_uploads,
+            service,
+            metrics,
+            clock,
+            ids,
+            embedded,
+            writer,
+        })
     }
 
     /// Gives the bucket a moment to answer, so that a start can say what is wrong with it; a dead one does not delay it

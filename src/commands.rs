@@ -83,6 +83,14 @@ impl Commands {
         Ok(loaded)
     }
 
+    /// The item of this id, whichever tenant it belongs to.
+    ///
+    /// # Errors
+    /// [`CommandError::Read`], [`CommandError::Unreadable`].
+    pub async fn load_internal(&self, id: MediaId) -> Result<Loaded, CommandError> {
+        self.load_any(id).await
+    }
+
     /// Carries out a command of `tenant`.
     ///
     /// # Errors

@@ -18,6 +18,9 @@
 //! | [`journal`] | the event store |
 //! | [`projector`] | feeds the read models |
 //! | [`collector`] | claims, deletes, records |
+//! | [`inspector`] | looks again at what seemed to have ended |
+//! | [`late_uploads`] | claims bytes that arrived after their item was collected |
+//! | [`notification`] | what S3 servers send when an object was written |
 //! | [`bucket`] | is the bucket ours? |
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
 //! | [`actors`] | timers |
@@ -37,7 +40,10 @@ pub mod collector;
 pub mod commands;
 pub mod database;
 pub mod http;
+pub mod inspector;
 pub mod journal;
+pub mod late_uploads;
+pub mod notification;
 pub mod projector;
 pub mod service;
 pub mod settings;

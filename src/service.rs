@@ -15,6 +15,7 @@ use crate::{
     bucket::BucketGuard,
     clock::{Clock, Ids},
     commands::{CommandError, Commands, Loaded, Origin},
+    late_uploads::LateUploads,
     storage::{Gateway, Location, SignError, StorageError, TicketSpec, Upload},
 };
 
@@ -33,6 +34,14 @@ pub struct Wish {
 pub struct Issued {
     pub loaded: Loaded,
     pub upload: Option<Upload>,
+}
+
+/// What became of an object that the bucket says was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// It is one of ours; what was there is recorded.
+    Looked,
+    NotOurs,
 }
 
 /// Why a call failed.
@@ -62,6 +71,7 @@ impl From<StorageError> for ServiceError {
 #[derive(Clone)]
 pub struct Service {
     commands: Commands,
+    late_uploads: LateUploads,
     gateway: Gateway,
     guard: Arc<BucketGuard>,
     clock: Clock,
@@ -69,8 +79,15 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn new(commands: Commands, gateway: Gateway, guard: Arc<BucketGuard>, clock: Clock, ids: Ids) -> Self {
-        Self { commands, gateway, guard, clock, ids }
+    pub fn new(
+        commands: Commands,
+        late_uploads: LateUploads,
+        gateway: Gateway,
+        guard: Arc<BucketGuard>,
+        clock: Clock,
+        ids: Ids,
+    ) -> Self {
+        Self { commands, late_uploads, gateway, guard, clock, ids }
     }
 
     /// Issues a ticket for a new item, or repeats the one of `key`.
@@ -107,7 +124,13 @@ impl Service {
     ///
     /// # Errors
     /// [`Refusal::Gone`] for a collected item; bytes that arrived late are then claimed for collection (P-7).
-    pub async fn uploaded(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
+    pub async fn uploaded(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        seen_via: SeenVia,
+        origin: &Origin,
+    ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
         let collected = match &loaded.media {
             Media::Released(..) | Media::Collecting(..) => return Ok(loaded),
@@ -125,9 +148,41 @@ impl Service {
                 }
             };
         };
-        let command = Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected };
-        let recorded = self.commands.execute(id, tenant, command, origin, self.clock.now()).await?;
-        if collected.is_some() { Err(Refusal::Gone.into()) } else { Ok(recorded) }
+        let now = self.clock.now();
+        if let Some(claim) = collected {
+            self.late_uploads.claim(id, facts, claim, seen_via, origin, now).await?;
+            return Err(Refusal::Gone.into());
+        }
+        let command = Command::RecordUpload { facts, seen_via, collected };
+        Ok(self.commands.execute(id, tenant, command, origin, now).await?)
+    }
+
+    /// The bucket says that an object was written: a hint for which the same is done, if the object is one of ours.
+    ///
+    /// # Errors
+    /// [`ServiceError`], but never a refusal: what is there is none of the sender's business, and a repeat would not
+    /// change it.
+    pub async fn notified(&self, bucket: &str, key: &ObjectKey, origin: &Origin) -> Result<Notified, ServiceError> {
+        if bucket != self.gateway.bucket().as_str() || !key.is_in(self.gateway.prefix()) {
+            return Ok(Notified::NotOurs);
+        }
+        let loaded = self.commands.load_internal(key.media_id()).await?;
+        let request = match loaded.media.ticketed() {
+            Some(ticketed) if ticketed.request.object_key == *key => &ticketed.request,
+            _ => return Ok(Notified::NotOurs),
+        };
+        if !self.gateway.serves(&Location::of(request)) {
+            return Ok(Notified::NotOurs);
+        }
+        match self.uploaded(loaded.id, &request.tenant, SeenVia::Notification, origin).await {
+            Err(ServiceError::Command(CommandError::Refused(refusal))) => {
+                if matches!(refusal, Refusal::UploadMismatch { .. } | Refusal::ContentChanged { .. }) {
+                    tracing::warn!(media.id = %loaded.id, %refusal, "the bucket holds an object that does not fit");
+                }
+                Ok(Notified::Looked)
+            }
+            other => other.map(|_| Notified::Looked),
+        }
     }
 
     /// The backend's post is saved. Looks at the bucket only if the upload was never seen.

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const GOLDEN: [(&str, &str, &str); 9] = [
+const GOLDEN: [(&str, &str, &str); 12] = [
     (
         "MediaRequested",
         "1.0",
@@ -25,6 +25,9 @@ const GOLDEN: [(&str, &str, &str); 9] = [
         r#"{"type":"Uploaded","etag":"e1","content_length":10,"content_type":"image/jpeg","checksum_sha256":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","version_id":"v1","seen_via":"notice"}"#,
     ),
     ("Uploaded", "1.0", r#"{"type":"Uploaded","etag":"e1","content_length":10,"seen_via":"confirm"}"#),
+    ("Uploaded", "1.0", r#"{"type":"Uploaded","etag":"e1","content_length":10,"seen_via":"notification"}"#),
+    ("Uploaded", "1.0", r#"{"type":"Uploaded","etag":"e1","content_length":10,"seen_via":"recheck"}"#),
+    ("Uploaded", "1.0", r#"{"type":"Uploaded","etag":"e1","content_length":10,"seen_via":"reconciliation"}"#),
     ("Confirmed", "1.0", r#"{"type":"Confirmed","attached_to":"post-1","etag":"e1"}"#),
     ("Released", "1.0", r#"{"type":"Released","reason":"cancelled","collectable_at":"2026-01-02T03:09:06Z"}"#),
     (

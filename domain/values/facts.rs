@@ -42,6 +42,24 @@ pub enum SeenVia {
     Notice,
     /// A confirm arrived for an item never seen uploaded.
     Confirm,
+    /// The bucket's own notification named the object.
+    Notification,
+    /// A look at a planned time after the item had been collected.
+    Recheck,
+    /// A walk through the bucket came across the object.
+    Reconciliation,
+}
+
+impl SeenVia {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Confirm => "confirm",
+            Self::Notification => "notification",
+            Self::Recheck => "recheck",
+            Self::Reconciliation => "reconciliation",
+        }
+    }
 }
 
 /// Why an item is no longer wanted.

@@ -9,8 +9,9 @@ use crate::{
     columns::{self, Columns},
 };
 
-/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs.
-const NEWEST: i64 = 3;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
+/// what was inspected.
+const NEWEST: i64 = 4;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -44,6 +45,15 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     }
     if found < 3 {
         add_run_records(&mut tx).await?;
+    }
+    if found < 4 {
+        script(&mut tx, include_str!("migrations/0004_remember_what_was_inspected.sql")).await?;
+        for table in ["recheck_progress", "inspection_retries"] {
+            script(&mut tx, &statements::grants("collection_retries", table)).await?;
+        }
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_collected(version)).await?;
+        }
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
@@ -111,6 +121,13 @@ pub(super) async fn script(connection: &mut PgConnection, sql: &str) -> Result<(
     // Not `RawSql::execute`: its future is not `Send` for every lifetime.
     connection.execute(sqlx::raw_sql(sql)).await?;
     Ok(())
+}
+
+/// All versions that have a table, for a step that changes each.
+async fn versions(tx: &mut Transaction) -> Result<Vec<u32>, Error> {
+    let select = "SELECT version FROM projection_checkpoints WHERE name = $1";
+    let rows = tx.query(select).bind(MEDIA).fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| Columns::of(row).small("version")).collect()
 }
 
 /// A number that no version had before.

@@ -55,6 +55,21 @@ async fn tables_that_were_not_made_yet_or_by_a_newer_binary_are_refused() {
 }
 
 #[tokio::test]
+async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them() {
+    let (models, options) = models().await;
+    let journal = crate::testing::one_of_each();
+    models.apply(&journal.events).await.unwrap();
+    let back = "DROP TABLE recheck_progress, inspection_retries; DROP INDEX media_v1_collected;
+        UPDATE projection_schema SET version = 3";
+    sqlx::raw_sql(back).execute(models.readers()).await.unwrap();
+    let opened = ReadModels::connect(options, cluster::settings()).await.unwrap();
+    assert_eq!(rows(&opened).await.1, journal.rows());
+    assert_eq!(opened.collected(0, 10).await.unwrap().len(), 1);
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname = 'media_v1_collected'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(opened.readers()).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_role_that_may_create_nothing_serves_after_the_migration_and_after_a_swap() {
     let (models, options) = models().await;
     let role = format!("server_{}", options.get_database().unwrap());

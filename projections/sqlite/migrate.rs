@@ -10,8 +10,9 @@ use crate::Error;
 /// In the file's header, "zlRM": tells a file of read models from any other (sqlite.org/fileformat.html, offset 68).
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
-/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs.
-const NEWEST: i64 = 3;
+/// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
+/// what was inspected.
+const NEWEST: i64 = 4;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -33,6 +34,12 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
     }
     if found < 3 {
         add_run_records(&mut tx).await?;
+    }
+    if found < 4 {
+        script(&mut tx, include_str!("migrations/0004_remember_what_was_inspected.sql")).await?;
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_collected(version)).await?;
+        }
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -107,6 +114,12 @@ pub(super) async fn script(connection: &mut SqliteConnection, sql: &str) -> Resu
     // Not `RawSql::execute`: its future is not `Send` for every lifetime.
     connection.execute(sqlx::raw_sql(sql)).await?;
     Ok(())
+}
+
+/// All versions that have a table, for a step that changes each.
+async fn versions(connection: &mut SqliteConnection) -> Result<Vec<u32>, Error> {
+    let select = "SELECT version FROM projection_checkpoints WHERE name = ?1";
+    Ok(sqlx::query_scalar(select).bind(MEDIA).fetch_all(&mut *connection).await?)
 }
 
 /// A number that no version had before.

@@ -55,7 +55,12 @@ impl VersionStatements {
 }
 
 pub(super) fn tables(version: u32) -> String {
-    numbered(concat!(include_str!("sql/create_media.sql"), include_str!("sql/create_activity.sql")), version)
+    let media = concat!(include_str!("sql/create_media.sql"), include_str!("sql/index_collected.sql"));
+    numbered(&[media, include_str!("sql/create_activity.sql")].concat(), version)
+}
+
+pub(super) fn index_collected(version: u32) -> String {
+    numbered(include_str!("sql/index_collected.sql"), version)
 }
 
 pub(super) fn views(version: u32) -> String {

@@ -4,9 +4,11 @@
 //! What else could end an actor is seen by the watchdog, which puts a new one in its place.
 
 mod collector;
+mod inspector;
 mod projector;
 mod watchdog;
 
 pub use collector::{CollectorActor, CollectorHandle, CollectorStopped};
+pub use inspector::{InspectorActor, InspectorHandle};
 pub use projector::ProjectorActor;
 pub use watchdog::Watched;

@@ -7,15 +7,15 @@ use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
 
 use super::{Core, StartError};
 use crate::{
-    actors::{CollectorHandle, ProjectorActor, Watched},
-    http::{self, Api, KeyRing, metrics::Metrics},
+    actors::{CollectorHandle, InspectorHandle, ProjectorActor, Watched},
+    http::{self, Api, KeyRing},
     settings::Settings,
 };
 
 /// Seconds that open requests have to end when the server stops.
 const DRAIN_SECONDS: u64 = 10;
 
-/// How long a stop waits for the page that a collection run is at.
+/// How long a stop waits for the pages that the runs of collector and inspector are at.
 const RUN_MAY_TAKE: Duration = Duration::from_secs(10);
 
 /// Connections that may wait to be accepted.
@@ -53,9 +53,16 @@ impl Server {
         // Before anything runs: a taken address is the commonest reason for a start that fails.
         let listener = bind(settings.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let metrics = Metrics::default();
+        let metrics = core.metrics.clone();
         let collector = CollectorHandle::start(
             core.collector.clone(),
+            runtime.clone(),
+            settings.collect_every,
+            core.ids.clone(),
+            metrics.clone(),
+        );
+        let inspector = InspectorHandle::start(
+            core.inspector.clone(),
             runtime.clone(),
             settings.collect_every,
             core.ids.clone(),
@@ -70,6 +77,7 @@ impl Server {
             projector: core.projector.clone(),
             guard: core.guard.clone(),
             collector,
+            inspector,
             keys: KeyRing::new(settings.api_keys.clone()),
             max_content_length: settings.policy.max_content_length().bytes(),
             clock: core.clock.clone(),
@@ -120,11 +128,9 @@ impl Server {
         handle.stop(true).await;
         projecting.retire();
         // A run that is cut off leaves claims, which the next process finishes.
-        if tokio::time::timeout(RUN_MAY_TAKE, api.collector.stop()).await.is_err() {
-            tracing::warn!(
-                deadline_s = RUN_MAY_TAKE.as_secs(),
-                "a collection run is cut off; the next process goes on"
-            );
+        let ended = async { tokio::join!(api.collector.stop(), api.inspector.stop()) };
+        if tokio::time::timeout(RUN_MAY_TAKE, ended).await.is_err() {
+            tracing::warn!(deadline_s = RUN_MAY_TAKE.as_secs(), "a run is cut off; the next process goes on");
         }
         drop(api);
         if runtime.spawn(core.close()).await.is_err() {

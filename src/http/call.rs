@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use zeroload_domain::{IdempotencyKey, MediaId, Tenant};
 
 use super::{
     Api, Problem, body,
     edge::{Body, RequestId},
+    notifications,
 };
 use crate::{commands::Origin, settings::Role};
 
@@ -37,10 +39,13 @@ impl Call {
         let (tenant, caller, role) = match api.keys.current() {
             None => (Tenant::parse("default")?, "anonymous".to_owned(), Role::Operator),
             Some(keys) => {
-                let key = bearer(request).and_then(|presented| keys.find(presented));
-                let key = key.ok_or_else(|| {
-                    Problem::new(401, "unauthorized", "send Authorization: Bearer KEY with a key of this service")
-                })?;
+                let may_be_basic = request.match_pattern().as_deref() == Some(notifications::PATH);
+                let presented = match bearer(request) {
+                    None if may_be_basic => basic_password(request),
+                    bearer => bearer.map(str::to_owned),
+                };
+                let key = presented.as_deref().and_then(|presented| keys.find(presented));
+                let key = key.ok_or_else(|| Problem::unauthorized(may_be_basic))?;
                 (key.tenant.clone(), key.name.clone(), key.role)
             }
         };
@@ -101,10 +106,21 @@ impl Call {
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(415, "unsupported-media-type", "send the body as Content-Type: application/json"));
         }
-        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        self.no_coding()?;
+        body::parse(&self.body)
+    }
+
+    /// The body of a call whose senders do not say what it is.
+    pub fn plain_body(&self) -> Result<&[u8], Problem> {
+        self.no_coding()?;
+        Ok(&self.body)
+    }
+
+    fn no_coding(&self) -> Result<(), Problem> {
+        if self.request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             return Err(Problem::new(415, "unsupported-media-type", "send the body without Content-Encoding"));
         }
-        body::parse(&self.body)
+        Ok(())
     }
 
     /// The JSON body of a call that has a sensible meaning without one.
@@ -148,6 +164,15 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// SNS can send nothing but a name and a password, which stand in the subscription's address: the password is the key.
+fn basic_password(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok()).flatten()?;
+    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(password.to_owned())
 }
 
 /// The parser of the query puts a mark for what is no UTF-8, and a filter would then look for the mark.

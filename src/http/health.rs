@@ -66,6 +66,10 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
         None => check("brake", Status::Ok, "what is due is what is usual"),
         Some(reason) => check("brake", Status::Degraded, format!("nothing is claimed: {reason}")),
     });
+    checks.push(match api.inspector.last_failure() {
+        None => check("inspector", Status::Ok, "the last run ended well"),
+        Some(failure) => check("inspector", Status::Degraded, failure),
+    });
     let ready = checks.iter().all(|check| check.status != "failed");
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(response.json(Readiness { ready, checks }))

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::header, web};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
-use zeroload_domain::{AttachedTo, ByteSize, ContentType, FileName, MediaId, Owner, Sha256Digest};
+use zeroload_domain::{AttachedTo, ByteSize, ContentType, FileName, MediaId, Owner, SeenVia, Sha256Digest};
 
 use super::{
     Api, Problem,
@@ -176,7 +176,8 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     call.nothing_else()?;
     let (service, id) = (api.service.clone(), call.id()?);
     let origin = call.origin("POST /v1/media/{id}/uploaded");
-    let loaded = api.on_runtime(async move { service.uploaded(id, &call.tenant, &origin).await }).await??;
+    let loaded =
+        api.on_runtime(async move { service.uploaded(id, &call.tenant, SeenVia::Notice, &origin).await }).await??;
     Ok(HttpResponse::Ok().json(show(&loaded, None)?))
 }
 

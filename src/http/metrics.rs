@@ -8,7 +8,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::collector::RunReport;
+use zeroload_domain::SeenVia;
+
+use crate::{collector::RunReport, inspector};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
@@ -22,6 +24,11 @@ struct Outcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FoundBy {
+    found_by: &'static str,
+}
+
 /// All metrics of the process. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -31,6 +38,9 @@ pub struct Metrics {
     items: Family<Outcome, Counter>,
     freed: Counter,
     braked: Gauge<u64, AtomicU64>,
+    late: Family<FoundBy, Counter>,
+    rechecks: Family<Outcome, Counter>,
+    notified: Family<Outcome, Counter>,
     head: Gauge<u64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
@@ -55,6 +65,9 @@ impl Default for Metrics {
             items: Family::default(),
             freed: Counter::default(),
             braked: Gauge::default(),
+            late: Family::default(),
+            rechecks: Family::default(),
+            notified: Family::default(),
             head: Gauge::default(),
             applied: Gauge::default(),
             due: Gauge::default(),
@@ -69,6 +82,9 @@ impl Default for Metrics {
             "1 while nothing is claimed because confirms seem not to arrive, else 0",
             metrics.braked.clone(),
         );
+        registry.register("late_uploads", "Uploads found after their item was collected", metrics.late.clone());
+        registry.register("rechecks", "Collected items that were to be looked at again", metrics.rechecks.clone());
+        registry.register("notified_objects", "Objects that S3 said were written", metrics.notified.clone());
         registry.register("journal_position", "The journal's last position", metrics.head.clone());
         registry.register("projection_position", "The last applied position", metrics.applied.clone());
         registry.register("collection_due", "Items that are due now, counted up to 100000", metrics.due.clone());
@@ -77,6 +93,11 @@ impl Default for Metrics {
             "Items whose last try failed and that wait for the next",
             metrics.waiting.clone(),
         );
+        // What has not happened yet is shown as 0, or an alert could not see its first time.
+        for seen_via in [SeenVia::Notice, SeenVia::Notification, SeenVia::Recheck, SeenVia::Reconciliation] {
+            let _made = metrics.late.get_or_create(&FoundBy { found_by: seen_via.as_str() });
+        }
+        metrics.notified(0, 0);
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -107,6 +128,23 @@ impl Metrics {
 
     pub fn collection_failed(&self) {
         self.runs.get_or_create(&Outcome { outcome: "failed" }).inc();
+    }
+
+    pub fn late_upload(&self, seen_via: SeenVia) {
+        self.late.get_or_create(&FoundBy { found_by: seen_via.as_str() }).inc();
+    }
+
+    pub fn inspected(&self, report: &inspector::RunReport) {
+        let gone = report.rechecked.saturating_sub(report.late);
+        for (outcome, count) in [("gone", gone), ("late", report.late), ("put_aside", report.put_aside)] {
+            self.rechecks.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+    }
+
+    pub fn notified(&self, looked: u64, ignored: u64) {
+        for (outcome, count) in [("looked", looked), ("ignored", ignored)] {
+            self.notified.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
     }
 
     pub(super) fn text(&self, levels: Levels) -> Result<String, std::fmt::Error> {

@@ -8,7 +8,7 @@
 //! | [`body`] | the JSON of a request's body |
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
-//! | [`media`], [`history`], [`read_side`], [`collections`], [`health`] | the routes |
+//! | [`media`], [`history`], [`read_side`], [`collections`], [`notifications`], [`health`] | the routes |
 //! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
 //!
 //! Every handler hands its work to the service's runtime and awaits it there: sockets to database and S3 stay with the
@@ -24,6 +24,7 @@ mod history;
 mod key_ring;
 mod media;
 pub mod metrics;
+mod notifications;
 mod openapi;
 mod problem;
 mod read_side;
@@ -47,7 +48,7 @@ pub use shapes::{EventShape, MediaShape};
 use zeroload_projections::ReadModels;
 
 use crate::{
-    actors::CollectorHandle,
+    actors::{CollectorHandle, InspectorHandle},
     bucket::BucketGuard,
     clock::{Clock, Ids},
     journal::Journal,
@@ -63,6 +64,7 @@ pub struct Api {
     pub projector: Arc<Projector>,
     pub guard: Arc<BucketGuard>,
     pub collector: CollectorHandle,
+    pub inspector: InspectorHandle,
     pub keys: KeyRing,
     pub max_content_length: u64,
     pub clock: Clock,
@@ -117,6 +119,7 @@ pub fn app(
         .service(at("/v1/projections/pending", [get(read_side::pending)]))
         .service(at("/v1/collections", [get(collections::list), post(collections::run)]))
         .service(at("/v1/collections/{id}", [get(collections::one)]))
+        .service(at(notifications::PATH, [post(notifications::s3)]))
         .service(at("/livez", [get(health::livez)]))
         .service(at("/readyz", [get(health::readyz)]))
         .service(at("/metrics", [get(health::metrics)]))

@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{collections, explain, health, history, media, problem::ProblemShape, read_side};
+use super::{collections, explain, health, history, media, notifications, problem::ProblemShape, read_side};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,12 +31,13 @@ use super::{collections, explain, health, history, media, problem::ProblemShape,
         (name = "history", description = "what an auditor reads"),
         (name = "projections", description = "what an analyst reads"),
         (name = "collections", description = "what an operator does"),
+        (name = "notifications", description = "what the bucket sends"),
         (name = "operations", description = "for probes and scrapers; no key is needed"),
     ),
     paths(
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
         media::release, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
-        read_side::projections, collections::run, collections::list, collections::one, health::livez, health::readyz, health::metrics, serve
+        read_side::projections, collections::run, collections::list, collections::one, notifications::s3, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),
     security(("api_key" = [])),

@@ -33,6 +33,8 @@ pub struct Problem {
     position: Option<u64>,
     /// The methods that are possible instead.
     allow: Option<String>,
+    /// Whether the key may come as a password too.
+    basic: bool,
 }
 
 /// The JSON of a problem (RFC 9457).
@@ -62,7 +64,7 @@ pub struct ProblemShape<'a> {
 
 impl Problem {
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: shortened(detail.into()), field: None, position: None, allow: None }
+        Self { status, code, detail: shortened(detail.into()), field: None, position: None, allow: None, basic: false }
     }
 
     /// A value of the request that was refused.
@@ -72,6 +74,12 @@ impl Problem {
 
     pub fn internal() -> Self {
         Self::new(500, "internal", "the request could not be carried out; whether it was is unknown, repeat it")
+    }
+
+    /// No key of this service; `basic` where it may come as the password of HTTP's basic authentication too.
+    pub fn unauthorized(basic: bool) -> Self {
+        let detail = "send Authorization: Bearer KEY with a key of this service";
+        Self { basic, ..Self::new(401, "unauthorized", detail) }
     }
 
     /// `allow` are the methods that are possible instead.
@@ -111,7 +119,10 @@ impl Problem {
                 response.force_close();
             }
             401 => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"zeroload\""));
+                if self.basic {
+                    response.append_header((header::WWW_AUTHENTICATE, "Basic realm=\"zeroload\""));
+                }
+                response.append_header((header::WWW_AUTHENTICATE, "Bearer realm=\"zeroload\""));
             }
             503 => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER));

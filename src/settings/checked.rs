@@ -20,7 +20,9 @@ pub struct Settings {
     pub adopt_bucket: bool,
     pub embedded_s3_listen: SocketAddr,
     pub policy: Policy,
-    /// Between the end of a collection run and the start of the next.
+    /// When a collected item is looked at again, counted from its collection.
+    pub recheck_after: Vec<Duration>,
+    /// Between the end of a collection run and the start of the next, and likewise of the inspector.
     pub collect_every: Duration,
     /// Keys per delete call.
     pub delete_page: usize,
@@ -66,6 +68,7 @@ impl TryFrom<RawSettings> for Settings {
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
             embedded_s3_listen: address("embedded_s3_listen", raw.embedded_s3_listen.as_deref(), "127.0.0.1:9000")?,
             policy: policy(&raw)?,
+            recheck_after: recheck_after(raw.recheck_after.as_deref())?,
             collect_every: at_least_a_second(
                 "collect_every",
                 duration("collect_every", raw.collect_every.as_deref(), 60)?,
@@ -238,6 +241,19 @@ fn policy(raw: &RawSettings) -> Result<Policy, SettingError> {
         ByteSize::new(max_content_length),
     )
     .map_err(|error| SettingError::new(error.setting, must_be(&error.allowed)))
+}
+
+fn recheck_after(raw: Option<&str>) -> Result<Vec<Duration>, SettingError> {
+    const MOST: usize = 8;
+    const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400 * 36_500);
+    let raw = raw.unwrap_or("1h,24h");
+    let parts = raw.split(',').map(str::trim).filter(|_| !raw.trim().is_empty());
+    let times: Option<Vec<_>> =
+        parts.map(|part| humantime::parse_duration(part).ok().filter(|time| BOUNDS.contains(time))).collect();
+    times.filter(|times| times.len() <= MOST).ok_or_else(|| {
+        let allowed = "up to 8 times of 1s to 36500d with commas between, or empty";
+        SettingError::new("recheck_after", format!("{raw:?} must be {allowed}"))
+    })
 }
 
 fn delete_page(raw: Option<&str>) -> Result<usize, SettingError> {

@@ -19,6 +19,8 @@ pub enum Role {
     Auditor,
     /// Projections.
     Analyst,
+    /// Notifications of the bucket, and nothing else.
+    Notifier,
     /// All calls.
     Operator,
 }

@@ -97,6 +97,9 @@ raw_settings! {
     max_pending: "ZEROLOAD_MAX_PENDING",
     /// Added to a ticket's expiry before anything may be collected [default: 15m]
     late_write_margin: "ZEROLOAD_LATE_WRITE_MARGIN",
+    /// When a collected item is looked at again, counted from its collection; with commas between, may be empty
+    /// [default: 1h,24h]
+    recheck_after: "ZEROLOAD_RECHECK_AFTER",
     /// Pause between two collection runs, 1s or more [default: 60s]
     collect_every: "ZEROLOAD_COLLECT_EVERY",
     /// Largest media, in bytes or as 5GiB [default: 5GiB, S3's limit for one PUT]

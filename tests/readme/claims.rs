@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 20] = [
+const BAD: [(&str, &str); 21] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -32,6 +32,7 @@ const BAD: [(&str, &str); 20] = [
     ("grace", "5m"),
     ("max_pending", "40000d"),
     ("late_write_margin", "40000d"),
+    ("recheck_after", "soon"),
     ("collect_every", "500ms"),
     ("max_content_length", "6GiB"),
     ("delete_page", "1001"),
@@ -145,7 +146,7 @@ fn secret(role: &str) -> String {
     format!("secret-of-{role}")
 }
 
-const ROLES: [&str; 4] = ["backend", "auditor", "analyst", "operator"];
+const ROLES: [&str; 5] = ["backend", "auditor", "analyst", "notifier", "operator"];
 
 /// A server with a key of each role.
 fn keyed(place: &Place) -> Serving {

@@ -14,6 +14,7 @@ use zeroload::{
     clock::{Clock, Ids},
     collector::{Collector, RunError, RunReport, Wanted},
     commands::Origin,
+    inspector::{self, Inspector},
     journal::{Head, Journal},
     projector::Projector,
     settings::{RawSettings, Settings},
@@ -36,6 +37,7 @@ pub struct TestApp {
 pub struct Parts {
     pub journal: Journal,
     pub collector: Arc<Collector>,
+    pub inspector: Arc<Inspector>,
     pub projector: Arc<Projector>,
     pub guard: Arc<BucketGuard>,
     pub gateway: Gateway,
@@ -202,6 +204,16 @@ impl TestApp {
         self.on_runtime(async move { collector.run_wanted(now, wanted).await }).await.expect("the run ends")
     }
 
+    /// A run of the inspector as of `now`, on read models that are up to date.
+    pub async fn inspect_at(
+        &self,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<inspector::RunReport, inspector::RunError> {
+        self.caught_up().await;
+        let inspector = self.parts.inspector.clone();
+        self.on_runtime(async move { inspector.run_at(now).await }).await
+    }
+
     /// Looks at the bucket's marker now.
     pub async fn check_bucket(&self) {
         let guard = self.parts.guard.clone();
@@ -229,6 +241,13 @@ impl TestApp {
             gateway.head(&zeroload::storage::Location { store, bucket, object_key: &key }).await
         };
         self.on_runtime(look).await.expect("the bucket answers").is_some()
+    }
+
+    /// The value of a metric's sample, such as `zeroload_late_uploads_total{found_by="notice"}`; 0 where it is not there.
+    pub async fn metric(&self, sample: &str) -> u64 {
+        let text = self.call(Method::GET, "/metrics").send().await.expect("an answer").text().await.expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a number"))
     }
 
     pub async fn caught_up(&self) {
@@ -320,6 +339,7 @@ fn serve(settings: Settings, started: oneshot::Sender<Started>, stopped: oneshot
         let parts = Parts {
             journal: core.journal.clone(),
             collector: core.collector.clone(),
+            inspector: core.inspector.clone(),
             projector: core.projector.clone(),
             guard: core.guard.clone(),
             gateway: core.gateway.clone(),

@@ -12,11 +12,12 @@ use crate::{
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 as good as any";
 
 /// Tenant, name and role of each key; the key itself is `secret-of-` and the name.
-const KEYS: [(&str, &str, &str); 6] = [
+const KEYS: [(&str, &str, &str); 7] = [
     ("acme", "acme-web", "backend"),
     ("acme", "acme-audit", "auditor"),
     ("acme", "acme-bi", "analyst"),
     ("acme", "acme-ops", "operator"),
+    ("acme", "acme-s3", "notifier"),
     ("rival", "rival-web", "backend"),
     ("rival", "rival-ops", "operator"),
 ];
@@ -97,6 +98,7 @@ fn body_of(path: &str, item: &str) -> Option<Value> {
         "/v1/media" => Some(wish(JPEG)),
         "/v1/media/confirm" => Some(json!({ "ids": [item] })),
         "/v1/collections" => Some(json!({ "dry_run": true })),
+        "/v1/notifications/s3" => Some(json!({ "Records": [] })),
         _ => None,
     }
 }
@@ -115,6 +117,7 @@ fn may(role: &str, method: &Method, path: &str) -> bool {
             path == "/v1/journal/verify" || path == "/v1/events" || (path.starts_with("/v1/media/{id}") && reads)
         }
         "analyst" => path.starts_with("/v1/projections"),
+        "notifier" => path == "/v1/notifications/s3",
         "operator" => true,
         _ => unreachable!("no such role"),
     }

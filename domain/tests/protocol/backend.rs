@@ -16,6 +16,9 @@ pub enum Kind {
     Notice,
     Confirm,
     Release,
+    /// The inspector's look at a collected item, at a planned time. It is none of the backend's, but goes the same steps;
+    /// one that is lost is made again.
+    Recheck,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +48,7 @@ pub fn begin(state: &mut State, kind: Kind) {
     let (mut step, mut collected) = (Step::Load, None);
     match (kind, state.media()) {
         (Kind::Notice, Media::Released(..) | Media::Collecting(..)) => return,
-        (Kind::Notice, media) => {
+        (Kind::Notice | Kind::Recheck, media) => {
             step = Step::Look;
             if let Media::Collected(_, claimed, _) = media {
                 collected = Some(claimed.claim);
@@ -63,7 +66,10 @@ pub fn advance(state: &mut State, index: usize, variant: Variant) {
     match call.step {
         Step::Look => {
             call.found = state.object;
-            if call.kind == Kind::Notice && call.found.is_none() {
+            if call.kind == Kind::Recheck && call.found.is_none() {
+                state.rechecks_left -= 1;
+            }
+            if matches!(call.kind, Kind::Notice | Kind::Recheck) && call.found.is_none() {
                 return;
             }
             call.step = Step::Load;
@@ -86,9 +92,9 @@ impl Call {
         match self.kind {
             Kind::Request => request(),
             Kind::Renew => Command::RenewTicket,
-            Kind::Notice => Command::RecordUpload {
+            Kind::Notice | Kind::Recheck => Command::RecordUpload {
                 facts: facts(self.found.unwrap_or_default()),
-                seen_via: SeenVia::Notice,
+                seen_via: if self.kind == Kind::Recheck { SeenVia::Recheck } else { SeenVia::Notice },
                 collected: self.collected,
             },
             Kind::Confirm => Command::Confirm { attached_to: None, facts: self.found.map(facts) },

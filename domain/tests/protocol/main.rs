@@ -55,6 +55,11 @@ fn an_append_without_the_expected_version_is_seen_to_break_the_promises() {
     finds(Variant::WithoutExpectedVersion, [properties::ONE_SIDE, properties::IN_USE_IS_KEPT]);
 }
 
+#[test]
+fn without_re_checks_a_put_that_is_told_of_too_early_is_seen_to_stay() {
+    finds(Variant::WithoutRechecks, [properties::NOTHING_LEFT]);
+}
+
 fn check(protocol: Protocol, floor: usize) {
     let checker = protocol.checker().threads(2).spawn_bfs().join();
     println!("unique states: {}, depth: {}", checker.unique_state_count(), checker.max_depth());
@@ -62,7 +67,7 @@ fn check(protocol: Protocol, floor: usize) {
     assert!(checker.unique_state_count() > floor, "only {} states", checker.unique_state_count());
 }
 
-fn finds(variant: Variant, broken: [&'static str; 2]) {
+fn finds<const N: usize>(variant: Variant, broken: [&'static str; N]) {
     let until = HasDiscoveries::AllOf(broken.into());
     let checker = Protocol { variant, ..AS_BUILT }.checker().finish_when(until).spawn_bfs().join();
     broken.into_iter().for_each(|name| {

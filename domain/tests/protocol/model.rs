@@ -19,6 +19,14 @@ pub enum Variant {
     AsBuilt,
     DeleteBeforeClaim,
     WithoutExpectedVersion,
+    WithoutRechecks,
+}
+
+impl Variant {
+    /// Looks at planned times after each collection.
+    const fn rechecks(self) -> u8 {
+        if matches!(self, Self::WithoutRechecks) { 0 } else { 1 }
+    }
 }
 
 /// How much may happen; the state space is finite because each of these is.
@@ -51,6 +59,8 @@ pub struct State {
     /// When the first claim was appended, as its decision saw the time.
     pub claimed_at: Option<u8>,
     pub landed_since_claim: bool,
+    /// Planned looks that are still to come after the latest collection.
+    pub rechecks_left: u8,
     pub confirm_acknowledged: bool,
     pub release_begun: bool,
 }
@@ -61,7 +71,7 @@ pub enum Action {
     BeginCall(usize),
     CallStep(usize),
     CallLost(usize),
-    LateNotice,
+    Recheck,
     PutBegins,
     PutLands(usize),
     PutLost(usize),
@@ -101,12 +111,20 @@ impl State {
             self.claimed_at.get_or_insert(now);
             self.landed_since_claim = false;
         }
+        if events.iter().any(|event| matches!(event, Event::Collected(_))) {
+            self.rechecks_left = variant.rechecks();
+        }
         self.journal.extend(events);
         Appended::Done
     }
 
     fn may_begin_put(&self) -> bool {
         self.media().ticketed().is_some_and(|t| at(self.now) <= t.latest_expiry)
+    }
+
+    /// What lands after the last planned look is found by none.
+    fn may_still_be_found(&self) -> bool {
+        self.rechecks_left > 0 || !matches!(self.media(), Media::Collected(..))
     }
 
     fn delete_lands(&mut self) {
@@ -140,6 +158,7 @@ impl Model for Protocol {
             faults_left: self.faults,
             claimed_at: None,
             landed_since_claim: false,
+            rechecks_left: 0,
             confirm_acknowledged: false,
             release_begun: false,
         }]
@@ -155,6 +174,7 @@ impl Model for Protocol {
                 Kind::Request => !requested,
                 Kind::Renew | Kind::Release => requested && state.now <= self.moves_until,
                 Kind::Notice | Kind::Confirm => requested,
+                Kind::Recheck => false,
             };
             let left = &state.calls_left;
             actions.extend(
@@ -167,14 +187,17 @@ impl Model for Protocol {
                 actions.push(Action::CallLost(call));
             }
         }
-        if state.object.is_some() && state.calls.is_empty() && matches!(state.media(), Media::Collected(..)) {
-            actions.push(Action::LateNotice);
+        if state.rechecks_left > 0 && state.calls.is_empty() && matches!(state.media(), Media::Collected(..)) {
+            actions.push(Action::Recheck);
         }
         if state.puts_begun < self.puts && state.may_begin_put() {
             actions.push(Action::PutBegins);
         }
         for put in 0..state.flying.len() {
-            actions.extend([Action::PutLands(put), Action::PutLost(put)]);
+            if state.may_still_be_found() {
+                actions.push(Action::PutLands(put));
+            }
+            actions.push(Action::PutLost(put));
         }
         if collector::can_advance(state) {
             actions.push(Action::CollectorStep);
@@ -205,7 +228,7 @@ impl Model for Protocol {
                 backend::begin(&mut state, kind);
             }
             Action::CallStep(index) => backend::advance(&mut state, index, self.variant),
-            Action::LateNotice => backend::begin(&mut state, Kind::Notice),
+            Action::Recheck => backend::begin(&mut state, Kind::Recheck),
             Action::PutBegins => {
                 state.puts_begun += 1;
                 state.flying.push(state.puts_begun);

@@ -87,6 +87,21 @@ async fn a_file_of_another_kind_is_refused_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them() {
+    let journal = crate::testing::one_of_each();
+    let fixture = Fixture::with(&journal).await;
+    let back = "DROP TABLE recheck_progress; DROP TABLE inspection_retries; DROP INDEX media_v1_collected;
+        PRAGMA user_version = 3";
+    sqlx::raw_sql(back).execute(fixture.writer()).await.unwrap();
+    fixture.models.close().await;
+    let opened = ReadModels::open(fixture.path()).await.unwrap();
+    assert_eq!(rows(&opened).await, journal.rows());
+    assert_eq!(opened.collected(0, 10).await.unwrap().len(), 1);
+    let indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = 'media_v1_collected'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&opened.readers).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_schema_of_a_newer_binary_is_refused() {
     let fixture = Fixture::new().await;
     sqlx::raw_sql("PRAGMA user_version = 99").execute(fixture.writer()).await.unwrap();

@@ -22,6 +22,17 @@ fn no_settings_mean_everything_on_this_machine() {
     assert!(settings.s3.is_none() && settings.api_keys.is_none());
     assert_eq!((settings.collect_every, settings.delete_page), (Duration::from_secs(60), 500));
     assert_eq!(settings.policy.max_content_length().bytes(), MAX_SINGLE_PUT);
+    assert_eq!(settings.recheck_after, [Duration::from_secs(3600), Duration::from_secs(86_400)]);
+}
+
+#[test]
+fn planned_times_of_re_checks_may_be_several_or_none() {
+    let planned = |value: &str| {
+        let raw = RawSettings { recheck_after: set(value), ..RawSettings::default() };
+        Settings::try_from(raw).unwrap().recheck_after
+    };
+    assert_eq!(planned("1h 30m, 7d"), [Duration::from_secs(5400), Duration::from_secs(604_800)]);
+    assert!(planned("").is_empty() && planned(" ").is_empty());
 }
 
 #[test]
@@ -33,6 +44,9 @@ fn a_bad_value_names_its_setting() {
     assert_eq!(refused(|raw| raw.grace = set("5m")), "grace");
     assert_eq!(refused(|raw| raw.grace = set("soon")), "grace");
     assert_eq!(refused(|raw| raw.late_write_margin = set("-1s")), "late_write_margin");
+    for bad in ["0s", "1h,", ",", "1h,soon", "1h 24h,500ms", "40000d", "1s,2s,3s,4s,5s,6s,7s,8s,9s"] {
+        assert_eq!(refused(|raw| raw.recheck_after = set(bad)), "recheck_after", "{bad:?}");
+    }
     assert_eq!(refused(|raw| raw.collect_every = set("10ms")), "collect_every");
     assert_eq!(refused(|raw| raw.max_content_length = set("6GiB")), "max_content_length");
     assert_eq!(refused(|raw| raw.delete_page = set("0")), "delete_page");

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Every path with the methods that it answers.
-pub const ROUTES: [(&str, &[&str]); 18] = [
+pub const ROUTES: [(&str, &[&str]); 19] = [
     ("/v1/media", &["POST"]),
     ("/v1/media/confirm", &["POST"]),
     ("/v1/media/{id}", &["GET", "HEAD", "DELETE"]),
@@ -23,6 +23,7 @@ pub const ROUTES: [(&str, &[&str]); 18] = [
     ("/v1/projections/pending", &["GET", "HEAD"]),
     ("/v1/collections", &["GET", "HEAD", "POST"]),
     ("/v1/collections/{id}", &["GET", "HEAD"]),
+    ("/v1/notifications/s3", &["POST"]),
     ("/livez", &["GET", "HEAD"]),
     ("/readyz", &["GET", "HEAD"]),
     ("/metrics", &["GET", "HEAD"]),
