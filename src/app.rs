@@ -16,7 +16,7 @@ pub use server::Server;
 
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids},
+    clock::{Clock, Ids, Sleeper},
     collector::{Collector, Parts},
     commands::Commands,
     database::{Database, OpenError},
@@ -108,15 +108,16 @@ impl Core {
         let projector = Projector::new(journal.clone(), read_models.clone());
         let commands = Commands::new(journal.clone(), settings.policy.clone(), ids.clone());
         let collector = Arc::new(Collector::new(Parts {
-            commands: commands.clone(),
+            commands: Commands::new(journal.giving_way(), settings.policy.clone(), ids.clone()),
             journal: journal.clone(),
-            gateway: gateway.clone(),
+            gateway: gateway.paced(settings.pace, ids.clone(), Sleeper::system()),
             guard: guard.clone(),
             read_models: read_models.clone(),
             projector: projector.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             page: settings.delete_page,
+            looks: usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX),
             brake: settings.brake,
         }));
         let metrics = Metrics::default();

@@ -1,8 +1,13 @@
 //! The one clock, the one source of ids and the one source of randomness. All are passed in, so a run can be replayed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::future::BoxFuture;
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
@@ -24,6 +29,34 @@ impl Clock {
 
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)().trunc_subsecs(6)
+    }
+}
+
+type Pauses = dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// Lets time pass, where a simulation must be able to say how.
+#[derive(Clone)]
+pub struct Sleeper(Arc<Pauses>);
+
+impl Sleeper {
+    /// Real time, by the runtime that polls.
+    pub fn system() -> Self {
+        Self::driven(|pause| Box::pin(tokio::time::sleep(pause)))
+    }
+
+    /// Whatever a simulation calls time.
+    pub fn driven(sleep: impl Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sleep))
+    }
+
+    pub async fn sleep(&self, pause: Duration) {
+        (self.0)(pause).await;
+    }
+}
+
+impl fmt::Debug for Sleeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sleeper")
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Parts {
     pub ids: Ids,
     /// Keys per `DeleteObjects` call, 1 to 1000.
     pub page: usize,
+    /// Looks under way at once.
+    pub looks: usize,
     pub brake: BrakeSettings,
 }
 
@@ -159,6 +161,7 @@ impl Collector {
             }
             self.parts.guard.advance().await.map_err(RunError::Bucket)?;
         }
+        self.parts.gateway.has_rested();
         self.parts.projector.catch_up().await;
         let run_id = self.parts.ids.new_id(now);
         let overrides = wanted.override_brake.is_some();
@@ -232,9 +235,13 @@ impl Collector {
                 (false, Pass::Collect) => self.collect_page(items, run).await?,
             }
             // Claims cannot be taken back: none is made for a bucket that has just stopped answering.
-            if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
-                run.report.more = true;
+            if self.parts.gateway.wants_rest() {
+                run.broken_off = Some("the bucket asked for fewer requests");
+            } else if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
                 run.broken_off = Some("the bucket stopped answering");
+            }
+            if run.broken_off.is_some() {
+                run.report.more = true;
                 return Ok(());
             }
         }

@@ -14,9 +14,6 @@ use crate::{
     storage::{Location, OTHER_BUCKET, Removal, remove::is_lasting},
 };
 
-/// HEADs under way at once.
-const LOOKS: usize = 32;
-
 /// Appends under way at once: what waits together is committed together.
 const APPENDS: usize = 256;
 
@@ -51,7 +48,7 @@ impl Collector {
                 let decided = self.parts.commands.consider(item.media_id, command, shared.now).await;
                 (item, decided)
             })
-            .buffered(LOOKS);
+            .buffered(self.parts.looks);
         let mut reports = Vec::new();
         while let Some((item, decided)) = considered.next().await {
             reports.push(match decided {
@@ -91,7 +88,15 @@ impl Collector {
         L: Fn(DueItem, &'a Self) -> F,
         F: Future<Output = (DueItem, Option<Seen>)>,
     {
-        let looked: Vec<_> = stream::iter(items).map(|item| look(item, self)).buffered(LOOKS).collect().await;
+        let looked: Vec<_> =
+            stream::iter(items).map(|item| look(item, self)).buffered(self.parts.looks).collect().await;
+        // Claims cannot be taken back: none is made for a server that wants to be left alone.
+        if self.parts.gateway.wants_rest() {
+            for (item, _) in looked {
+                run.report.count(report(&item, None, ItemOutcome::Unknown, Some("slow-down".to_owned())));
+            }
+            return Ok(());
+        }
         let shared = &*run;
         let answers: Vec<_> =
             stream::iter(looked).map(|(item, seen)| self.claim(item, seen, shared)).buffered(APPENDS).collect().await;

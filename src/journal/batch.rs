@@ -30,6 +30,10 @@ impl Backlog {
         self.0.push_back(request);
     }
 
+    pub fn extend(&mut self, requests: impl IntoIterator<Item = Request>) {
+        self.0.extend(requests);
+    }
+
     pub fn drain(&mut self) -> impl Iterator<Item = Request> {
         self.0.drain(..)
     }
@@ -38,9 +42,19 @@ impl Backlog {
     /// append alone holds more). Not empty if the backlog is not. What is passed over stays, and never grows
     /// beyond `max_events` appends, so that the queue's bound stays the bound.
     pub fn take(&mut self, queue: &mut mpsc::Receiver<Request>, max_events: usize) -> Vec<Request> {
+        self.take_beside(queue, max_events, &[])
+    }
+
+    /// As [`Backlog::take`], for the same batch as `taken`: what is for one of its streams waits.
+    pub fn take_beside(
+        &mut self,
+        queue: &mut mpsc::Receiver<Request>,
+        max_events: usize,
+        taken: &[Request],
+    ) -> Vec<Request> {
         let mut batch = Vec::new();
         let mut later = VecDeque::new();
-        let mut streams = HashSet::new();
+        let mut streams: HashSet<_> = taken.iter().map(|request| key(&request.append)).collect();
         let mut events = 0;
         while later.len() < max_events {
             let Some(request) = self.0.pop_front().or_else(|| queue.try_recv().ok()) else { break };

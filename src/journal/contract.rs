@@ -100,6 +100,7 @@ macro_rules! contract_suite {
     ($harness:ty) => {
         $crate::journal::contract::contract_suite!($harness;
             appends::an_append_is_read_back_as_it_was_given,
+            appends::appends_that_give_way_are_written_all_the_same,
             appends::an_append_to_a_stream_that_went_on_is_a_conflict,
             appends::an_append_beyond_the_end_of_its_stream_is_a_conflict,
             appends::streams_of_two_kinds_may_have_one_id_and_share_a_commit,

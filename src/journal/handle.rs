@@ -47,6 +47,8 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Journal {
     queue: mpsc::Sender<Request>,
+    /// Of appends that give way to all others.
+    yielding: mpsc::Sender<Request>,
     settling: Arc<AtomicBool>,
     failing: Arc<AtomicBool>,
     head: watch::Receiver<u64>,
@@ -69,15 +71,16 @@ pub async fn start(
 ) -> Result<(Journal, WriterTask), ReadError> {
     let position = reader.head().await?.position;
     let (queue, requests) = mpsc::channel(options.queue.get());
+    let (yielding, yielding_requests) = mpsc::channel(options.queue.get());
     let (head_sender, head) = watch::channel(position);
     let (stop, stopped) = watch::channel(false);
     let settling = Arc::new(AtomicBool::new(false));
     let failing = Arc::new(AtomicBool::new(false));
     let (settles, fails) = (Arc::clone(&settling), Arc::clone(&failing));
-    let writer = Writer::new(writer, requests, head_sender, stopped, settles, fails, options);
+    let writer = Writer::new(writer, [requests, yielding_requests], head_sender, stopped, settles, fails, options);
     let task = runtime.spawn(writer.run());
     let patience = options.patience;
-    Ok((Journal { queue, settling, failing, head, reader, patience }, WriterTask { stop, task }))
+    Ok((Journal { queue, yielding, settling, failing, head, reader, patience }, WriterTask { stop, task }))
 }
 
 impl WriterTask {
@@ -114,6 +117,12 @@ impl Journal {
             // database is away it may be long before anyone knows.
             Ok(Err(_)) | Err(_) => Err(AppendError::Unknown { command_id }),
         }
+    }
+
+    /// The same journal, whose appends give way to those of others: for work that can wait.
+    #[must_use]
+    pub fn giving_way(&self) -> Self {
+        Self { queue: self.yielding.clone(), ..self.clone() }
     }
 
     /// The reading side alone: works beside a writer of another process too.

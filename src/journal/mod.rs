@@ -27,6 +27,7 @@ mod append;
 mod batch;
 mod handle;
 mod hash;
+mod lane;
 pub mod postgres;
 mod reader;
 pub mod sqlite;

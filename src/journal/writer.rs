@@ -16,7 +16,9 @@ use tracing::Instrument;
 use super::append::{AppendError, Appended, Prepared};
 use super::batch::{Backlog, Request};
 use super::handle::Options;
+use super::lane::Lane;
 use super::store::{Found, Outcome, StoreError, WriteError, WriteStore};
+use crate::clock::Sleeper;
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 
@@ -27,6 +29,8 @@ pub(super) struct Writer<S> {
     store: S,
     queue: mpsc::Receiver<Request>,
     backlog: Backlog,
+    /// Appends that give way to those of the queue.
+    lane: Lane,
     head: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
     /// While set, new appends are refused: nobody can say when they would be written.
@@ -39,14 +43,24 @@ pub(super) struct Writer<S> {
 impl<S: WriteStore> Writer<S> {
     pub fn new(
         store: S,
-        queue: mpsc::Receiver<Request>,
+        [queue, yielding]: [mpsc::Receiver<Request>; 2],
         head: watch::Sender<u64>,
         stop: watch::Receiver<bool>,
         settling: Arc<AtomicBool>,
         failing: Arc<AtomicBool>,
         options: Options,
     ) -> Self {
-        Self { store, queue, backlog: Backlog::default(), head, stop, settling, failing, options }
+        Self {
+            store,
+            queue,
+            backlog: Backlog::default(),
+            lane: Lane::new(yielding, Sleeper::system()),
+            head,
+            stop,
+            settling,
+            failing,
+            options,
+        }
     }
 
     /// Runs until it is stopped, every [`Journal`](super::Journal) is gone, or it panics.
@@ -55,7 +69,7 @@ impl<S: WriteStore> Writer<S> {
         // From here on an append is refused. What was queued before a panic was never sent to the database.
         self.queue.close();
         let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
-        for request in self.backlog.drain().chain(queued) {
+        for request in self.backlog.drain().chain(queued).chain(self.lane.drain()) {
             let _ = request.answer.send(Err(AppendError::Stopped));
         }
         match ended {
@@ -69,19 +83,33 @@ impl<S: WriteStore> Writer<S> {
 
     async fn write_until_stopped(&mut self) {
         loop {
-            if *self.stop.borrow() {
+            let stopping = *self.stop.borrow();
+            if stopping {
                 self.queue.close();
+                self.lane.close();
             }
             if self.backlog.is_empty() {
+                let Self { queue, lane, stop, .. } = self;
+                let came = async {
+                    tokio::select! {
+                        // In this order: what gives way comes last.
+                        biased;
+                        Some(request) = queue.recv() => Some(Some(request)),
+                        true = lane.is_ready() => Some(None),
+                        else => None,
+                    }
+                };
                 tokio::select! {
-                    request = self.queue.recv() => match request {
-                        Some(request) => self.backlog.push(request),
+                    came = came => match came {
+                        Some(request) => self.backlog.extend(request),
                         None => return,
                     },
-                    Ok(_) = self.stop.wait_for(|stop| *stop), if !self.queue.is_closed() => continue,
+                    Ok(_) = stop.wait_for(|stop| *stop), if !stopping => continue,
                 }
             }
-            let batch = self.backlog.take(&mut self.queue, self.options.batch_events.get());
+            let most = self.options.batch_events.get();
+            let mut batch = self.backlog.take(&mut self.queue, most);
+            self.lane.add_to(&mut batch, most);
             let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|r| (r.append, r.answer)).unzip();
             let events: usize = appends.iter().map(Prepared::event_count).sum();
             let span = tracing::debug_span!("journal.batch", batch.appends = appends.len(), batch.events = events);

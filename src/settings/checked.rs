@@ -6,7 +6,12 @@ use chrono::TimeDelta;
 use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
 
 use super::{ApiKeys, RawSettings, SettingError, collecting};
-use crate::{collector::BrakeSettings, database::Database, journal::postgres, storage::StaticKeys};
+use crate::{
+    collector::BrakeSettings,
+    database::Database,
+    journal::postgres,
+    storage::{PaceSettings, StaticKeys},
+};
 
 /// Everything that a start needs, checked.
 #[derive(Clone, Debug)]
@@ -26,6 +31,7 @@ pub struct Settings {
     pub collect_every: Duration,
     /// Keys per delete call.
     pub delete_page: usize,
+    pub pace: PaceSettings,
     pub brake: BrakeSettings,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
@@ -74,6 +80,7 @@ impl TryFrom<RawSettings> for Settings {
                 duration("collect_every", raw.collect_every.as_deref(), 60)?,
             )?,
             delete_page: delete_page(raw.delete_page.as_deref())?,
+            pace: collecting::pace(&raw)?,
             brake: collecting::brake(&raw)?,
             api_keys,
             data_dir,

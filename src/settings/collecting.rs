@@ -1,13 +1,21 @@
-//! Settings of collection: when to stop.
+//! Settings of collection: how fast, and when to stop.
 
 use std::{ops::RangeInclusive, str::FromStr};
 
 use chrono::TimeDelta;
 
 use super::{RawSettings, SettingError, checked::duration};
-use crate::collector::BrakeSettings;
+use crate::{collector::BrakeSettings, storage::PaceSettings};
 
 const YEAR: u64 = 365 * 86_400;
+
+pub(super) fn pace(raw: &RawSettings) -> Result<PaceSettings, SettingError> {
+    let (per_second, parallel) = (raw.s3_requests_per_second.as_deref(), raw.s3_parallel_requests.as_deref());
+    Ok(PaceSettings {
+        requests_per_second: number("s3_requests_per_second", per_second, 2000, 1..=100_000)?,
+        parallel_requests: number("s3_parallel_requests", parallel, 32, 1..=1000)?,
+    })
+}
 
 pub(super) fn brake(raw: &RawSettings) -> Result<BrakeSettings, SettingError> {
     Ok(BrakeSettings {

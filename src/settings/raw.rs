@@ -106,6 +106,10 @@ raw_settings! {
     max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
     /// Keys per delete call, 1 to 1000 [default: 500]
     delete_page: "ZEROLOAD_DELETE_PAGE",
+    /// Requests to S3 per second that collection may make [default: 2000]
+    s3_requests_per_second: "ZEROLOAD_S3_REQUESTS_PER_SECOND",
+    /// Requests to S3 that collection may have under way at once [default: 32]
+    s3_parallel_requests: "ZEROLOAD_S3_PARALLEL_REQUESTS",
     /// Percent of the items whose time ended lately that may be unconfirmed; above it collection stops, 100% is never [default: 50%]
     brake_share: "ZEROLOAD_BRAKE_SHARE",
     /// Unconfirmed items up to which brake_share is not looked at [default: 1000]

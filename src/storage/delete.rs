@@ -45,8 +45,8 @@ impl Deletion {
 }
 
 impl Gateway {
-    /// Deletes objects; one answer each, in the same order. A thousand keys are one call; more are several, one after the
-    /// other, and once a call as a whole has failed the rest is not tried.
+    /// Deletes objects; one answer each, in the same order. A thousand keys are one call, or several where the server wants
+    /// it so; once a call has failed in a way that concerns all keys the rest is not tried.
     pub async fn delete(&self, items: &[Location<'_>]) -> Vec<Deletion> {
         let refusal = |at: &Location<'_>| self.refusal(at);
         let mut keys: Vec<&ObjectKey> =
@@ -54,22 +54,12 @@ impl Gateway {
         keys.sort_unstable();
         keys.dedup();
 
-        let mut known = HashMap::new();
-        let mut failure = None;
-        for page in keys.chunks(MAX_KEYS) {
-            match self.delete_page(page.iter().map(|key| (key.as_str(), None))).await {
-                Ok(Answers(answers)) => known.extend(answers),
-                Err(why) => {
-                    failure = Some(why);
-                    break;
-                }
-            }
-        }
-        let known = Answers(known);
-        let unnamed = failure.unwrap_or_else(|| StorageError::answer("the answer to the delete does not name the key"));
+        let named: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
+        let deleted = self.delete_all(&named).await;
+        let unnamed = || StorageError::answer("the answer to the delete does not name the key");
         let of_key = |at: &Location<'_>| {
-            let answer = known.of(at.object_key.as_str(), None).cloned();
-            answer.unwrap_or_else(|| Deletion::Unknown { why: unnamed.clone() })
+            let answer = deleted.of(at.object_key.as_str(), None);
+            answer.unwrap_or_else(|| Deletion::Unknown { why: unnamed() })
         };
         items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
     }
@@ -112,7 +102,7 @@ impl Gateway {
 }
 
 /// What a delete's answer says, for the keys and versions that it names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Answers(HashMap<(String, Option<String>), Deletion>);
 
 impl Answers {
@@ -120,6 +110,16 @@ impl Answers {
     pub fn of(&self, key: &str, version: Option<&str>) -> Option<&Deletion> {
         let named = |version: Option<&str>| self.0.get(&(key.to_owned(), version.map(str::to_owned)));
         named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
+    }
+
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Whether the server wants fewer keys at once.
+    pub fn ask_for_fewer(&self) -> bool {
+        let slow = |code: &str| matches!(code, "SlowDown" | "ServiceUnavailable" | "InternalError");
+        self.0.values().any(|deletion| matches!(deletion, Deletion::Failed { code } if slow(code)))
     }
 }
 

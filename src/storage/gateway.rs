@@ -26,10 +26,13 @@ use zeroload_domain::{
 use super::{
     connect::{self, ConnectError},
     credentials::CredentialSource,
+    delete::MAX_KEYS,
     error::StorageError,
+    pace::{Pace, PaceSettings, TRIES, asks_for_fewer},
     settings::GatewaySettings,
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
+use crate::clock::{Ids, Sleeper};
 
 /// Where an item's object is, as its journal recorded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ impl<'a> Location<'a> {
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
+    pace: Option<Arc<Pace>>,
 }
 
 struct Inner {
@@ -89,7 +93,55 @@ impl Gateway {
             versions: AtomicBool::new(false),
             no_uploads: AtomicBool::new(false),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), pace: None })
+    }
+
+    /// The same bucket, asked at a pace that all clones of what is returned share.
+    #[must_use]
+    pub fn paced(&self, settings: PaceSettings, ids: Ids, sleeper: Sleeper) -> Self {
+        Self { inner: self.inner.clone(), pace: Some(Arc::new(Pace::new(settings, ids, sleeper))) }
+    }
+
+    /// Whether the server has asked for fewer requests until this gateway gave up.
+    pub fn wants_rest(&self) -> bool {
+        self.pace.as_ref().is_some_and(|pace| pace.is_refused())
+    }
+
+    /// Enough time has passed to ask again.
+    pub fn has_rested(&self) {
+        if let Some(pace) = self.pace() {
+            pace.answered();
+        }
+    }
+
+    pub(super) fn pace(&self) -> Option<&Pace> {
+        self.pace.as_deref()
+    }
+
+    /// Keys that one call deletes at most.
+    pub(super) fn keys_per_call(&self) -> usize {
+        self.pace().map_or(MAX_KEYS, Pace::keys)
+    }
+
+    /// Asks at the pace that is set, and again if the server wants fewer requests.
+    pub(super) async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        let Some(pace) = self.pace() else { return ask().await };
+        let mut tries = 1;
+        loop {
+            let turn = pace.turn().await;
+            match ask().await {
+                Err(error) if asks_for_fewer(&error) && tries < TRIES => pace.refused(turn).await,
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    pace.answered();
+                    return Ok(answer);
+                }
+            }
+            tries += 1;
+        }
     }
 
     pub fn store(&self) -> &Store {
@@ -134,6 +186,10 @@ impl Gateway {
     }
 
     pub(super) async fn head_key(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
+        self.asked(|| self.head_once(key)).await
+    }
+
+    async fn head_once(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
         match asked.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(found) => facts(&found).map(Some),

@@ -19,6 +19,8 @@
 //! | [`delete`] | deletes by exact key, and what their answers prove |
 //! | [`versioning`] | whether the bucket keeps versions, and which a key has |
 //! | [`multipart`] | unfinished uploads of a key |
+//! | [`pace`] | how fast the collector asks |
+//! | `split` | deletes of any size, and the one key that makes a call fail |
 //! | [`marker`] | the object that ties a bucket to its journal |
 //! | [`probe`] | what a server enforces, found out at start |
 //! | [`error`] | why nothing is known about an object |
@@ -35,9 +37,11 @@ pub mod error;
 pub mod gateway;
 pub mod marker;
 pub mod multipart;
+pub mod pace;
 pub mod probe;
 pub mod remove;
 pub mod settings;
+mod split;
 pub mod ticket;
 pub mod versioning;
 mod whole;
@@ -51,6 +55,7 @@ pub use error::{Fault, StorageError};
 pub use gateway::{Gateway, Location};
 pub use marker::{Anchor, MarkerError};
 pub use multipart::Multipart;
+pub use pace::PaceSettings;
 pub use probe::{Check, ProbeReport, Status};
 pub use remove::Removal;
 pub use settings::{GatewaySettings, StaticKeys};

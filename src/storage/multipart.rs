@@ -68,7 +68,7 @@ impl Gateway {
             let gateway = self.clone();
             let abort = move |(key, id): Unfinished| {
                 let gateway = gateway.clone();
-                async move { (gateway.abort(&key, &id).await, key) }
+                async move { (gateway.asked(|| gateway.abort(&key, &id)).await, key) }
             };
             let mut aborted = stream::iter(open).map(abort).buffer_unordered(ABORTS);
             while let Some((outcome, key)) = aborted.next().await {
@@ -93,7 +93,7 @@ impl Gateway {
         let mut found = Vec::new();
         let mut after = (None, None);
         loop {
-            match self.list_uploads(after).await {
+            match self.asked(|| self.list_uploads(after.clone())).await {
                 Ok((page, next)) => {
                     found.extend(page.into_iter().filter(|(key, _)| keys.contains(key.as_str())));
                     let Some((key, id)) = next else { return Ok(Some(found)) };

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{ByteSize, ObjectKey};
 
 use super::{
-    delete::{DELETE_MARKER, Deletion, MAX_KEYS},
+    delete::{DELETE_MARKER, Deletion},
     error::StorageError,
     gateway::{Gateway, Location},
     multipart::{UPLOAD_DENIED, UPLOAD_LEFT},
@@ -132,32 +132,24 @@ impl Gateway {
                 }
             }
             let mut denied: HashMap<ObjectKey, String> = HashMap::new();
-            for page in found.chunks(MAX_KEYS) {
-                let named = page.iter().map(|(key, version)| (key.as_str(), Some(version.id.as_str())));
-                let answers = match self.delete_page(named).await {
-                    Ok(answers) => answers,
-                    Err(why) => {
-                        let unknown = |(key, _): &(ObjectKey, _)| (key.clone(), Removal::Unknown { why: why.clone() });
-                        ended.extend(page.iter().map(unknown));
-                        continue;
+            let named: Vec<_> = found.iter().map(|(key, version)| (key.as_str(), Some(version.id.as_str()))).collect();
+            let deleted = self.delete_all(&named).await;
+            for (key, version) in &found {
+                match (deleted.of(key.as_str(), Some(&version.id)), version.what) {
+                    (Some(Deletion::Gone), What::Object { bytes }) => {
+                        *freed.entry(key.clone()).or_default() += bytes;
                     }
-                };
-                for (key, version) in page {
-                    match (answers.of(key.as_str(), Some(&version.id)), version.what) {
-                        (Some(Deletion::Gone), What::Object { bytes }) => {
-                            *freed.entry(key.clone()).or_default() += bytes;
-                        }
-                        (Some(Deletion::Failed { code }), _) if code == "AccessDenied" => {
-                            denied.entry(key.clone()).or_insert_with(|| version.id.clone());
-                        }
-                        (Some(Deletion::Failed { code }), _) => {
-                            ended.entry(key.clone()).or_insert_with(|| Removal::Failed { code: code.clone() });
-                        }
-                        // What is not named the next list shows, if it is still there.
-                        (Some(_) | None, _) => {}
+                    (Some(Deletion::Failed { code }), _) if code == "AccessDenied" => {
+                        denied.entry(key.clone()).or_insert_with(|| version.id.clone());
                     }
+                    (Some(failed @ (Deletion::Failed { .. } | Deletion::Unknown { .. })), _) => {
+                        ended.entry(key.clone()).or_insert_with(|| Removal::from(failed));
+                    }
+                    // What is not named the next list shows, if it is still there.
+                    (Some(Deletion::Gone) | None, _) => {}
                 }
             }
+            drop(deleted);
             ended.extend(self.reasons(denied).await);
             open = found.into_iter().map(|(key, _)| key).filter(|key| !ended.contains_key(key)).collect();
             open.dedup();
@@ -196,8 +188,11 @@ impl Gateway {
 
     /// Which of the reasons that S3 calls `AccessDenied` it is. Without the right to see locks it is called a want of rights.
     async fn why_denied(&self, key: &str, version: &str) -> &'static str {
-        let looked = self.client().head_object().bucket(self.bucket().as_str()).key(key).version_id(version);
-        match looked.send().await {
+        let looked = self.asked(|| async {
+            let looked = self.client().head_object().bucket(self.bucket().as_str()).key(key).version_id(version);
+            looked.send().await.map_err(|error| StorageError::from(&error))
+        });
+        match looked.await {
             Ok(found) if found.object_lock_legal_hold_status().is_some_and(|hold| hold.as_str() == "ON") => LEGAL_HOLD,
             Ok(found) if found.object_lock_mode().is_some() => RETAINED,
             Ok(_) | Err(_) => VERSION_DENIED,

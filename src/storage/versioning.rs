@@ -70,7 +70,7 @@ impl Gateway {
     pub(super) async fn versions_of(&self, key: &str) -> Result<Vec<Version>, StorageError> {
         let mut after = (None, None);
         loop {
-            let page = self.list_versions(key, after).await?;
+            let page = self.asked(|| self.list_versions(key, after.clone())).await?;
             // Of the keys that begin with it, the key itself comes first.
             let found: Vec<Version> = page.versions.into_iter().filter(|version| version.key == key).collect();
             if !found.is_empty() {

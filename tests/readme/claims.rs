@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 21] = [
+const BAD: [(&str, &str); 23] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -36,6 +36,8 @@ const BAD: [(&str, &str); 21] = [
     ("collect_every", "500ms"),
     ("max_content_length", "6GiB"),
     ("delete_page", "1001"),
+    ("s3_requests_per_second", "0"),
+    ("s3_parallel_requests", "1001"),
     ("brake_share", "0%"),
     ("brake_above", "many"),
     ("brake_window", "10s"),

@@ -11,6 +11,7 @@ mod late_uploads;
 mod lifecycle;
 mod notifications;
 mod openapi;
+mod pace;
 mod roles;
 mod runs;
 mod tickets;

@@ -51,6 +51,8 @@ fn a_bad_value_names_its_setting() {
     assert_eq!(refused(|raw| raw.max_content_length = set("6GiB")), "max_content_length");
     assert_eq!(refused(|raw| raw.delete_page = set("0")), "delete_page");
     assert_eq!(refused(|raw| raw.delete_page = set("1001")), "delete_page");
+    assert_eq!(refused(|raw| raw.s3_requests_per_second = set("0")), "s3_requests_per_second");
+    assert_eq!(refused(|raw| raw.s3_parallel_requests = set("1001")), "s3_parallel_requests");
     for share in ["0%", "101%", "50", "half", "-1%"] {
         assert_eq!(refused(|raw| raw.brake_share = set(share)), "brake_share");
     }

@@ -36,6 +36,9 @@ impl Backend {
             return Err(s3_error!(MalformedXML, "a request names 1 to {MAX_KEYS} keys"));
         }
         self.require_bucket(&bucket).await?;
+        if let Some(refusal) = delete.objects.iter().find_map(|object| self.faults.refuse_call(&object.key)) {
+            return Err(S3Error::with_message(refusal.code(), "a scripted fault"));
+        }
         let mut errors = Vec::new();
         let mut keys = Vec::with_capacity(delete.objects.len());
         for object in delete.objects {

@@ -72,6 +72,8 @@ pub enum Effect {
     Refuse(Refusal),
     /// Puts the error into a `DeleteObjects` answer for each key that fits; the others are deleted.
     RefuseKey(Refusal),
+    /// Answers a `DeleteObjects` that names a key which fits with an error, for all its keys.
+    RefuseCall(Refusal),
     /// Closes the connection; nothing else happens.
     CutRequest,
     /// Does the work, then closes the connection instead of answering.
@@ -232,7 +234,7 @@ impl Faults {
         let mut rules = self.rules();
         let place = rules.iter().position(|rule| match rule {
             Rule::Fault(fault) => {
-                !matches!(fault.effect, Effect::RefuseKey(_) | Effect::ReportVersioned)
+                !matches!(fault.effect, Effect::RefuseKey(_) | Effect::RefuseCall(_) | Effect::ReportVersioned)
                     && fault.target.fits(operation, key)
             }
             Rule::Stall { target, most, state } => state.borrow().waiting < *most && target.fits(operation, key),
@@ -246,7 +248,17 @@ impl Faults {
             Effect::Refuse(refusal) => Some(Before::Refuse(refusal)),
             Effect::CutRequest => Some(Before::CutRequest),
             Effect::CutAnswer => Some(Before::CutAnswer),
-            Effect::RefuseKey(_) | Effect::ReportVersioned => None,
+            Effect::RefuseKey(_) | Effect::RefuseCall(_) | Effect::ReportVersioned => None,
+        }
+    }
+
+    pub(super) fn refuse_call(&self, key: &str) -> Option<Refusal> {
+        let wanted = |fault: &Fault| {
+            matches!(fault.effect, Effect::RefuseCall(_)) && fault.target.fits("DeleteObjects", Some(key))
+        };
+        match self.take(wanted)? {
+            Effect::RefuseCall(refusal) => Some(refusal),
+            _ => None,
         }
     }
 

@@ -1,0 +1,95 @@
+//! Deletes as many keys as there are, in calls of a size that the server takes, and finds the one key that makes a call fail.
+//!
+//! A call that is refused or fails as a whole may be so for one key in it: it is asked again in halves, so that such a key
+//! ends alone and holds up no other. Whether all calls fail for a reason of the server's own shows after a few of them.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{
+    delete::{Answers, Deletion},
+    error::{Fault, StorageError},
+    gateway::Gateway,
+};
+
+/// Calls in a row that fail as a whole, after which it is no single key.
+const IN_A_ROW: usize = 8;
+
+/// A key, and the version of it that is to be deleted.
+type Named<'k> = (&'k str, Option<&'k str>);
+
+/// What became of each key.
+#[derive(Debug, Default)]
+pub(super) struct Deleted<'k> {
+    answers: Answers,
+    failed: HashMap<Named<'k>, StorageError>,
+}
+
+impl<'k> Deleted<'k> {
+    pub(super) fn of(&self, key: &'k str, version: Option<&'k str>) -> Option<Deletion> {
+        let failed = || self.failed.get(&(key, version)).map(|why| Deletion::Unknown { why: why.clone() });
+        self.answers.of(key, version).cloned().or_else(failed)
+    }
+
+    fn fail(&mut self, part: &[Named<'k>], why: &StorageError) {
+        self.failed.extend(part.iter().map(|named| (*named, why.clone())));
+    }
+}
+
+impl Gateway {
+    /// Deletes keys, or versions of them. Each may be named once.
+    pub(super) async fn delete_all<'k>(&self, named: &[Named<'k>]) -> Deleted<'k> {
+        let mut deleted = Deleted::default();
+        let mut parts = VecDeque::from([named]);
+        let mut failures = 0;
+        while let Some(part) = parts.pop_front() {
+            if part.is_empty() {
+                continue;
+            }
+            if let Some((now, later)) =
+                part.split_at_checked(self.keys_per_call()).filter(|(_, later)| !later.is_empty())
+            {
+                parts.push_front(later);
+                parts.push_front(now);
+                continue;
+            }
+            match self.asked(|| self.delete_page(part.iter().copied())).await {
+                Ok(answers) => {
+                    failures = 0;
+                    self.note_answers(&answers);
+                    deleted.answers.extend(answers);
+                }
+                Err(why) => {
+                    failures += 1;
+                    let may_be_one = may_be_one_key(&why) && failures < IN_A_ROW;
+                    match part.split_at_checked(part.len() / 2).filter(|_| may_be_one && part.len() > 1) {
+                        Some((one, other)) => parts.extend([one, other]),
+                        None => deleted.fail(part, &why),
+                    }
+                    if !may_be_one {
+                        parts.drain(..).for_each(|part| deleted.fail(part, &why));
+                    }
+                }
+            }
+        }
+        deleted
+    }
+
+    fn note_answers(&self, answers: &Answers) {
+        let Some(pace) = self.pace() else { return };
+        if answers.ask_for_fewer() { pace.fewer_keys() } else { pace.more_keys() }
+    }
+}
+
+/// Not for what concerns the connection, the bucket or the rights: that is the same for each key.
+fn may_be_one_key(why: &StorageError) -> bool {
+    match why {
+        StorageError::Unavailable { kind: Fault::Server | Fault::Answer, .. } => true,
+        StorageError::Unavailable { kind: Fault::Refused, status, .. } => {
+            !matches!(status, Some(301..=308 | 401..=404))
+        }
+        StorageError::Unavailable { .. } | StorageError::OtherBucket { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
