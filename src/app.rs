@@ -25,6 +25,7 @@ use crate::{
     journal::{self, Journal, WriterTask},
     late_uploads::LateUploads,
     projector::Projector,
+    review::Reviewer,
     service::Service,
     settings::{S3Settings, Settings},
     storage::{self, Gateway, GatewaySettings},
@@ -50,6 +51,8 @@ pub enum StartError {
     Embedded(#[from] storage::embedded::OpenError),
     #[error("the S3 client cannot be set up: {0}")]
     Gateway(#[from] storage::ConnectError),
+    #[error("the client for review_url cannot be set up: {0}")]
+    Review(String),
     #[error("the read models cannot be opened: {0}")]
     ReadModels(#[from] zeroload_projections::Error),
     #[error(
@@ -119,6 +122,12 @@ impl Core {
             page: settings.delete_page,
             looks: usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX),
             brake: settings.brake,
+            reviewer: settings
+                .review
+                .clone()
+                .map(|review| Reviewer::new(review, ids.clone()))
+                .transpose()
+                .map_err(StartError::Review)?,
         }));
         let metrics = Metrics::default();
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), metrics.clone());

@@ -22,6 +22,7 @@
 //! | [`late_uploads`] | claims bytes that arrived after their item was collected |
 //! | [`notification`] | what S3 servers send when an object was written |
 //! | [`bucket`] | is the bucket ours? |
+//! | [`review`] | asks the backend what is in use |
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
 //! | [`actors`] | timers |
 //! | [`settings`], [`clock`] | what is passed in |
@@ -45,6 +46,7 @@ pub mod journal;
 pub mod late_uploads;
 pub mod notification;
 pub mod projector;
+pub mod review;
 pub mod service;
 pub mod settings;
 pub mod storage;

@@ -194,7 +194,12 @@ impl CollectorActor {
                 }
                 None
             }
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => {
+                if let RunError::Review(_) = error {
+                    self.metrics.review_failed();
+                }
+                Some(error.to_string())
+            }
             Err(error) => Some(format!("the run broke off: {error}")),
         };
         if let Some(failure) = &failure {

@@ -17,6 +17,7 @@
 pub mod brake;
 mod record;
 mod report;
+mod review;
 mod steps;
 
 use std::sync::{
@@ -35,6 +36,7 @@ use crate::{
     commands::{Commands, Origin},
     journal::{AppendError, Journal, ReadError},
     projector::Projector,
+    review::{ReviewError, Reviewer},
     storage::Gateway,
 };
 
@@ -49,6 +51,8 @@ const RUN_LIMIT: usize = 20_000;
 pub enum RunError {
     #[error("nothing is collected: {0}")]
     Bucket(String),
+    #[error("nothing more is claimed, since it is not known what is in use: {0}")]
+    Review(#[from] ReviewError),
     #[error("the journal cannot be read: {0}")]
     Journal(#[from] ReadError),
     #[error("the projection cannot be read: {0}")]
@@ -72,6 +76,8 @@ pub struct Parts {
     /// Looks under way at once.
     pub looks: usize,
     pub brake: BrakeSettings,
+    /// Says what is in use, where the backend is to be asked.
+    pub reviewer: Option<Reviewer>,
 }
 
 /// What kind of run is wanted.
@@ -230,7 +236,11 @@ impl Collector {
             run.report.due += items.len() as u64;
             let unknown = run.report.unknown;
             match (run.report.dry_run, pass) {
-                (true, _) => self.consider(items, run).await,
+                (true, Pass::Finish) => self.consider(items, run).await,
+                (true, Pass::Collect) => {
+                    let items = self.review(items, run).await?;
+                    self.consider(items, run).await;
+                }
                 (false, Pass::Finish) => self.finish_page(items, run).await?,
                 (false, Pass::Collect) => self.collect_page(items, run).await?,
             }

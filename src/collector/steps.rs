@@ -18,7 +18,7 @@ use crate::{
 const APPENDS: usize = 256;
 
 /// Per item: doubles from half a minute to six hours.
-const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
+pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
 
 /// The same for what stays as it is until somebody does something about it: a lock, a missing right.
 const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
@@ -75,6 +75,7 @@ impl Collector {
 
     /// Looks at, claims and deletes one page of due items.
     pub(super) async fn collect_page(&self, items: Vec<DueItem>, run: &mut Run) -> Result<(), RunError> {
+        let items = self.review(items, run).await?;
         self.work(items, run, |item, collector| async move {
             // An upload that was recorded needs no second look.
             let seen = if item.state == State::Uploaded { None } else { Some(collector.look(&item).await) };
@@ -234,7 +235,12 @@ fn reason_of(events: &[Event]) -> Option<CollectReason> {
     })
 }
 
-fn report(item: &DueItem, reason: Option<CollectReason>, outcome: ItemOutcome, code: Option<String>) -> ItemReport {
+pub(super) fn report(
+    item: &DueItem,
+    reason: Option<CollectReason>,
+    outcome: ItemOutcome,
+    code: Option<String>,
+) -> ItemReport {
     ItemReport {
         id: item.media_id,
         object_key: item.object_key.clone(),
@@ -244,11 +250,11 @@ fn report(item: &DueItem, reason: Option<CollectReason>, outcome: ItemOutcome, c
     }
 }
 
-fn location(item: &DueItem) -> Location<'_> {
+pub(super) fn location(item: &DueItem) -> Location<'_> {
     Location { store: &item.store, bucket: &item.bucket, object_key: &item.object_key }
 }
 
-fn postpone(media_id: MediaId, claim: Option<Claim>, code: &str) -> Postponed {
+pub(super) fn postpone(media_id: MediaId, claim: Option<Claim>, code: &str) -> Postponed {
     Postponed { media_id, claim, code: code.to_owned() }
 }
 

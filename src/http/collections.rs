@@ -49,7 +49,7 @@ pub struct CollectBody {
     post, path = "/v1/collections", operation_id = "collect", tag = "collections", request_body(content = Option<CollectBody>),
     responses(
         (status = 200, body = RunReport),
-        (status = 503, description = "`storage-unavailable`: nothing is collected, and why; `collector-unavailable`, `journal-unavailable`, `projection-unavailable`"),
+        (status = 503, description = "`storage-unavailable`: nothing is collected, and why; `review-unavailable`: the backend does not say what is in use, and nothing more is claimed; `collector-unavailable`, `journal-unavailable`, `projection-unavailable`"),
     )
 )]
 pub async fn run(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {

@@ -41,6 +41,7 @@ pub struct Metrics {
     late: Family<FoundBy, Counter>,
     rechecks: Family<Outcome, Counter>,
     notified: Family<Outcome, Counter>,
+    unreviewed: Gauge<u64, AtomicU64>,
     head: Gauge<u64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
@@ -68,6 +69,7 @@ impl Default for Metrics {
             late: Family::default(),
             rechecks: Family::default(),
             notified: Family::default(),
+            unreviewed: Gauge::default(),
             head: Gauge::default(),
             applied: Gauge::default(),
             due: Gauge::default(),
@@ -85,6 +87,11 @@ impl Default for Metrics {
         registry.register("late_uploads", "Uploads found after their item was collected", metrics.late.clone());
         registry.register("rechecks", "Collected items that were to be looked at again", metrics.rechecks.clone());
         registry.register("notified_objects", "Objects that S3 said were written", metrics.notified.clone());
+        registry.register(
+            "collection_unreviewed",
+            "1 while nothing is claimed because the backend does not say what is in use, else 0",
+            metrics.unreviewed.clone(),
+        );
         registry.register("journal_position", "The journal's last position", metrics.head.clone());
         registry.register("projection_position", "The last applied position", metrics.applied.clone());
         registry.register("collection_due", "Items that are due now, counted up to 100000", metrics.due.clone());
@@ -124,6 +131,11 @@ impl Metrics {
         }
         self.freed.inc_by(report.bytes_freed);
         self.braked.set(u64::from(report.braked.is_some()));
+        self.unreviewed.set(0);
+    }
+
+    pub fn review_failed(&self) {
+        self.unreviewed.set(1);
     }
 
     pub fn collection_failed(&self) {

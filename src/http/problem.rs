@@ -253,6 +253,7 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Bucket(_) => Self::new(503, "storage-unavailable", error.to_string()),
+            RunError::Review(_) => Self::new(503, "review-unavailable", error.to_string()),
             RunError::Journal(error) => error.into(),
             RunError::Record(error) => crate::commands::CommandError::Append(error).into(),
             RunError::Projection(error) => error.into(),

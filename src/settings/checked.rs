@@ -10,6 +10,7 @@ use crate::{
     collector::BrakeSettings,
     database::Database,
     journal::postgres,
+    review::ReviewSettings,
     storage::{PaceSettings, StaticKeys},
 };
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub delete_page: usize,
     pub pace: PaceSettings,
     pub brake: BrakeSettings,
+    /// Absent where nobody is asked.
+    pub review: Option<ReviewSettings>,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
 }
@@ -82,6 +85,7 @@ impl TryFrom<RawSettings> for Settings {
             delete_page: delete_page(raw.delete_page.as_deref())?,
             pace: collecting::pace(&raw)?,
             brake: collecting::brake(&raw)?,
+            review: collecting::review(&raw)?,
             api_keys,
             data_dir,
         })
@@ -98,7 +102,7 @@ fn address(setting: &'static str, raw: Option<&str>, default: &str) -> Result<So
         .map_err(|_| SettingError::new(setting, format!("{raw:?} must be an address such as {default}")))
 }
 
-fn truth(setting: &'static str, raw: Option<&str>) -> Result<Option<bool>, SettingError> {
+pub(super) fn truth(setting: &'static str, raw: Option<&str>) -> Result<Option<bool>, SettingError> {
     raw.map(|raw| raw.parse().map_err(|_| SettingError::new(setting, format!("{raw:?} must be true or false"))))
         .transpose()
 }

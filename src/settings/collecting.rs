@@ -1,11 +1,18 @@
-//! Settings of collection: how fast, and when to stop.
+//! Settings of collection: how fast, when to stop, and whom to ask first.
 
 use std::{ops::RangeInclusive, str::FromStr};
 
 use chrono::TimeDelta;
 
-use super::{RawSettings, SettingError, checked::duration};
-use crate::{collector::BrakeSettings, storage::PaceSettings};
+use super::{
+    RawSettings, SettingError,
+    checked::{duration, truth},
+};
+use crate::{
+    collector::BrakeSettings,
+    review::{Reach, ReviewSettings, Secret},
+    storage::PaceSettings,
+};
 
 const YEAR: u64 = 365 * 86_400;
 
@@ -24,6 +31,28 @@ pub(super) fn brake(raw: &RawSettings) -> Result<BrakeSettings, SettingError> {
         window: span("brake_window", raw.brake_window.as_deref(), 3600, 60..=YEAR, "1m to 365d")?,
         silence: span("brake_silence", raw.brake_silence.as_deref(), 6 * 3600, 1..=YEAR, "1s to 365d")?,
     })
+}
+
+pub(super) fn review(raw: &RawSettings) -> Result<Option<ReviewSettings>, SettingError> {
+    let allow_private = truth("review_allow_private", raw.review_allow_private.as_deref())?;
+    let timeout = span("review_timeout", raw.review_timeout.as_deref(), 10, 1..=300, "1s to 5m")?;
+    let secret = raw.review_secret.as_deref().map(Secret::parse);
+    // The value is not repeated: it is a secret, or nearly one.
+    let bad = || SettingError::new("review_secret", "must be whsec_ and the base64 of 24 to 64 bytes");
+    let secret = secret.map(|parsed| parsed.ok_or_else(bad)).transpose()?;
+    let Some(url) = raw.review_url.as_deref() else {
+        let orphan = [("review_secret", secret.is_some()), ("review_allow_private", allow_private == Some(true))];
+        return match orphan.iter().find(|(_, set)| *set) {
+            Some((setting, _)) => Err(SettingError::new(setting, "needs review_url")),
+            None => Ok(None),
+        };
+    };
+    let must_be = |what: &str| SettingError::new("review_url", format!("must be {what}"));
+    let url = url.parse().map_err(|_| must_be(Reach::MUST_BE))?;
+    let reach = Reach::of(&url, allow_private.unwrap_or(false)).map_err(must_be)?;
+    let secret = secret.ok_or_else(|| SettingError::new("review_secret", "must be set with review_url"))?;
+    let timeout = timeout.to_std().unwrap_or_default();
+    Ok(Some(ReviewSettings { url, reach, secret, timeout }))
 }
 
 fn percent(setting: &'static str, raw: Option<&str>, default: u8) -> Result<u8, SettingError> {

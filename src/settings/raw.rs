@@ -118,6 +118,15 @@ raw_settings! {
     brake_window: "ZEROLOAD_BRAKE_WINDOW",
     /// How long requests may go on without any confirm before collection stops, 1s or more [default: 6h]
     brake_silence: "ZEROLOAD_BRAKE_SILENCE",
+    /// Asked before each claim which items are in use [default: nobody is asked]
+    review_url: "ZEROLOAD_REVIEW_URL",
+    /// Signs these questions: whsec_ and the base64 of 24 to 64 bytes
+    review_secret: "ZEROLOAD_REVIEW_SECRET",
+    /// How long an answer may take, 1s to 5m [default: 10s]
+    review_timeout: "ZEROLOAD_REVIEW_TIMEOUT",
+    /// Ask private addresses too, and without TLS: true or false [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
+    review_allow_private: "ZEROLOAD_REVIEW_ALLOW_PRIVATE",
     /// TOML file of API keys; reread on SIGHUP
     api_keys: "ZEROLOAD_API_KEYS",
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 23] = [
+const BAD: [(&str, &str); 27] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -42,6 +42,10 @@ const BAD: [(&str, &str); 23] = [
     ("brake_above", "many"),
     ("brake_window", "10s"),
     ("brake_silence", "0s"),
+    ("review_url", "http://backend.example"),
+    ("review_secret", "hunter2"),
+    ("review_timeout", "10m"),
+    ("review_allow_private", "perhaps"),
 ];
 
 fn flag(setting: &str) -> String {

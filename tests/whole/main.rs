@@ -12,6 +12,7 @@ mod lifecycle;
 mod notifications;
 mod openapi;
 mod pace;
+mod review;
 mod roles;
 mod runs;
 mod tickets;

@@ -53,6 +53,25 @@ fn a_bad_value_names_its_setting() {
     assert_eq!(refused(|raw| raw.delete_page = set("1001")), "delete_page");
     assert_eq!(refused(|raw| raw.s3_requests_per_second = set("0")), "s3_requests_per_second");
     assert_eq!(refused(|raw| raw.s3_parallel_requests = set("1001")), "s3_parallel_requests");
+    assert_eq!(refused(|raw| raw.review_url = set("http://backend.example/review")), "review_url");
+    assert_eq!(refused(|raw| raw.review_url = set("https://10.0.0.1/review")), "review_url");
+    assert_eq!(refused(|raw| raw.review_url = set("https://backend.example/review")), "review_secret");
+    assert_eq!(refused(|raw| raw.review_secret = set("hunter2")), "review_secret");
+    assert_eq!(refused(|raw| raw.review_secret = set("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")), "review_secret");
+    assert_eq!(refused(|raw| raw.review_timeout = set("6m")), "review_timeout");
+    assert_eq!(refused(|raw| raw.review_allow_private = set("perhaps")), "review_allow_private");
+    assert_eq!(refused(|raw| raw.review_allow_private = set("true")), "review_allow_private");
+    let reviewed = |url: &str, allow: &str| {
+        refused(|raw| {
+            raw.review_url = set(url);
+            raw.review_secret = set("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+            raw.review_allow_private = set(allow);
+        })
+    };
+    assert_eq!(reviewed("https://backend.example/review", "false"), "nothing");
+    assert_eq!(reviewed("http://127.0.0.1:8000/review", "false"), "nothing");
+    assert_eq!(reviewed("http://10.0.0.1/review", "false"), "review_url");
+    assert_eq!(reviewed("http://10.0.0.1/review", "true"), "nothing");
     for share in ["0%", "101%", "50", "half", "-1%"] {
         assert_eq!(refused(|raw| raw.brake_share = set(share)), "brake_share");
     }
