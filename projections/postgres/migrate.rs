@@ -25,8 +25,11 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
         return Ok(());
     }
     let mut tx = models.write(Mode::Schema).await?;
-    // Ends with the transaction, so it survives no crash and needs no session of its own.
+    // Ends with the transaction, so it survives no crash and needs no session of its own. However long another process is
+    // at it, it is waited for; the limit is for locks that readers wait behind.
+    tx.query("SET LOCAL lock_timeout = 0").execute(&mut *tx).await?;
     tx.query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *tx).await?;
+    tx.query("SET LOCAL lock_timeout = '10s'").execute(&mut *tx).await?;
     let found = schema_of(&mut tx).await?;
     if found < 1 {
         script(&mut tx, include_str!("migrations/0001_create_the_read_models.sql")).await?;

@@ -20,7 +20,8 @@ pub(super) enum Mode {
     Snapshot,
     /// Rows that can be written again from the journal: its commit does not wait for the disk.
     Rows,
-    /// The schema: its locks are not waited for longer than readers can wait behind it.
+    /// The schema: its statements take the time that they take, its locks are not waited for longer than readers can wait
+    /// behind it.
     Schema,
 }
 
@@ -30,7 +31,7 @@ impl Mode {
             Self::Read => "BEGIN READ ONLY",
             Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Self::Rows => "BEGIN; SET LOCAL synchronous_commit = off",
-            Self::Schema => "BEGIN; SET LOCAL lock_timeout = '10s'",
+            Self::Schema => "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'",
         }
     }
 }

@@ -18,7 +18,12 @@ const MIGRATIONS: [&str; 2] = [
 const NEEDED: i64 = MIGRATIONS.len() as i64;
 
 /// "zeroload" as a number: any that no other program takes in the same database.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(8819661155684180324)";
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(8819661155684180324)";
+
+/// A step takes the time that it takes, and so does waiting for another process that is at it. The locks on tables are not
+/// waited for without end: whoever wants to read or append would wait behind.
+const UNLIMITED: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+const LIMITED_LOCKS: &str = "SET LOCAL lock_timeout = '15s'";
 
 /// Functions keep the path that they are made under: the schema that the tables go to, and temporary tables last.
 const PIN_PATH: &str = "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)";
@@ -47,7 +52,7 @@ pub(super) async fn migrate(settings: &Settings, new_id: Uuid) -> Result<(), Ope
     if found.version == NEEDED {
         return Ok(());
     }
-    match answered(apply_missing(&mut connection, new_id)).await {
+    match apply_missing(&mut connection, new_id).await {
         Ok(version) => too_new(settings, version),
         Err(error) if has_code(&error, FORBIDDEN) => Err(too_old(settings, found.version)),
         Err(error) => Err(failed(error)),
@@ -105,7 +110,9 @@ async fn find(connection: &mut PgConnection) -> Result<Found, SqlxError> {
 /// version that is there in the end.
 async fn apply_missing(connection: &mut PgConnection, new_id: Uuid) -> Result<i64, SqlxError> {
     let mut transaction = connection.begin().await?;
+    transaction.execute(UNLIMITED).await?;
     transaction.execute(LOCK).await?;
+    transaction.execute(LIMITED_LOCKS).await?;
     transaction.execute(PIN_PATH).await?;
     transaction.execute(CREATE_VERSIONS).await?;
     let version = find(&mut transaction).await?.version;
