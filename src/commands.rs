@@ -60,6 +60,13 @@ pub enum CommandError {
     Unreadable { id: MediaId, source: DecodeError },
 }
 
+impl CommandError {
+    /// Whether it says nothing of the item: the journal is away, for all of them.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::Read(ReadError::Unavailable(_)))
+    }
+}
+
 /// The write path. Cheap to clone.
 #[derive(Clone)]
 pub struct Commands {

@@ -23,6 +23,9 @@ pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap
 /// The same for what stays as it is until somebody does something about it: a lock, a missing right.
 const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
 
+/// The code of an item whose deletion is done, while the journal is away.
+const OUTAGE: &str = "journal-unavailable";
+
 /// An item whose claim is in the journal, so that it may be deleted.
 struct Claimed {
     id: MediaId,
@@ -145,6 +148,8 @@ impl Collector {
         let loaded = match self.parts.commands.execute_internal(item.media_id, command, &run.origin, run.now).await {
             Ok(loaded) => loaded,
             Err(error @ CommandError::Refused(_)) => return Answer::Stays(stays(&item, &error)),
+            // Tried again by the next run, since the item has no part in it.
+            Err(error) if error.is_outage() => return Answer::Stays(stays(&item, &error)),
             Err(error) => return Answer::Broken(stays(&item, &error)),
         };
         match loaded.media {
@@ -187,7 +192,10 @@ impl Collector {
                     (outcome, None)
                 }
                 Err((outcome, code)) => {
-                    postponed.push(postpone(item.id, Some(item.claim), &code));
+                    // What the journal could not take belongs to the next run.
+                    if code != OUTAGE {
+                        postponed.push(postpone(item.id, Some(item.claim), &code));
+                    }
                     (outcome, Some(code))
                 }
             };
@@ -222,7 +230,8 @@ impl Collector {
             Ok(_) => Err((ItemOutcome::Unknown, "claimed-again".to_owned())),
             Err(error) => {
                 tracing::warn!(media.id = %item.id, %error, "a finished delete could not be recorded yet");
-                Err((ItemOutcome::Unknown, "not-recorded".to_owned()))
+                let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
+                Err((ItemOutcome::Unknown, code.to_owned()))
             }
         }
     }
