@@ -83,7 +83,11 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
                 check("journal", Status::Ok, format!("head at position {}", head.position))
             } else if api.journal.is_running() {
                 // Not failed: only further writes show that it is back.
-                check("journal", Status::Degraded, "the last write failed; see the log, and whether the disk is full")
+                check(
+                    "journal",
+                    Status::Degraded,
+                    "the last write failed; see the log, and whether the database's disk is full",
+                )
             } else {
                 check("journal", Status::Failed, "the writer has ended; see the log, and restart")
             });

@@ -73,7 +73,7 @@ pub struct ProjectionState {
            ("min_position" = Option<u64>, Query, minimum = 0, description = "waits until this position is applied")),
     responses(
         (status = 200, body = Pending, description = "in order of collectable_at"),
-        (status = 503, description = "`projection-behind`: min_position was not reached in time; `projection-unavailable`"),
+        (status = 503, description = "`projection-behind`: min_position was not reached in time; `projection-unavailable`, `journal-unavailable`"),
     )
 )]
 pub async fn pending(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
@@ -92,14 +92,17 @@ pub async fn pending(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     let min_position = query.number("min_position", 0..=i64::MAX.unsigned_abs())?.unwrap_or(0);
     query.finish()?;
 
-    let (projector, read_models) = (api.projector.clone(), api.read_models.clone());
+    let (projector, read_models, journal) = (api.projector.clone(), api.read_models.clone(), api.journal.clone());
     let wanted = PendingQuery { tenant: call.tenant, owner, due_before, limit, cursor };
     let work = async move {
         if !projector.wait_for(min_position, WAIT).await {
             let detail = format!("position {min_position} is not applied yet; try again");
             return Err(Problem::new(503, "projection-behind", detail));
         }
-        Ok(read_models.pending(&wanted).await?)
+        let page = read_models.pending(&wanted).await?;
+        // An older copy of the database is recognised by its journal.
+        journal.head().await?;
+        Ok(page)
     };
     let page = api.on_runtime(work).await??;
     let items = page.items.into_iter().map(|row| PendingItem {

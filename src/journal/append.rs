@@ -56,11 +56,11 @@ pub enum AppendError {
     #[error("the journal's queue of {capacity} appends is full")]
     QueueFull { capacity: usize },
     /// Not written: the database failed.
-    #[error("the journal is unavailable")]
+    #[error("the journal is unavailable: {source}")]
     Unavailable { source: StoreError },
     /// Not written: the writer is busy finding out what became of an earlier batch.
-    #[error("the journal is finding out whether its last commit happened")]
-    Settling,
+    #[error("the journal is finding out whether its last commit happened: {source}")]
+    Settling { source: StoreError },
     /// Perhaps written, or still to be: the writer ended before it knew, or the database is away. Look for the command before repeating it.
     #[error("whether command {command_id} was written is unknown")]
     Unknown { command_id: Uuid },

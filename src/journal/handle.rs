@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::append::{Append, AppendError, Appended};
 use super::batch::Request;
 use super::reader::Reader;
-use super::store::WriteStore;
+use super::store::{StoreError, WriteStore};
 use super::stored::{Head, ReadError, StoredEvent};
 use super::writer::Writer;
 
@@ -49,7 +49,8 @@ pub struct Journal {
     queue: mpsc::Sender<Request>,
     /// Of appends that give way to all others.
     yielding: mpsc::Sender<Request>,
-    settling: Arc<AtomicBool>,
+    /// Why the writer is finding out what became of a commit, while it is.
+    settling: watch::Receiver<Option<StoreError>>,
     failing: Arc<AtomicBool>,
     head: watch::Receiver<u64>,
     reader: Reader,
@@ -74,10 +75,10 @@ pub async fn start(
     let (yielding, yielding_requests) = mpsc::channel(options.queue.get());
     let (head_sender, head) = watch::channel(position);
     let (stop, stopped) = watch::channel(false);
-    let settling = Arc::new(AtomicBool::new(false));
+    let (settles, settling) = watch::channel(None);
     let failing = Arc::new(AtomicBool::new(false));
-    let (settles, fails) = (Arc::clone(&settling), Arc::clone(&failing));
-    let writer = Writer::new(writer, [requests, yielding_requests], head_sender, stopped, settles, fails, options);
+    let requests = [requests, yielding_requests];
+    let writer = Writer::new(writer, requests, head_sender, stopped, settles, Arc::clone(&failing), options);
     let task = runtime.spawn(writer.run());
     let patience = options.patience;
     Ok((Journal { queue, yielding, settling, failing, head, reader, patience }, WriterTask { stop, task }))
@@ -101,8 +102,8 @@ impl Journal {
     ///
     /// Dropping the future after its first poll does not take the append back: it happens, or fails, unseen.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        if self.settling.load(Ordering::Acquire) {
-            return Err(AppendError::Settling);
+        if let Some(source) = self.settling.borrow().clone() {
+            return Err(AppendError::Settling { source });
         }
         let command_id = append.command_id;
         let (answer, answered) = oneshot::channel();
@@ -168,7 +169,7 @@ impl Journal {
 
     /// Whether the last append was not written because the database failed, or may not have been.
     pub fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Acquire) || self.settling.load(Ordering::Acquire)
+        self.failing.load(Ordering::Acquire) || self.settling.borrow().is_some()
     }
 
     /// Whether the writer still takes appends.

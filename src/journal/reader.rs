@@ -16,16 +16,23 @@ use super::stored::{Head, RawEvent, ReadError, StoredEvent};
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn ReadStore>,
+    raw: Arc<dyn ReadStore>,
 }
 
 impl Reader {
     pub fn new(store: impl ReadStore) -> Self {
-        Self { store: Arc::new(store) }
+        let store = Arc::new(store);
+        Self { raw: store.clone(), store }
+    }
+
+    /// `raw` answers with what there is, also where `store` finds that another copy of the journal took its place.
+    pub fn with_raw(store: impl ReadStore, raw: impl ReadStore) -> Self {
+        Self { store: Arc::new(store), raw: Arc::new(raw) }
     }
 
     /// The rows as they are stored, unchecked.
     pub fn store(&self) -> &dyn ReadStore {
-        &*self.store
+        &*self.raw
     }
 
     /// The events of one media item by sequence; see [`Reader::stream_of`].
@@ -38,7 +45,7 @@ impl Reader {
     pub async fn stream_of(&self, kind: StreamKind, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
         let events = typed(self.store.stream(kind, id).await?)?;
         match (1..).zip(&events).find(|(sequence, event)| event.sequence != *sequence) {
-            None => Ok(events),
+            None => Ok(self.seen(events)),
             Some((_, event)) => Err(ReadError::Corrupt { position: event.position, column: "sequence" }),
         }
     }
@@ -60,7 +67,7 @@ impl Reader {
         }
         let events = typed(events)?;
         match (after + 1..).zip(&events).find(|(expected, event)| event.position != *expected) {
-            None => Ok(events),
+            None => Ok(self.seen(events)),
             Some((expected, event)) => Err(ReadError::Hole { expected, found: Some(event.position) }),
         }
     }
@@ -93,6 +100,13 @@ impl Reader {
     /// as on one.
     pub async fn event_versions(&self) -> Result<Vec<(String, String)>, ReadError> {
         self.store.event_versions().await
+    }
+
+    fn seen(&self, events: Vec<StoredEvent>) -> Vec<StoredEvent> {
+        if let Some(last) = events.last() {
+            self.store.seen(last);
+        }
+        events
     }
 
     /// Gives the connections back; later reads fail.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::StreamKind;
 use super::append::Prepared;
-use super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
+use super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
 
 /// Appends batches. One instance writes at a time; on a database that several processes write to, the row lock
 /// on the head orders them.
@@ -95,6 +95,9 @@ pub trait ReadStore: Send + Sync + 'static {
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>>;
     /// Every stored (event type, event version), ascending.
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>>;
+    /// Takes note of an event that was read and found sound, the highest of its reading. Where another copy of the journal
+    /// may take the place of this one, later reads fail with [`StoreErrorKind::WentBack`] if it lacks that event.
+    fn seen(&self, _: &StoredEvent) {}
     /// Gives the connections back; later reads fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
@@ -114,8 +117,10 @@ pub enum StoreErrorKind {
     Full,
     /// The disk or the connection failed.
     Io,
-    /// Another process holds a lock, or all connections are in use, for longer than we wait.
+    /// Another process holds a lock, or statements take too long, for longer than we wait.
     Busy,
+    /// There is no connection to be had.
+    NoConnection,
     /// The file can be read but not written.
     ReadOnly,
     /// What is stored contradicts itself.
@@ -142,10 +147,15 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Full => "the database's disk is full",
             StoreErrorKind::Io => "the database's disk or connection failed",
             StoreErrorKind::Busy => "the database is busy",
+            StoreErrorKind::NoConnection => {
+                "no connection to the database can be had: it is away, or all its connections (max_connections) are in use"
+            }
             StoreErrorKind::ReadOnly => "the database is read-only",
             StoreErrorKind::Corrupt => "the database is corrupt",
             StoreErrorKind::Closed => "the database is closed",
-            StoreErrorKind::WentBack => "the database lacks events that it had acknowledged",
+            StoreErrorKind::WentBack => {
+                "the database lacks events that it had acknowledged: an older copy took its place"
+            }
             StoreErrorKind::OtherJournal => "the database holds another journal",
             StoreErrorKind::Other => "the database failed",
         })

@@ -65,7 +65,7 @@ pub enum ReadError {
     /// The table of the head is empty.
     #[error("the journal has no head")]
     NoHead,
-    #[error("the journal cannot be read")]
+    #[error(transparent)]
     Unavailable(#[from] StoreError),
 }
 

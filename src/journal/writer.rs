@@ -33,8 +33,8 @@ pub(super) struct Writer<S> {
     lane: Lane,
     head: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
-    /// While set, new appends are refused: nobody can say when they would be written.
-    settling: Arc<AtomicBool>,
+    /// While there is something in it, new appends are refused: nobody can say when they would be written.
+    settling: watch::Sender<Option<StoreError>>,
     /// Set while the last batch was not written.
     failing: Arc<AtomicBool>,
     options: Options,
@@ -46,7 +46,7 @@ impl<S: WriteStore> Writer<S> {
         [queue, yielding]: [mpsc::Receiver<Request>; 2],
         head: watch::Sender<u64>,
         stop: watch::Receiver<bool>,
-        settling: Arc<AtomicBool>,
+        settling: watch::Sender<Option<StoreError>>,
         failing: Arc<AtomicBool>,
         options: Options,
     ) -> Self {
@@ -131,9 +131,9 @@ impl<S: WriteStore> Writer<S> {
                     "whether a batch was written to the journal is unknown, looking it up"
                 );
                 // Reset before anyone is answered: whoever learns the outcome may go on.
-                self.settling.store(true, Ordering::Release);
+                self.settling.send_replace(Some(source.clone()));
                 let results = self.settle(batch, after, source).await;
-                self.settling.store(false, Ordering::Release);
+                self.settling.send_replace(None);
                 results
             }
         };
@@ -162,7 +162,10 @@ impl<S: WriteStore> Writer<S> {
                     let unknown = |append: &Prepared| Err(AppendError::Unknown { command_id: append.command_id });
                     return batch.iter().map(unknown).collect();
                 }
-                Err(error) => tracing::warn!(error = error_chain(&error), "cannot look up the unknown batch yet"),
+                Err(error) => {
+                    tracing::warn!(error = error_chain(&error), "cannot look up the unknown batch yet");
+                    self.settling.send_replace(Some(error));
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -76,7 +76,7 @@ pub(in crate::journal) async fn appends_are_refused_until_the_unknown_outcome_is
     for _ in 0..3 {
         script.lookup_failed().await;
     }
-    assert!(matches!(journal.append(append(3, 0, 1)).await, Err(AppendError::Settling)));
+    assert!(matches!(journal.append(append(3, 0, 1)).await, Err(AppendError::Settling { .. })));
     script.fail_lookups(0);
     assert_eq!(unknown.await.expect("it happened").first_position, 1);
     assert_eq!(waiting.await.expect("it was queued before").first_position, 2);

@@ -61,12 +61,13 @@ fn postgres(error: &SqlxError) -> Option<&PgDatabaseError> {
 /// PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those that our
 /// functions raise as what one can do about them.
 pub(super) fn store_error(error: SqlxError) -> StoreError {
-    use StoreErrorKind::{Busy, Closed, Corrupt, Full, Io, Other, OtherJournal, ReadOnly, WentBack};
+    use StoreErrorKind::{Busy, Closed, Corrupt, Full, Io, NoConnection, Other, OtherJournal, ReadOnly, WentBack};
 
     let kind = match &error {
         SqlxError::Database(_) => match postgres(&error).map_or("", PgDatabaseError::code) {
             "53100" => Full,
-            "53300" | "53400" | "55P03" | "57014" | "57P03" | "40001" | "40P01" => Busy,
+            "53300" => NoConnection,
+            "53400" | "55P03" | "57014" | "57P03" | "40001" | "40P01" => Busy,
             "57P01" | "57P02" | "57P05" | "58030" => Io,
             "25006" => ReadOnly,
             "XX001" | "XX002" | "23505" | "ZL001" | "ZL002" => Corrupt,
@@ -75,8 +76,9 @@ pub(super) fn store_error(error: SqlxError) -> StoreError {
             code if code.starts_with("08") => Io,
             _ => Other,
         },
-        SqlxError::Io(_) | SqlxError::Tls(_) => Io,
-        SqlxError::PoolTimedOut => Busy,
+        // A connection that ends in the middle of a message is told as a breach of the protocol.
+        SqlxError::Io(_) | SqlxError::Tls(_) | SqlxError::Protocol(_) => Io,
+        SqlxError::PoolTimedOut => NoConnection,
         SqlxError::PoolClosed | SqlxError::WorkerCrashed => Closed,
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => Corrupt,
         _ => Other,

@@ -13,6 +13,7 @@
 mod connection;
 mod migrate;
 mod reader;
+mod seen;
 mod settings;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use self::reader::PostgresReader;
 pub use self::settings::{Settings, SettingsError};
 pub use self::writer::PostgresWriter;
 
+use self::seen::Seen;
 use super::reader::Reader;
 use super::store::StoreError;
 
@@ -63,8 +65,9 @@ impl PostgresJournal {
 
     /// Opens the journal for writing, beside any other writers. Its connections live on `runtime`.
     pub async fn open_writer(settings: &Settings, runtime: &Handle) -> Result<Self, OpenError> {
-        let reader = Self::open_reader(settings, runtime).await?;
-        let opening = PostgresWriter::open(settings.clone());
+        let seen = Seen::default();
+        let reader = Self::reader(settings, seen.clone(), runtime).await?;
+        let opening = PostgresWriter::open(settings.clone(), seen);
         let writer = connection::on(runtime, opening).await.map_err(|source| settings.failed(source))?;
         Ok(Self { writer, reader })
     }
@@ -72,11 +75,17 @@ impl PostgresJournal {
     /// Opens the journal for reading only. Its connections live on `runtime`, and its reads run there, wherever they
     /// are awaited.
     pub async fn open_reader(settings: &Settings, runtime: &Handle) -> Result<Reader, OpenError> {
+        Self::reader(settings, Seen::default(), runtime).await
+    }
+
+    async fn reader(settings: &Settings, seen: Seen, runtime: &Handle) -> Result<Reader, OpenError> {
         let checked = settings.clone();
         runtime
             .spawn(async move { migrate::check(&checked).await })
             .await
             .map_err(|ended| settings.failed(connection::ended(ended)))??;
-        Ok(Reader::new(PostgresReader::open(settings, runtime)))
+        let reader = PostgresReader::open(settings, seen, runtime);
+        let raw = reader.unmarked();
+        Ok(Reader::with_raw(reader, raw))
     }
 }

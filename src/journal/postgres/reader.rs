@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
-use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
+use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
 use super::connection::{answered, on, store_error};
+use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
 
 const CONNECTIONS: u32 = 4;
@@ -23,27 +24,36 @@ const CONNECTIONS: u32 = 4;
 /// How long a read waits for one of them.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// In the same snapshot whether the journal is the one that was seen. Without any event one row of nothing else.
 macro_rules! events_where {
-    ($condition:literal) => {
+    ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id, ",
-            "sequence, event_type, event_version, payload, metadata FROM events WHERE ",
-            $condition
+            "SELECT e.position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id, ",
+            "sequence, event_type, event_version, payload, metadata, holds FROM (SELECT ",
+            holds!(1, 2),
+            " AS holds OFFSET 0) AS k LEFT JOIN LATERAL (SELECT * FROM events WHERE ",
+            $condition,
+            ") AS e ON holds ORDER BY e.",
+            $order
         )
     };
 }
 
-const EVENTS: &str = events_where!("position > $1 ORDER BY position LIMIT $2");
-const EVENTS_OF_TENANT: &str = events_where!("tenant = $3 AND position > $1 ORDER BY position LIMIT $2");
-const STREAM: &str = events_where!("aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence");
+const EVENTS: &str = events_where!("position > $3 ORDER BY position LIMIT $4", "position");
+const EVENTS_OF_TENANT: &str = events_where!("tenant = $5 AND position > $3 ORDER BY position LIMIT $4", "position");
+const STREAM: &str = events_where!("aggregate_type = $3 AND aggregate_id = $4", "sequence");
 const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
     WHERE commit_id > $1 ORDER BY commit_id LIMIT $2";
-const HEAD: &str = "SELECT position, commit_id, recorded_at, hash, journal_id FROM journal_head";
-const EDGES: &str = "SELECT position, commit_id, recorded_at, hash, journal_id,
-    (SELECT coalesce(max(position), 0) FROM events),
+const HEAD: &str =
+    concat!("SELECT position, commit_id, recorded_at, hash, journal_id, ", holds!(1, 2), " FROM journal_head");
+const EDGES: &str = concat!(
+    "SELECT position, commit_id, recorded_at, hash, journal_id, ",
+    holds!(1, 2),
+    ", (SELECT coalesce(max(position), 0) FROM events),
     (SELECT coalesce(max(commit_id), 0) FROM commits),
     (SELECT count(*) FROM events WHERE position < 1) + (SELECT count(*) FROM commits WHERE commit_id < 1)
-    FROM journal_head";
+    FROM journal_head"
+);
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions ORDER BY event_type, event_version";
 
@@ -53,19 +63,25 @@ type PgQuery = Query<'static, Postgres, PgArguments>;
 pub struct PostgresReader {
     pool: PgPool,
     pooled: bool,
+    seen: Seen,
     /// Where the connections live.
     runtime: Handle,
 }
 
 impl PostgresReader {
-    pub(super) fn open(settings: &Settings, runtime: &Handle) -> Self {
+    pub(super) fn open(settings: &Settings, seen: Seen, runtime: &Handle) -> Self {
         // The pool looks after itself on the runtime that it is made on.
         let _entered = runtime.enter();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(settings.options.clone());
-        Self { pool, pooled: settings.pooled, runtime: runtime.clone() }
+        Self { pool, pooled: settings.pooled, seen, runtime: runtime.clone() }
+    }
+
+    /// The same connections, for who wants what there is.
+    pub(super) fn unmarked(&self) -> Self {
+        Self { pool: self.pool.clone(), seen: Seen::default(), pooled: self.pooled, runtime: self.runtime.clone() }
     }
 
     fn rows(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<PgRow>, StoreError>> {
@@ -94,12 +110,44 @@ impl PostgresReader {
         .boxed()
     }
 
-    fn head_row<T>(&self, query: PgQuery) -> BoxFuture<'static, Result<T, ReadError>>
+    /// The rows of a query whose first two parameters are the mark of what was seen, and whose column `holds` tells whether
+    /// the journal holds it.
+    async fn marked(
+        &self,
+        sql: &'static str,
+        holds: usize,
+        bind: impl Fn(PgQuery) -> PgQuery,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let mark = self.seen.mark();
+        let query = |mark: &Mark| bind(sqlx::query(sql).bind(mark.position).bind(mark.command.clone()));
+        let rows = self.rows(query(&mark)).await?;
+        match rows.first().map(|row| row.try_get(holds)) {
+            Some(Err(error)) => return Err(store_error(error)),
+            Some(Ok(false)) => {}
+            None | Some(Ok(true)) => return Ok(rows),
+        }
+        let checks = self.rows(sqlx::query(CHECK).bind(mark.position).bind(mark.command.clone())).await?;
+        checks.first().map_or(Ok(()), |row| mark.held_by(row))?;
+        self.rows(query(&Mark::default())).await
+    }
+
+    async fn marked_events(
+        &self,
+        sql: &'static str,
+        bind: impl Fn(PgQuery) -> PgQuery,
+    ) -> Result<Vec<RawEvent>, ReadError> {
+        let rows = self.marked(sql, 13, bind).await?;
+        let there = |row: &&PgRow| !matches!(row.try_get::<Option<i64>, _>(0), Ok(None));
+        Ok(rows.iter().filter(there).map(RawEvent::from_row).collect::<Result<_, _>>().map_err(store_error)?)
+    }
+
+    async fn marked_head<T>(&self, sql: &'static str) -> Result<T, ReadError>
     where
-        T: for<'r> FromRow<'r, PgRow> + Send + 'static,
+        T: for<'r> FromRow<'r, PgRow>,
     {
-        let rows = self.all(query);
-        async move { rows.await?.into_iter().next().ok_or(ReadError::NoHead) }.boxed()
+        let rows = self.marked(sql, 5, |query| query).await?;
+        let row = rows.first().ok_or(ReadError::NoHead)?;
+        Ok(T::from_row(row).map_err(store_error)?)
     }
 }
 
@@ -110,15 +158,18 @@ impl ReadStore for PostgresReader {
         limit: u32,
         tenant: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>> {
-        let query = sqlx::query(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT)).bind(after).bind(i64::from(limit));
-        self.all(match tenant {
-            Some(tenant) => query.bind(tenant.to_owned()),
-            None => query,
+        self.marked_events(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT), move |query| {
+            let query = query.bind(after).bind(i64::from(limit));
+            match tenant {
+                Some(tenant) => query.bind(tenant.to_owned()),
+                None => query,
+            }
         })
+        .boxed()
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        self.all(sqlx::query(STREAM).bind(kind.as_str()).bind(stream.to_string()))
+        self.marked_events(STREAM, move |query| query.bind(kind.as_str()).bind(stream.to_string())).boxed()
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
@@ -126,17 +177,17 @@ impl ReadStore for PostgresReader {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>> {
-        self.head_row(sqlx::query(HEAD))
+        self.marked_head(HEAD).boxed()
     }
 
     fn edges(&self) -> BoxFuture<'_, Result<Edges, ReadError>> {
-        self.head_row(sqlx::query(EDGES))
+        self.marked_head(EDGES).boxed()
     }
 
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>> {
-        let row = self.head_row::<(i64,)>(sqlx::query(NOW));
+        let row = self.all::<(i64,)>(sqlx::query(NOW));
         async move {
-            let (micros,) = row.await?;
+            let (micros,) = row.await?.into_iter().next().ok_or(ReadError::NoHead)?;
             DateTime::from_timestamp_micros(micros).ok_or_else(|| {
                 StoreError::new(StoreErrorKind::Other, format!("its clock shows {micros} µs since 1970")).into()
             })
@@ -146,6 +197,10 @@ impl ReadStore for PostgresReader {
 
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>> {
         self.all(sqlx::query(VERSIONS))
+    }
+
+    fn seen(&self, event: &StoredEvent) {
+        self.seen.note(event.position.cast_signed(), event.command_id.to_string());
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -206,9 +261,9 @@ impl FromRow<'_, PgRow> for Edges {
     fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
         Ok(Self {
             head: RawHead::from_row(row)?,
-            last_position: row.try_get(5)?,
-            last_commit: row.try_get(6)?,
-            strays: row.try_get(7)?,
+            last_position: row.try_get(6)?,
+            last_commit: row.try_get(7)?,
+            strays: row.try_get(8)?,
         })
     }
 }

@@ -9,6 +9,7 @@ use super::super::store::StoreError;
 use super::OpenError;
 
 const PARAMETERS: [&str; 7] = ["application_name", "host", "pgbouncer", "sslcert", "sslkey", "sslmode", "sslrootcert"];
+const FILES: [&str; 3] = ["sslcert", "sslkey", "sslrootcert"];
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// On the server. Whoever waits for the head's lock so long has no hope; an append takes milliseconds.
@@ -38,6 +39,8 @@ pub enum SettingsError {
     Parameter { name: String },
     #[error("parameter {name} is {value:?}; allowed are {allowed}")]
     Value { name: &'static str, value: String, allowed: String },
+    #[error("parameter {name} is {value:?}, which cannot be read: {source}")]
+    File { name: String, value: String, source: std::io::Error },
     #[error("the PostgreSQL URL is not valid")]
     Url {
         #[source]
@@ -72,6 +75,24 @@ impl Settings {
         let options = PgConnectOptions::from_str(&format!("{base}?{}", kept.join("&")))
             .map_err(|source| SettingsError::Url { source })?;
         Ok(Self { options: prepared(options, pooled), pooled })
+    }
+
+    /// Whether the files that a URL names can be read: the driver's own error does not say which.
+    ///
+    /// # Errors
+    /// [`SettingsError::File`].
+    pub fn check_files(url: &str) -> Result<(), SettingsError> {
+        let parameters = url.split_once('?').map_or("", |(_, query)| query).split('&');
+        let named = parameters.filter_map(|parameter| parameter.split_once('='));
+        // An encoded path is left to the driver.
+        for (name, value) in named.filter(|(name, value)| FILES.contains(name) && !value.contains('%')) {
+            std::fs::File::open(value).map_err(|source| SettingsError::File {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// The same place with a password that does not stand in the URL.

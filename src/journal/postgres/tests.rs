@@ -1,6 +1,7 @@
 //! The contract on PostgreSQL, and what is particular to it.
 
 mod cluster;
+mod faults;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -176,6 +177,28 @@ async fn any_number_of_processes_may_migrate_at_once() {
     verify(&reader, None, |_, _| ()).await.expect("it begins with its genesis");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_waits_for_another_one_however_long_that_takes() {
+    let harness = OnPostgres::create().await;
+    let mut other = harness.database.outsider().await;
+    let limits = "ALTER DATABASE name SET statement_timeout = '500ms'; ALTER DATABASE name SET lock_timeout = '500ms'";
+    other.execute(limits.replace("name", &harness.database.name).as_str()).await.expect("the owner may");
+    let lock = super::migrate::LOCK;
+    other.execute(format!("BEGIN; {lock}").as_str()).await.expect("nobody holds it");
+    // Behind a pooler no session sets limits of its own: those of the database hold.
+    let settings = harness.database.settings_with("pgbouncer=true");
+    let migrating = tokio::spawn(async move { PostgresJournal::migrate(&settings, JOURNAL_ID).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND clock_timestamp() - query_start > interval '700 ms'";
+    let mut looking = harness.database.outsider().await;
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut looking).await.expect("it may") == 0 {
+        assert!(!migrating.is_finished(), "{:?}", migrating.await);
+    }
+    other.execute("COMMIT").await.expect("it was begun");
+    migrating.await.expect("it does not panic").expect("it was not cut off");
+}
+
 const NEEDED: i64 = 2;
 const LATER: i64 = NEEDED + 1;
 
@@ -255,7 +278,9 @@ async fn a_connection_that_is_ended_in_the_middle_loses_no_acknowledged_event() 
             for number in (0..).take_while(|_| !enough.load(Ordering::Acquire)) {
                 match journal.append(append(number, 0, 2)).await {
                     Ok(appended) => acknowledged.push((number, appended)),
-                    Err(AppendError::Unavailable { .. } | AppendError::Settling) => tokio::task::yield_now().await,
+                    Err(AppendError::Unavailable { .. } | AppendError::Settling { .. }) => {
+                        tokio::task::yield_now().await
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -11,11 +11,14 @@ use sqlx::{Connection, Row};
 use super::super::append::Prepared;
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
+use super::seen::{Mark, Seen};
 use super::settings::Settings;
 
 const APPEND: &str = "SELECT first_position, recorded_at, lost
     FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-const BEGIN_WRITER: &str = "SELECT position, journal_id, journal_begin_writer() FROM journal_head";
+const BEGIN_WRITER: &str = "SELECT position, journal_id, journal_begin_writer(),
+    (SELECT command_id FROM events WHERE events.position = journal_head.position),
+    current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean FROM journal_head";
 const RAISE_FENCE: &str = "SELECT journal_raise_fence($1, $2, $3)";
 const END_WRITER: &str = "SELECT journal_end_writer($1)";
 
@@ -47,33 +50,42 @@ pub struct PostgresWriter {
     /// Someone else removed the right: it is taken anew before the next batch.
     fenced_off: bool,
     journal_id: String,
-    /// The highest position of the head that this writer has seen: a head before it lost acknowledged events.
-    known: i64,
+    /// A head before it lost acknowledged events.
+    seen: Seen,
 }
 
 impl PostgresWriter {
-    pub(super) async fn open(settings: Settings) -> Result<Self, StoreError> {
+    pub(super) async fn open(settings: Settings, seen: Seen) -> Result<Self, StoreError> {
         let mut connection = connect(&settings).await?;
-        let (known, journal_id, fence) = begin_writer(&mut connection, settings.pooled).await?;
-        Ok(Self { settings, connection: Some(connection), fence, fenced_off: false, journal_id, known })
+        let (journal_id, fence) = begin_writer(&mut connection, settings.pooled, &seen).await?;
+        Ok(Self { settings, connection: Some(connection), fence, fenced_off: false, journal_id, seen })
+    }
+
+    /// A new connection to the journal as it was seen: the address may lead to another server by now.
+    async fn reconnect(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = connect(&self.settings).await?;
+        self.seen.check(&mut connection, &self.journal_id).await?;
+        Ok(connection)
     }
 
     async fn take_connection(&mut self) -> Result<PgConnection, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.settings).await?,
+            None => self.reconnect().await?,
         };
         if self.fenced_off {
-            self.fence = begin_writer(&mut connection, self.settings.pooled).await?.2;
+            self.fence = begin_writer(&mut connection, self.settings.pooled, &self.seen).await?.1;
             self.fenced_off = false;
         }
         Ok(connection)
     }
 
     async fn append_on(&mut self, connection: &mut PgConnection, batch: &[Prepared]) -> Result<Outcome, WriteError> {
-        let query = append_query(self.fence, &self.journal_id, self.known, batch);
+        // Taken before the batch is sent: a reader may see its events before it is known here that they are there.
+        let Mark { position: known, .. } = self.seen.mark();
+        let query = append_query(self.fence, &self.journal_id, known, batch);
         let rows = fetch(connection, self.settings.pooled, query).await.map_err(|failure| match failure {
-            Failure { error, sent } if sent && !is_rolled_back(&error) => self.unknown(error),
+            Failure { error, sent } if sent && !is_rolled_back(&error) => unknown(known, error),
             Failure { error, .. } => {
                 self.fenced_off = has_code(&error, FENCED_OFF);
                 WriteError::Failed(store_error(error))
@@ -84,17 +96,14 @@ impl PostgresWriter {
             None => Err(SqlxError::RowNotFound),
         };
         // It has committed: only whether this program understands the answer is open.
-        let outcome = outcome.map_err(|error| self.unknown(error))?;
+        let outcome = outcome.map_err(|error| unknown(known, error))?;
         if let Some(commit) = outcome.commit {
             let written = batch.iter().enumerate().filter(|(index, _)| !outcome.lost.contains(index));
-            let events: usize = written.map(|(_, append)| append.event_count()).sum();
-            self.known = commit.first_position.cast_signed() + events as i64 - 1;
+            let (events, last) = written.fold((0, None), |(events, _), (_, a)| (events + a.event_count(), Some(a)));
+            let last_position = commit.first_position.cast_signed() + events as i64 - 1;
+            last.inspect(|last| self.seen.note(last_position, &last.command_text));
         }
         Ok(outcome)
-    }
-
-    fn unknown(&self, error: SqlxError) -> WriteError {
-        WriteError::Unknown { after: self.known.unsigned_abs(), source: store_error(error) }
     }
 
     async fn find_on(
@@ -104,7 +113,7 @@ impl PostgresWriter {
         batch: &[Prepared],
     ) -> Result<Vec<Found>, SqlxError> {
         let pooled = self.settings.pooled;
-        let raise = sqlx::query(RAISE_FENCE).bind(&self.journal_id).bind(self.known).bind(self.fence);
+        let raise = sqlx::query(RAISE_FENCE).bind(&self.journal_id).bind(self.seen.mark().position).bind(self.fence);
         let raised = fetch(connection, pooled, raise).await.map_err(|failure| failure.error)?;
         self.fence = raised.first().ok_or(SqlxError::RowNotFound)?.try_get(0)?;
         let query = sqlx::query(FIND)
@@ -131,7 +140,7 @@ impl WriteStore for PostgresWriter {
     async fn find(&mut self, after: u64, batch: &[Prepared]) -> Result<Vec<Found>, StoreError> {
         // Never over the connection that a batch may still be running on.
         self.connection = None;
-        let mut connection = connect(&self.settings).await?;
+        let mut connection = self.reconnect().await?;
         let found = self.find_on(&mut connection, after, batch).await.map_err(store_error)?;
         self.connection = Some(connection);
         Ok(found)
@@ -149,13 +158,25 @@ impl WriteStore for PostgresWriter {
     }
 }
 
-/// The head's position, the journal's id and a new right to append.
-async fn begin_writer(connection: &mut PgConnection, pooled: bool) -> Result<(i64, String, i64), StoreError> {
+fn unknown(after: i64, error: SqlxError) -> WriteError {
+    WriteError::Unknown { after: after.unsigned_abs(), source: store_error(error) }
+}
+
+/// The journal's id and a new right to append.
+async fn begin_writer(connection: &mut PgConnection, pooled: bool, seen: &Seen) -> Result<(String, i64), StoreError> {
     let begun = fetch(connection, pooled, sqlx::query(BEGIN_WRITER)).await;
     let begun = begun.map_err(|failure| store_error(failure.error))?;
     let no_head = || StoreError::new(StoreErrorKind::Corrupt, "the journal has no head");
     let row = begun.first().ok_or_else(no_head)?;
-    let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    let read = || {
+        seen.note(row.try_get(0)?, row.try_get::<Option<String>, _>(3)?.unwrap_or_default());
+        if !row.try_get::<bool, _>(4)? {
+            tracing::warn!(
+                "the server runs with fsync or full_page_writes off: it may forget what it has acknowledged"
+            );
+        }
+        Ok((row.try_get(1)?, row.try_get(2)?))
+    };
     read().map_err(store_error)
 }
 
