@@ -28,7 +28,9 @@ impl Stage {
             if open.is_empty() {
                 return read_models.close().await;
             }
-            let waits = open.iter().any(|id| self.history.collectable_at(id) >= now);
+            let applied = read_models.checkpoint().await.expect("a checkpoint").position;
+            let waits =
+                open.iter().any(|id| self.history.collectable_at(id) >= now) || applied < self.history.len() as u64;
             let retries = read_models.retries().count_by_code().await.expect("the notebook of retries");
             if !waits && retries.is_empty() {
                 let report = self.collect(true).await.to_string();

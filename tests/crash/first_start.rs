@@ -18,7 +18,9 @@ async fn a_first_start_that_is_killed_leaves_a_folder_that_can_be_served() {
     for folder in 0..FOLDERS {
         let site = Site::new(&SHORT);
         for _ in 0..rng.random_range(1..4) {
-            let mut child = site.spawn(&["--listen", "127.0.0.1:0", "--embedded-s3-listen", "127.0.0.1:0"]);
+            let mut command =
+                site.command(&["serve", "--listen", "127.0.0.1:0", "--embedded-s3-listen", "127.0.0.1:0"]);
+            let mut child = site.spawn(&mut command);
             tokio::time::sleep(Duration::from_micros(rng.random_range(0..300_000))).await;
             child.kill().expect("killed");
             child.wait().expect("it ended");

@@ -10,12 +10,12 @@
 
 mod bucket;
 mod client;
-mod cluster;
 mod collection;
 mod ending;
 mod first_start;
 mod history;
 mod ledger;
+mod outages;
 mod process;
 mod several;
 mod stopping;

@@ -8,11 +8,14 @@ use std::{
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
 };
 
+use zeroload_test_postgres::Keeper;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_zeroload");
 
 /// A folder with data, and the settings that every process on it gets.
 pub struct Site {
-    dir: tempfile::TempDir,
+    /// Ends the processes and removes the folder when the tests end, however they do.
+    keeper: Keeper,
     /// Flags of every command.
     pub settings: Vec<String>,
 }
@@ -40,11 +43,11 @@ impl Site {
     /// `settings` are flags of every command, such as `--grace 2s`.
     pub fn new(settings: &[&str]) -> Self {
         let settings = settings.iter().map(|&flag| flag.to_owned()).collect();
-        Self { dir: tempfile::tempdir().expect("a temporary folder"), settings }
+        Self { keeper: Keeper::as_this_user(), settings }
     }
 
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        self.keeper.folder()
     }
 
     pub fn data(&self) -> PathBuf {
@@ -76,8 +79,13 @@ impl Site {
 
     /// As [`Site::serve`], with just these flags.
     pub fn serve_with(&self, flags: &[&str]) -> Result<Serving, Refused> {
+        self.serve_by(self.command(&["serve"]).args(flags))
+    }
+
+    /// As [`Site::serve`], by just this command.
+    pub fn serve_by(&self, command: &mut Command) -> Result<Serving, Refused> {
         let logged = self.log().len();
-        let mut child = self.spawn(flags);
+        let mut child = self.spawn(command);
         let stdout = child.stdout.take().expect("its output is piped");
         let mut stdout = BufReader::new(stdout);
         let mut lines = Vec::new();
@@ -99,9 +107,9 @@ impl Site {
     }
 
     /// Starts `serve` and waits for nothing.
-    pub fn spawn(&self, flags: &[&str]) -> Child {
+    pub fn spawn(&self, command: &mut Command) -> Child {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
-        self.command(&["serve"]).args(flags).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary starts")
+        command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary starts")
     }
 
     /// Starts `serve` wherever there is room.

@@ -1,37 +1,42 @@
-//! Several processes on one Postgres and one bucket: killed, replaced, and with the database failing under them.
+//! Several processes on one Postgres and one bucket: killed, replaced, racing, behind a pooler.
 
 use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use serde_json::json;
 use tokio::sync::Mutex;
+use zeroload_test_postgres::{Cluster, Pooler};
 
 use crate::{
     client::REPEATED,
-    cluster::{Cluster, Pooler},
     collection::bucket_of_ours,
     process::Site,
     under_load::SHORT,
     world::{Stage, seed},
 };
 
-const PROCESSES: usize = 3;
-const CLIENTS: usize = 24;
+pub const PROCESSES: usize = 3;
+pub const CLIENTS: usize = 24;
 
 /// Each test here has a cluster and three processes: together they would take each other's time.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Three processes on a Postgres of their own, and a bucket that outlives them.
 async fn three_processes(seed: u64) -> (Cluster, Stage) {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(&[]);
+    let stage = three_processes_on(cluster.url(), seed).await;
+    (cluster, stage)
+}
+
+/// The same on this database.
+pub async fn three_processes_on(url: String, seed: u64) -> Stage {
     let mut site = Site::new(&SHORT);
-    site.settings.extend(["--database-url".to_owned(), cluster.url()]);
+    site.settings.extend(["--database-url".to_owned(), url]);
     bucket_of_ours(&mut site).await;
-    (cluster, Stage::several(site, seed, PROCESSES))
+    Stage::several(site, seed, PROCESSES)
 }
 
 impl Stage {
     /// All that must be true at the end, with every process serving.
-    async fn ends_well(&mut self) {
+    pub async fn ends_well(&mut self) {
         self.end_clients().await;
         self.check().await;
         self.release_some().await;
@@ -93,16 +98,13 @@ async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise() {
     let _turn = TURN.lock().await;
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(&[]);
     let pooler = Pooler::start(&cluster);
-    let mut site = Site::new(&SHORT);
-    site.settings.extend(["--database-url".to_owned(), pooler.url()]);
-    bucket_of_ours(&mut site).await;
-    let mut stage = Stage::several(site, seed(), PROCESSES);
+    let mut stage = three_processes_on(pooler.url(), seed()).await;
     stage.crowd(CLIENTS);
     for process in 0..PROCESSES {
         stage.acknowledged(200).await;
-        assert!(cluster.cut_connections().await > 0, "nobody is connected");
+        assert!(cluster.cut_connections() > 0, "nobody is connected");
         stage.acknowledged(50).await;
         stage.kill_one(process);
         stage.acknowledged(50).await;
@@ -115,7 +117,7 @@ async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
     let _turn = TURN.lock().await;
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(&[]);
     let mut owner = Site::new(&SHORT);
     owner.settings.extend(["--database-url".to_owned(), cluster.url()]);
     assert!(owner.run(&["migrate"]).status.success());
@@ -138,45 +140,4 @@ async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
     assert!(!rebuild.status.success() && refused.contains("permission denied"), "{refused}");
     let verified = stage.site.run(&["verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth() {
-    let _turn = TURN.lock().await;
-    let seed = seed();
-    let mut rng = StdRng::seed_from_u64(seed);
-    let (mut cluster, mut stage) = three_processes(seed).await;
-    stage.crowd(CLIENTS);
-    for round in 0..3 {
-        for _ in 0..5 {
-            stage.acknowledged(rng.random_range(5..60)).await;
-            assert!(cluster.cut_connections().await > 0, "nobody is connected");
-        }
-        stage.acknowledged(rng.random_range(20..200)).await;
-        if round % 2 == 0 {
-            cluster.kill();
-        } else {
-            cluster.stop();
-        }
-        stage.refuses_for_a_while().await;
-        cluster.start_again();
-        stage.acknowledged(100).await;
-        stage.check().await;
-    }
-    stage.ends_well().await;
-}
-
-impl Stage {
-    /// While the database is away a command is answered with 503, a word on when to come again, and what is wrong.
-    async fn refuses_for_a_while(&self) {
-        let wish = json!({ "owner": "nobody", "content_type": "image/png", "content_length": 1 });
-        let call = self.http.post(format!("{}/v1/media", self.world.url().await)).json(&wish);
-        let answer = call.send().await.expect("an answer");
-        assert_eq!(answer.status().as_u16(), 503);
-        assert!(answer.headers().contains_key("Retry-After"), "{answer:?}");
-        let problem: serde_json::Value = answer.json().await.expect("JSON");
-        println!("while it was away: {} {}", problem["code"], problem["detail"]);
-        assert!(problem["code"].is_string(), "{problem}");
-        self.world.ledger.lost_request();
-    }
 }

@@ -59,6 +59,11 @@ impl World {
         }
     }
 
+    /// Of every process.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
     fn is_now(&self, process: usize, up: bool) {
         self.up.send_modify(|all| all[process] = up);
     }
@@ -194,7 +199,8 @@ impl Stage {
 
     /// Starts it, and kills it so long after that.
     pub async fn kill_while_starting(&mut self, after: Duration) {
-        let mut child = self.site.spawn(&["--listen", &self.apis[0], "--embedded-s3-listen", &self.s3]);
+        let mut command = self.site.command(&["serve"]);
+        let mut child = self.site.spawn(command.args(["--listen", &self.apis[0], "--embedded-s3-listen", &self.s3]));
         tokio::time::sleep(after).await;
         child.kill().expect("killed");
         child.wait().expect("it ended");
@@ -233,7 +239,13 @@ impl Stage {
     }
 
     pub async fn get(&self, path: &str) -> String {
-        let answer = self.http.get(format!("{}{path}", self.world.url().await)).send().await.expect("an answer");
+        let answer = loop {
+            // An idle connection may be closed just when it is used again.
+            match self.http.get(format!("{}{path}", self.world.url().await)).send().await {
+                Ok(answer) => break answer,
+                Err(_) => poll().await,
+            }
+        };
         let (status, text) = (answer.status(), answer.text().await.expect("a body"));
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         text
