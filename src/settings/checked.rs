@@ -130,7 +130,9 @@ fn database(raw: &RawSettings, data_dir: &std::path::Path) -> Result<Database, S
     let url = raw.database_url.as_deref().unwrap_or_default();
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         // Nothing of the value is repeated but its parameters: there may be a password in it.
-        let settings = postgres::Settings::parse(url).map_err(|e| SettingError::new("database_url", e.to_string()))?;
+        let settings = postgres::Settings::parse(url)
+            .and_then(|settings| postgres::Settings::check_files(url).map(|()| settings))
+            .map_err(|e| SettingError::new("database_url", e.to_string()))?;
         return Ok(Database::Postgres(Box::new(match password {
             Some(password) => settings.with_password(&password),
             None => settings,

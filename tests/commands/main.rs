@@ -4,6 +4,7 @@ mod auditing;
 mod collecting;
 mod demonstration;
 mod one_writer;
+mod postgres;
 #[path = "../crash/process.rs"]
 mod process;
 mod rebuilding;
