@@ -79,6 +79,17 @@ impl Counts {
         self.0.entry(at.timestamp().div_euclid(60)).or_default()
     }
 
+    /// What they come to where nothing was counted before.
+    #[cfg(any(test, feature = "memory"))]
+    pub(crate) fn minutes(&self) -> Vec<Minute> {
+        let minute = |(minute, counts): (String, [i64; 5])| {
+            let [requested, confirmed, open, kept, expired] = counts.map(i64::unsigned_abs);
+            let starts_at = parse(&minute).expect("it was made from a time");
+            Minute { starts_at, requested, confirmed, open, kept, expired }
+        };
+        self.rows().map(minute).collect()
+    }
+
     /// Minute and changes, without those that come to nothing.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (String, [i64; 5])> {
         let changed = self.0.iter().filter(|(_, changes)| changes.iter().any(|change| *change != 0));

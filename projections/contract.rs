@@ -117,6 +117,7 @@ impl Fixture {
         match &self.models.tables {
             Tables::Sqlite(tables) => sqlx::query_scalar(sql).fetch_all(tables.readers()).await.unwrap(),
             Tables::Postgres(tables) => sqlx::query_scalar(sql).fetch_all(tables.readers()).await.unwrap(),
+            Tables::Memory(_) => unreachable!("the contract is about databases"),
         }
     }
 }

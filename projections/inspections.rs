@@ -66,6 +66,8 @@ macro_rules! on_either {
         match &$self.models.tables {
             Tables::Sqlite($name) => $call,
             Tables::Postgres($name) => $call,
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
         }
     };
 }

@@ -18,6 +18,7 @@
 //! | [`time_text`] | the one spelling of a time in a column |
 //! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
+//! | `memory` | the part of it that a simulation needs, without a database |
 //!
 //! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
@@ -35,6 +36,8 @@ pub mod cursor;
 pub mod error;
 pub mod fold;
 pub mod inspections;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 pub mod models;
 mod postgres;
 pub mod query;

@@ -7,6 +7,8 @@ use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 use zeroload_domain::MediaId;
 
+#[cfg(any(test, feature = "memory"))]
+use crate::memory;
 use crate::{
     Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PendingPage, PendingQuery,
     PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, postgres, sqlite,
@@ -22,6 +24,9 @@ pub struct ReadModels {
 pub(crate) enum Tables {
     Sqlite(sqlite::ReadModels),
     Postgres(postgres::ReadModels),
+    /// What a run of the collector and of the projector needs, for simulations.
+    #[cfg(any(test, feature = "memory"))]
+    Memory(memory::ReadModels),
 }
 
 /// Does the same on whichever database there is.
@@ -30,9 +35,24 @@ macro_rules! on_either {
         match $tables {
             Tables::Sqlite($name) => $call,
             Tables::Postgres($name) => $call,
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
         }
     };
 }
+
+/// The same, in memory too.
+macro_rules! on_any {
+    ($tables:expr, $name:ident => $call:expr) => {
+        match $tables {
+            Tables::Sqlite($name) => $call,
+            Tables::Postgres($name) => $call,
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory($name) => $call,
+        }
+    };
+}
+pub(crate) use {on_any, on_either};
 
 impl ReadModels {
     /// Opens the file, which is created and brought to the newest schema where necessary. Its folder must exist.
@@ -78,6 +98,12 @@ impl ReadModels {
         Ok(Self { tables: Tables::Postgres(tables) })
     }
 
+    /// Tables in memory, each call to which passes `gate`.
+    #[cfg(any(test, feature = "memory"))]
+    pub fn in_memory(tables: memory::MemoryTables, gate: memory::Gate) -> Self {
+        Self { tables: Tables::Memory(memory::ReadModels::new(tables, gate)) }
+    }
+
     /// Waits for what is under way and closes all connections.
     pub async fn close(&self) {
         on_either!(&self.tables, tables => tables.close().await);
@@ -88,7 +114,7 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`].
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        on_either!(&self.tables, tables => tables.checkpoint().await)
+        on_any!(&self.tables, tables => tables.checkpoint().await)
     }
 
     /// Where all versions stand, the live one and those that are being built.
@@ -144,7 +170,7 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        on_either!(&self.tables, tables => tables.due(now, after, limit).await)
+        on_any!(&self.tables, tables => tables.due(now, after, limit).await)
     }
 
     /// Items whose collection was started and not finished, by a run that goes on or by one that crashed, in the same
@@ -158,7 +184,7 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        on_either!(&self.tables, tables => tables.unfinished(now, after, limit).await)
+        on_any!(&self.tables, tables => tables.unfinished(now, after, limit).await)
     }
 
     /// How many items are due, counted up to `at_most`.
@@ -174,7 +200,7 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
     pub async fn activity(&self, from: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<Minute>, Error> {
-        on_either!(&self.tables, tables => tables.activity(from, until, limit).await)
+        on_any!(&self.tables, tables => tables.activity(from, until, limit).await)
     }
 
     /// The requests between `from` and `until` that came after the last confirm between them, in whole minutes.
@@ -182,7 +208,7 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
     pub async fn unanswered(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Unanswered, Error> {
-        on_either!(&self.tables, tables => tables.unanswered(from, until).await)
+        on_any!(&self.tables, tables => tables.unanswered(from, until).await)
     }
 
     /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so
@@ -197,7 +223,7 @@ impl ReadModels {
     /// [`Error::Unreachable`], [`Error::Database`]. Nothing of the batch is applied then, unless the connection was lost
     /// during the commit; a repeat is safe.
     pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        on_either!(&self.tables, tables => tables.apply(events).await)
+        on_any!(&self.tables, tables => tables.apply(events).await)
     }
 
     /// Hands each row of a version, the live one if none is named, to `each`, in order of id and from one snapshot. Rows
@@ -217,6 +243,8 @@ impl ReadModels {
         let building = match &self.tables {
             Tables::Sqlite(tables) => Building::Sqlite(tables.begin_rebuild().await?),
             Tables::Postgres(tables) => Building::Postgres(tables.begin_rebuild().await?),
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
         };
         Ok(Rebuild { building })
     }

@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::{Claim, MediaId};
 
-use crate::{Error, ReadModels, models::Tables, time_text};
+use crate::{
+    Error, ReadModels,
+    models::{Tables, on_any, on_either},
+    time_text,
+};
 
 /// Items per statement.
 pub(crate) const CHUNK: usize = 1000;
@@ -85,10 +89,7 @@ impl RetryStore<'_> {
     /// # Errors
     /// [`Error::Busy`], [`Error::Full`], [`Error::Database`], [`Error::ReadOnly`]; earlier chunks of 1000 items stay.
     pub async fn postpone(&self, items: &[Postponed], now: DateTime<Utc>, backoff: Backoff) -> Result<(), Error> {
-        match &self.models.tables {
-            Tables::Sqlite(tables) => tables.postpone(items, now, backoff).await,
-            Tables::Postgres(tables) => tables.postpone(items, now, backoff).await,
-        }
+        on_any!(&self.models.tables, tables => tables.postpone(items, now, backoff).await)
     }
 
     /// Forgets items, since their collection went well.
@@ -96,10 +97,7 @@ impl RetryStore<'_> {
     /// # Errors
     /// As [`RetryStore::postpone`].
     pub async fn clear(&self, ids: &[MediaId]) -> Result<(), Error> {
-        match &self.models.tables {
-            Tables::Sqlite(tables) => tables.clear_retries(ids).await,
-            Tables::Postgres(tables) => tables.clear_retries(ids).await,
-        }
+        on_any!(&self.models.tables, tables => tables.clear_retries(ids).await)
     }
 
     /// Forgets items that are confirmed or collected by now, and returns how many: what another process has finished.
@@ -107,10 +105,7 @@ impl RetryStore<'_> {
     /// # Errors
     /// As [`RetryStore::postpone`].
     pub async fn prune(&self) -> Result<u64, Error> {
-        match &self.models.tables {
-            Tables::Sqlite(tables) => tables.prune_retries().await,
-            Tables::Postgres(tables) => tables.prune_retries().await,
-        }
+        on_any!(&self.models.tables, tables => tables.prune_retries().await)
     }
 
     /// What an item waits for, if it does.
@@ -118,10 +113,7 @@ impl RetryStore<'_> {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
     pub async fn find(&self, id: MediaId) -> Result<Option<Retry>, Error> {
-        match &self.models.tables {
-            Tables::Sqlite(tables) => tables.find_retry(id).await,
-            Tables::Postgres(tables) => tables.find_retry(id).await,
-        }
+        on_either!(&self.models.tables, tables => tables.find_retry(id).await)
     }
 
     /// How many items there are for each code of their last failure.
@@ -129,10 +121,7 @@ impl RetryStore<'_> {
     /// # Errors
     /// [`Error::Database`].
     pub async fn count_by_code(&self) -> Result<BTreeMap<String, u64>, Error> {
-        match &self.models.tables {
-            Tables::Sqlite(tables) => tables.count_retries_by_code().await,
-            Tables::Postgres(tables) => tables.count_retries_by_code().await,
-        }
+        on_either!(&self.models.tables, tables => tables.count_retries_by_code().await)
     }
 }
 

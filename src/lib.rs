@@ -49,4 +49,6 @@ pub mod projector;
 pub mod review;
 pub mod service;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 pub mod storage;

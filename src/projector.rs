@@ -150,7 +150,11 @@ pub async fn read_batch(journal: &Reader, checkpoint: u64) -> Result<Vec<Recorde
     journal.read(checkpoint, BATCH).await?.into_iter().map(to_recorded).collect()
 }
 
-fn to_recorded(stored: StoredEvent) -> Result<RecordedEvent, ProjectorError> {
+/// A stored event, decoded.
+///
+/// # Errors
+/// As [`read_batch`].
+pub(crate) fn to_recorded(stored: StoredEvent) -> Result<RecordedEvent, ProjectorError> {
     let what = match stored.kind {
         StreamKind::Media => decode(&stored).map(|event| What::Media(stored.aggregate_id.into(), event)),
         StreamKind::CollectionRun => decode_run(&stored).map(What::Run),

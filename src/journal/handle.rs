@@ -1,11 +1,14 @@
 //! The handle that the rest of the process holds, and the one that ends the writer.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -17,9 +20,10 @@ use super::reader::Reader;
 use super::store::{StoreError, WriteStore};
 use super::stored::{Head, ReadError, StoredEvent};
 use super::writer::Writer;
+use crate::clock::Sleeper;
 
 /// How much may wait, and how much is committed at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Appends that wait for the writer; one more is [`AppendError::QueueFull`].
     pub queue: NonZeroUsize,
@@ -30,6 +34,8 @@ pub struct Options {
     /// How long a caller waits for its answer, however long the database is away; then it gets
     /// [`AppendError::Unknown`].
     pub patience: Duration,
+    /// What waits for both.
+    pub sleeper: Sleeper,
 }
 
 impl Default for Options {
@@ -39,6 +45,7 @@ impl Default for Options {
             batch_events: NonZeroUsize::new(256).expect("256 is not 0"),
             settle_pause: Duration::from_millis(20),
             patience: Duration::from_secs(10),
+            sleeper: Sleeper::system(),
         }
     }
 }
@@ -55,6 +62,7 @@ pub struct Journal {
     head: watch::Receiver<u64>,
     reader: Reader,
     patience: Duration,
+    sleeper: Sleeper,
 }
 
 /// The running writer. Dropped without [`stop`](Self::stop), it goes on until the last [`Journal`] is dropped.
@@ -70,6 +78,16 @@ pub async fn start(
     options: Options,
     runtime: &Handle,
 ) -> Result<(Journal, WriterTask), ReadError> {
+    let (journal, stop, run) = assemble(writer, reader, options).await?;
+    Ok((journal, WriterTask { stop, task: runtime.spawn(run) }))
+}
+
+/// The journal, what stops its writer, and the writer itself, for whoever runs it: nothing is appended before that.
+pub(crate) async fn assemble(
+    writer: impl WriteStore,
+    reader: Reader,
+    options: Options,
+) -> Result<(Journal, watch::Sender<bool>, impl Future<Output = ()> + Send), ReadError> {
     let position = reader.head().await?.position;
     let (queue, requests) = mpsc::channel(options.queue.get());
     let (yielding, yielding_requests) = mpsc::channel(options.queue.get());
@@ -77,11 +95,10 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let (settles, settling) = watch::channel(None);
     let failing = Arc::new(AtomicBool::new(false));
+    let (patience, sleeper) = (options.patience, options.sleeper.clone());
     let requests = [requests, yielding_requests];
     let writer = Writer::new(writer, requests, head_sender, stopped, settles, Arc::clone(&failing), options);
-    let task = runtime.spawn(writer.run());
-    let patience = options.patience;
-    Ok((Journal { queue, yielding, settling, failing, head, reader, patience }, WriterTask { stop, task }))
+    Ok((Journal { queue, yielding, settling, failing, head, reader, patience, sleeper }, stop, writer.run()))
 }
 
 impl WriterTask {
@@ -112,11 +129,11 @@ impl Journal {
             mpsc::error::TrySendError::Full(_) => AppendError::QueueFull { capacity: self.queue.max_capacity() },
             mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
         })?;
-        match tokio::time::timeout(self.patience, answered).await {
-            Ok(Ok(result)) => result,
+        match select(answered, pin!(self.sleeper.sleep(self.patience))).await {
+            Either::Left((Ok(result), _)) => result,
             // A batch in flight is dropped without an answer when the writer panics or its runtime ends; and while the
             // database is away it may be long before anyone knows.
-            Ok(Err(_)) | Err(_) => Err(AppendError::Unknown { command_id }),
+            Either::Left((Err(_), _)) | Either::Right(_) => Err(AppendError::Unknown { command_id }),
         }
     }
 

@@ -38,8 +38,12 @@ mod writer;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+pub(crate) mod memory;
 
 pub use append::{Append, AppendError, Appended, NewEvent, Prepared};
+#[cfg(test)]
+pub(crate) use handle::assemble;
 pub use handle::{Journal, Options, WriterTask, start};
 pub use hash::{Hash, ParseHashError};
 pub use reader::Reader;

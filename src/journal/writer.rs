@@ -18,7 +18,6 @@ use super::batch::{Backlog, Request};
 use super::handle::Options;
 use super::lane::Lane;
 use super::store::{Found, Outcome, StoreError, WriteError, WriteStore};
-use crate::clock::Sleeper;
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 
@@ -54,7 +53,7 @@ impl<S: WriteStore> Writer<S> {
             store,
             queue,
             backlog: Backlog::default(),
-            lane: Lane::new(yielding, Sleeper::system()),
+            lane: Lane::new(yielding, options.sleeper.clone()),
             head,
             stop,
             settling,
@@ -168,7 +167,7 @@ impl<S: WriteStore> Writer<S> {
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = self.options.sleeper.sleep(pause) => {}
                 Ok(_) = self.stop.wait_for(|stop| *stop) => {}
             }
             pause = longest.min(pause.saturating_mul(2));

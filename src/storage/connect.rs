@@ -61,7 +61,11 @@ pub(super) struct Connection {
     pub ticket_credentials: CredentialSource,
 }
 
-pub(super) async fn connect(settings: &GatewaySettings) -> Result<Connection, ConnectError> {
+/// `change` has the last word on the SDK's configuration.
+pub(super) async fn connect(
+    settings: &GatewaySettings,
+    change: impl FnOnce(&mut aws_sdk_s3::config::Builder),
+) -> Result<Connection, ConnectError> {
     let plain = settings.endpoint.as_deref().map(is_plain_http).transpose()?.unwrap_or(false);
     let known_region = region(settings).await;
     let found = if settings.keys.is_none() || known_region.is_none() {
@@ -100,6 +104,7 @@ pub(super) async fn connect(settings: &GatewaySettings) -> Result<Connection, Co
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
         .timeout_config(timeouts(ATTEMPT_TIMEOUT));
     config.set_endpoint_url(endpoint_of(settings));
+    change(&mut config);
     Ok(Connection {
         client: Client::from_conf(config.build()),
         region: region.to_string(),

@@ -81,7 +81,18 @@ impl Gateway {
     /// # Errors
     /// [`ConnectError`] says which setting is missing or wrong.
     pub async fn connect(settings: GatewaySettings) -> Result<Self, ConnectError> {
-        let connection = connect::connect(&settings).await?;
+        Self::connect_with(settings, |_| ()).await
+    }
+
+    /// As [`Gateway::connect`], over another network or clock: `change` has the last word on the SDK's configuration.
+    ///
+    /// # Errors
+    /// As [`Gateway::connect`].
+    pub(crate) async fn connect_with(
+        settings: GatewaySettings,
+        change: impl FnOnce(&mut aws_sdk_s3::config::Builder),
+    ) -> Result<Self, ConnectError> {
+        let connection = connect::connect(&settings, change).await?;
         let inner = Inner {
             client: connection.client,
             store: settings.store,

@@ -2,7 +2,7 @@ use super::*;
 use crate::storage::{Gateway, test_s3::settings};
 
 async fn base(endpoint: Option<&str>, path_style: bool) -> Result<String, ConnectError> {
-    connect(&GatewaySettings { path_style, ..settings(endpoint) }).await.map(|connection| connection.base)
+    connect(&GatewaySettings { path_style, ..settings(endpoint) }, |_| ()).await.map(|connection| connection.base)
 }
 
 #[tokio::test]

@@ -1,0 +1,123 @@
+//! The rows in memory pass the contract of every journal, as far as it does not need SQL.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::super::contract::{Harness, JOURNAL_ID, contract_suite};
+use super::super::{
+    Edges, Found, Hash, Outcome, Prepared, RawCommit, RawEvent, RawHead, ReadError, ReadStore, Reader, StoreError,
+    StreamKind, WriteError, WriteStore,
+};
+use super::Rows;
+
+#[derive(Clone)]
+struct InMemory(Arc<Mutex<Rows>>);
+
+impl InMemory {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().expect("no test panics with it")
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_000_000, 0).expect("a time")
+}
+
+impl Harness for InMemory {
+    type Writer = Self;
+
+    async fn create() -> Self {
+        Self(Arc::new(Mutex::new(Rows::new(JOURNAL_ID))))
+    }
+
+    async fn open(&self) -> (Self, Reader) {
+        (self.clone(), Reader::new(self.clone()))
+    }
+
+    async fn tamper(&self, _: &str) {
+        unreachable!("this suite does not tamper");
+    }
+
+    async fn columns(&self, _: &str) -> Vec<String> {
+        unreachable!("this suite does not tamper");
+    }
+
+    async fn flip(&self, _: &str, _: i64, _: &str, _: usize) -> Option<i64> {
+        unreachable!("this suite does not tamper");
+    }
+
+    fn blob(_: &Hash) -> String {
+        unreachable!("this suite does not tamper");
+    }
+}
+
+impl WriteStore for InMemory {
+    async fn append(&mut self, batch: &[Prepared]) -> Result<Outcome, WriteError> {
+        Ok(self.rows().append(batch, now(), false))
+    }
+
+    async fn find(&mut self, after: u64, batch: &[Prepared]) -> Result<Vec<Found>, StoreError> {
+        Ok(self.rows().find(after, batch))
+    }
+
+    async fn close(self) {}
+}
+
+impl ReadStore for InMemory {
+    fn events<'a>(
+        &'a self,
+        after: i64,
+        limit: u32,
+        tenant: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().events(after, limit, tenant)) })
+    }
+
+    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().stream(kind, stream)) })
+    }
+
+    fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().commits(after, limit)) })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>> {
+        Box::pin(async move { Ok(self.rows().head()) })
+    }
+
+    fn edges(&self) -> BoxFuture<'_, Result<Edges, ReadError>> {
+        Box::pin(async move { Ok(self.rows().edges()) })
+    }
+
+    fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>> {
+        Box::pin(async move { Ok(now()) })
+    }
+
+    fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().event_versions()) })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+contract_suite!(InMemory;
+    appends::an_append_is_read_back_as_it_was_given,
+    appends::an_append_to_a_stream_that_went_on_is_a_conflict,
+    appends::an_append_beyond_the_end_of_its_stream_is_a_conflict,
+    appends::a_conflict_fails_alone_and_its_neighbours_share_the_commit,
+    appends::a_batch_of_conflicts_writes_nothing,
+    appends::two_appends_to_one_stream_keep_their_order_in_two_commits,
+    appends::many_callers_leave_no_gap_and_a_tailing_reader_sees_all_in_order,
+    appends::a_restart_continues_the_chain,
+    reads::an_empty_journal_has_a_head_and_nothing_to_read,
+    reads::the_history_of_a_tenant_comes_page_by_page,
+    reads::every_stored_event_version_is_listed_once,
+    outcomes::a_commit_whose_answer_was_lost_is_found_and_answered,
+    outcomes::a_loser_in_a_found_commit_is_a_conflict,
+    outcomes::a_commit_that_did_not_happen_is_unavailable_and_can_be_repeated,
+);
