@@ -1,15 +1,15 @@
-//! The S3 operations we have. What concerns objects is in [`super::put`], [`super::objects`],
-//! [`super::deletes`] and [`super::listing`].
+//! The S3 operations we have. What concerns objects is in [`super::put`], [`super::copy`],
+//! [`super::objects`], [`super::deletes`] and [`super::listing`].
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use s3s::dto::{
-    Bucket, BucketVersioningStatus, CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput,
-    DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput,
-    GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
-    PutObjectOutput,
+    Bucket, BucketVersioningStatus, CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput,
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput,
+    GetBucketLocationOutput, GetBucketVersioningInput, GetBucketVersioningOutput, GetObjectInput, GetObjectOutput,
+    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
@@ -64,6 +64,7 @@ macro_rules! operations {
 
 operations! {
     put_object: PutObjectInput => PutObjectOutput;
+    copy_object: CopyObjectInput => CopyObjectOutput;
     get_object: GetObjectInput => GetObjectOutput;
     head_object: HeadObjectInput => HeadObjectOutput;
     delete_object: DeleteObjectInput => DeleteObjectOutput;

@@ -73,6 +73,27 @@ impl Blobs {
         Ok(Temporary { blobs: Arc::clone(self), path: Some(path), file })
     }
 
+    /// A second name for the bytes of a file: its own from now on, whatever becomes of the first.
+    pub(super) fn link(self: &Arc<Self>, name: &BlobName) -> io::Result<Blob> {
+        let (linked, target) = self.fresh_name();
+        fs::hard_link(self.path(name), &target)?;
+        let blob = Blob { blobs: Arc::clone(self), name: linked, kept: false };
+        self.sync_directory_of(&target)?;
+        Ok(blob)
+    }
+
+    fn fresh_name(&self) -> (BlobName, PathBuf) {
+        let number = self.number();
+        let name = BlobName(format!("{:02x}/{:016x}-{number:016x}", number & 0xff, self.run));
+        let path = self.path(&name);
+        (name, path)
+    }
+
+    /// Without this a power cut may keep the row and forget the name of its file.
+    fn sync_directory_of(&self, file: &Path) -> io::Result<()> {
+        File::open(file.parent().unwrap_or(&self.root))?.sync_all()
+    }
+
     /// Removes files whose objects are gone. A failure costs space until the next open, not more.
     pub(super) fn remove(&self, names: &[BlobName]) {
         for name in names {
@@ -115,17 +136,13 @@ impl Temporary {
     /// Makes the bytes durable under their final name; they are visible once a row names them.
     pub(super) fn persist(mut self) -> io::Result<Blob> {
         self.file.sync_all()?;
-        let number = self.blobs.number();
-        let name = BlobName(format!("{:02x}/{:016x}-{number:016x}", number & 0xff, self.blobs.run));
-        let target = self.blobs.path(&name);
+        let (name, target) = self.blobs.fresh_name();
         if let Some(path) = &self.path {
             fs::rename(path, &target)?;
         }
         self.path = None;
         let blob = Blob { blobs: Arc::clone(&self.blobs), name, kept: false };
-        // Without this a power cut may keep the row and forget the name of its file.
-        let directory = target.parent().unwrap_or(&self.blobs.root);
-        File::open(directory)?.sync_all()?;
+        self.blobs.sync_directory_of(&target)?;
         Ok(blob)
     }
 }

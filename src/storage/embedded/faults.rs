@@ -14,6 +14,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     PutObject,
+    CopyObject,
     GetObject,
     HeadObject,
     DeleteObject,
@@ -30,6 +31,7 @@ impl Operation {
     fn name(self) -> &'static str {
         match self {
             Self::PutObject => "PutObject",
+            Self::CopyObject => "CopyObject",
             Self::GetObject => "GetObject",
             Self::HeadObject => "HeadObject",
             Self::DeleteObject => "DeleteObject",

@@ -21,7 +21,7 @@
 //! as it was or, if the commit's outcome is unknown, whole in one of the two versions
 //! ([`transaction`]). The next request begins afresh: a disk with room again needs no restart.
 //!
-//! Not there, and answered with 501 `NotImplemented`: copies, multipart uploads, POST forms, ACLs,
+//! Not there, and answered with 501 `NotImplemented`: multipart uploads, POST forms, ACLs,
 //! encryption, tags, locks, versions, `ListObjects` (version 1), deleting a bucket.
 
 mod access;
@@ -31,6 +31,7 @@ mod blobs;
 mod body;
 mod checks;
 mod conditions;
+mod copy;
 mod cors;
 mod credentials;
 mod deletes;

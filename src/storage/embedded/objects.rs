@@ -103,7 +103,7 @@ impl Backend {
         })
     }
 
-    async fn row(&self, bucket: &str, key: &str) -> S3Result<ObjectRow> {
+    pub(super) async fn row(&self, bucket: &str, key: &str) -> S3Result<ObjectRow> {
         match self.index.object(bucket, key).await.map_err(internal)? {
             Some(row) => Ok(row),
             None => {

@@ -22,8 +22,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// S3's limit for user metadata, names and values together, in bytes.
 const MAX_METADATA: usize = 2048;
 /// Headers that promise something we do not do. Ignoring them would be a lie.
-const UNSUPPORTED: [&str; 12] = [
-    "x-amz-copy-source",
+const UNSUPPORTED: [&str; 11] = [
     "x-amz-expected-bucket-owner",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
@@ -139,7 +138,7 @@ fn body_error(error: &StdError) -> S3Error {
     }
 }
 
-fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
+pub(super) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     for name in headers.keys().map(http::HeaderName::as_str) {
         let value = headers.get(name).map_or(&b""[..], |value| value.as_bytes());
         let refused = UNSUPPORTED.contains(&name)

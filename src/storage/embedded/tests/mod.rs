@@ -2,6 +2,7 @@
 
 mod browser;
 mod conditions;
+mod copying;
 mod crash;
 mod deleting;
 mod disk;

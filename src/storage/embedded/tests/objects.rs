@@ -1,6 +1,6 @@
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ServerSideEncryption};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, MetadataDirective, ServerSideEncryption};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -197,8 +197,9 @@ async fn what_this_server_does_not_do_is_refused() {
     put(&client, "k", b"x").await;
     let put = || client.put_object().bucket(BUCKET).key("new");
     let not_implemented = refused(501, "NotImplemented");
-    let copy = client.copy_object().bucket(BUCKET).key("copy").copy_source(format!("{BUCKET}/k")).send().await;
-    assert_eq!(refusal(copy), not_implemented);
+    let copy = client.copy_object().bucket(BUCKET).key("copy").copy_source(format!("{BUCKET}/k"));
+    let replaced = copy.metadata_directive(MetadataDirective::Replace).content_type("text/html");
+    assert_eq!(refusal(replaced.send().await), not_implemented);
     assert_eq!(refusal(put().tagging("a=b").send().await), not_implemented);
     let encrypted = put().server_side_encryption(ServerSideEncryption::Aes256).send().await;
     assert_eq!(refusal(encrypted), not_implemented);

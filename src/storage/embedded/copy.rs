@@ -1,0 +1,113 @@
+//! A copy of an object within the server: the same bytes under another key.
+//!
+//! Files are never changed once they have a name, so a copy is a second name for the file (a hard link), and then a row as
+//! after a PUT: decided, with its conditions, in the writer's transaction. A crash in between leaves a file without a row.
+
+use std::io;
+
+use http::HeaderMap;
+use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, ETagCondition};
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::backend::{Backend, internal};
+use super::blobs::Blob;
+use super::conditions::{ReadCondition, WriteCondition, timestamp};
+use super::index::ObjectRow;
+use super::now_ms;
+use super::objects::only_version;
+use super::put::refuse_unsupported;
+use super::writer::{Outcome, Put, Write};
+
+impl Backend {
+    pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
+        let S3Request { input, headers, uri, .. } = request;
+        // A URL is handed to others, and what it may copy would be anything: our own calls are signed by their headers.
+        if uri.query().unwrap_or_default().to_ascii_lowercase().contains("x-amz-signature") {
+            return Err(s3_error!(AccessDenied, "a presigned URL cannot copy"));
+        }
+        refuse_unsupported(&headers)?;
+        refuse_directives(&input)?;
+        let CopySource::Bucket { bucket, key, version_id } = &input.copy_source else {
+            return Err(s3_error!(NotImplemented, "only objects of this server can be copied"));
+        };
+        only_version(version_id.as_deref())?;
+        if **bucket == *input.bucket && **key == *input.key {
+            return Err(s3_error!(InvalidRequest, "an object cannot be copied onto itself"));
+        }
+        let condition = write_condition(&headers)?;
+        self.require_bucket(&input.bucket).await?;
+        let (row, blob) = self.link(bucket, key, &input).await?;
+        let (etag, modified_at) = (row.etag.clone(), now_ms());
+        let put = Put {
+            bucket: input.bucket,
+            key: input.key,
+            blob,
+            size: row.size,
+            etag: row.etag.clone(),
+            sha256: row.sha256.clone(),
+            modified_at,
+            headers: serde_json::to_string(&row.headers().map_err(internal)?).map_err(internal)?,
+            condition,
+        };
+        match self.writer.write(Write::Put(Box::new(put))).await.map_err(internal)? {
+            Outcome::Unmet(unmet) => Err(unmet.into()),
+            _ => Ok(CopyObjectOutput {
+                copy_object_result: Some(CopyObjectResult {
+                    e_tag: Some(ETag::Strong(etag)),
+                    last_modified: Some(timestamp(modified_at)),
+                    ..CopyObjectResult::default()
+                }),
+                ..CopyObjectOutput::default()
+            }),
+        }
+    }
+
+    /// The source's row and a second name for its file. Between the two an overwrite or a delete may have removed the file;
+    /// then there is a newer row, or none.
+    async fn link(&self, bucket: &str, key: &str, input: &CopyObjectInput) -> S3Result<(ObjectRow, Blob)> {
+        let mut row = self.row(bucket, key).await?;
+        loop {
+            ReadCondition {
+                if_match: input.copy_source_if_match.clone(),
+                if_none_match: input.copy_source_if_none_match.clone(),
+                if_modified_since: input.copy_source_if_modified_since.clone(),
+                if_unmodified_since: input.copy_source_if_unmodified_since.clone(),
+            }
+            .check(&row.etag, row.modified_at)?;
+            let (blobs, name) = (self.blobs.clone(), row.blob_name());
+            let linked = tokio::task::spawn_blocking(move || blobs.link(&name)).await;
+            match linked.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                Ok(blob) => return Ok((row, blob)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let newer = self.row(bucket, key).await?;
+                    if newer.blob == row.blob {
+                        return Err(internal(error));
+                    }
+                    row = newer;
+                }
+                Err(error) => return Err(internal(error)),
+            }
+        }
+    }
+}
+
+/// A copy has its source's headers; other ones would have to be asked for.
+fn refuse_directives(input: &CopyObjectInput) -> S3Result<()> {
+    let copies = |directive: Option<&str>| matches!(directive, None | Some("COPY"));
+    let metadata = copies(input.metadata_directive.as_ref().map(|directive| directive.as_str()));
+    let tagging = copies(input.tagging_directive.as_ref().map(|directive| directive.as_str()));
+    if metadata && tagging && input.copy_source_sse_customer_algorithm.is_none() {
+        return Ok(());
+    }
+    Err(s3_error!(NotImplemented, "a copy has the headers of its source and no others"))
+}
+
+/// `If-Match` and `If-None-Match` of the destination, which `s3s` leaves in the headers.
+fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+    let condition = |name: &str| -> S3Result<Option<ETagCondition>> {
+        let Some(value) = headers.get(name) else { return Ok(None) };
+        let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
+        parsed.map(Some).ok_or_else(|| s3_error!(InvalidArgument, "{name} is not an ETag"))
+    };
+    WriteCondition::of_put(condition("if-match")?, condition("if-none-match")?)
+}
