@@ -6,17 +6,23 @@
 use crate::event::Event;
 
 /// Every `(event_type, event_version)` that [`decode`] reads.
-pub const READABLE: [(&str, &str); 7] = [
+pub const READABLE: [(&str, &str); 11] = [
     ("MediaRequested", V1),
     ("TicketRenewed", V1),
     ("Uploaded", V1),
     ("Confirmed", V1),
     ("Released", V1),
     ("CollectionStarted", V1),
+    ("CollectionStarted", V1_1),
     ("Collected", V1),
+    ("Trashed", V1),
+    ("RestoreStarted", V1),
+    ("Restored", V1),
 ];
 
 const V1: &str = "1.0";
+/// Names the time in the trash; what has none is still written as 1.0, which older binaries read.
+const V1_1: &str = "1.1";
 
 /// A stored event that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +44,11 @@ pub fn decode(event_type: &str, event_version: &str, payload: &str) -> Result<Ev
         ("Uploaded", V1) => serde_json::from_str(payload).map(Event::Uploaded),
         ("Confirmed", V1) => serde_json::from_str(payload).map(Event::Confirmed),
         ("Released", V1) => serde_json::from_str(payload).map(Event::Released),
-        ("CollectionStarted", V1) => serde_json::from_str(payload).map(Event::CollectionStarted),
+        ("CollectionStarted", V1 | V1_1) => serde_json::from_str(payload).map(Event::CollectionStarted),
         ("Collected", V1) => serde_json::from_str(payload).map(Event::Collected),
+        ("Trashed", V1) => serde_json::from_str(payload).map(Event::Trashed),
+        ("RestoreStarted", V1) => serde_json::from_str(payload).map(Event::RestoreStarted),
+        ("Restored", V1) => serde_json::from_str(payload).map(Event::Restored),
         _ => {
             return Err(DecodeError::Unknown {
                 event_type: event_type.to_owned(),
@@ -65,19 +74,26 @@ impl Event {
             Self::Released(_) => "Released",
             Self::CollectionStarted(_) => "CollectionStarted",
             Self::Collected(_) => "Collected",
+            Self::Trashed(_) => "Trashed",
+            Self::RestoreStarted(_) => "RestoreStarted",
+            Self::Restored(_) => "Restored",
         }
     }
 
     /// The stored `event_version` that new events of this type get.
     pub const fn version(&self) -> &'static str {
         match self {
+            Self::CollectionStarted(started) if started.trash_until.is_some() => V1_1,
             Self::MediaRequested(_)
             | Self::TicketRenewed(_)
             | Self::Uploaded(_)
             | Self::Confirmed(_)
             | Self::Released(_)
             | Self::CollectionStarted(_)
-            | Self::Collected(_) => V1,
+            | Self::Collected(_)
+            | Self::Trashed(_)
+            | Self::RestoreStarted(_)
+            | Self::Restored(_) => V1,
         }
     }
 

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     object_key::ObjectKey,
+    trash::Kept,
     values::{
         AttachedTo, Bucket, ByteSize, Claim, ContentType, Fingerprint, ObjectFacts, Owner, Seen, SeenVia, Sha256Digest,
         Store, Tenant,
@@ -29,6 +30,12 @@ pub enum Command {
     /// The collector has proof that the bucket no longer holds the item of this claim. `freed` are the bytes of the versions
     /// that were removed, where the bucket keeps versions and there were any.
     FinishCollection { claim: Claim, freed: Option<ByteSize> },
+    /// The collector has moved the object of this claim into the trash.
+    FinishTrashing { claim: Claim, kept: Kept },
+    /// An operator wants an item back from the trash.
+    Restore { attached_to: Option<AttachedTo> },
+    /// The object of an item that is restored was seen under its new key.
+    FinishRestore { facts: ObjectFacts },
 }
 
 /// The values of a requested item.

@@ -39,8 +39,11 @@ impl Media {
             }
             Command::Confirm { attached_to, facts } => self.confirm(attached_to, facts),
             Command::Release => self.release(context),
-            Command::StartCollection { run_id, looked } => self.start_collection(run_id, looked, context.now),
+            Command::StartCollection { run_id, looked } => self.start_collection(run_id, looked, context),
             Command::FinishCollection { claim, freed } => self.finish_collection(claim, freed),
+            Command::FinishTrashing { claim, kept } => self.finish_trashing(claim, kept, context),
+            Command::Restore { attached_to } => self.restore(attached_to),
+            Command::FinishRestore { facts } => self.finish_restore(facts),
         }
     }
 
@@ -63,8 +66,8 @@ impl Media {
                     other => other,
                 }
             }
-            Self::Unrequested | Self::Uploaded(..) | Self::Confirmed(..) => Ok(vec![]),
-            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+            Self::Unrequested | Self::Uploaded(..) | Self::Confirmed(..) | Self::Restoring(..) => Ok(vec![]),
+            Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Err(Refusal::Gone),
         }
     }
 
@@ -73,8 +76,8 @@ impl Media {
             Self::Unrequested => Err(Refusal::NotFound),
             Self::Pending(t) => renewed(t, context),
             Self::Uploaded(..) => Err(Refusal::AlreadyUploaded),
-            Self::Confirmed(..) => Err(Refusal::AlreadyConfirmed),
-            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+            Self::Confirmed(..) | Self::Restoring(..) => Err(Refusal::AlreadyConfirmed),
+            Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Err(Refusal::Gone),
         }
     }
 
@@ -104,7 +107,8 @@ impl Media {
                 }
                 Err(Refusal::ContentChanged { recorded: recorded.etag.clone(), found: facts.etag })
             }
-            Self::Released(..) | Self::Collecting(..) => Ok(vec![]),
+            // What arrives for an item in the trash goes with it: its own key is deleted once more at the end.
+            Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Restoring(..) => Ok(vec![]),
             // Seen before this collection ended, so it may be what was deleted since.
             Self::Collected(_, claimed, _) if collected != Some(claimed.claim) => Err(Refusal::Gone),
             Self::Collected(_, claimed, _) => Ok(vec![Event::CollectionStarted(CollectionStarted {
@@ -112,6 +116,7 @@ impl Media {
                 reason: CollectReason::LateUpload,
                 run_id: context.decision_id,
                 seen: Seen::Present { etag: facts.etag, content_length: facts.content_length },
+                trash_until: context.policy.trash_until(context.now),
             })]),
         }
     }
@@ -138,7 +143,8 @@ impl Media {
                 }
             },
             Self::Released(_, Wanted::Cancelled(_)) => Err(Refusal::Cancelled),
-            Self::Collecting(..) | Self::Collected(..) => Err(Refusal::Gone),
+            Self::Restoring(..) => Err(Refusal::Restoring),
+            Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Err(Refusal::Gone),
         }
     }
 
@@ -151,7 +157,8 @@ impl Media {
             Self::Unrequested => Err(Refusal::NotFound),
             Self::Pending(t) | Self::Uploaded(t, _) => released(t, ReleaseReason::Cancelled, context.now),
             Self::Confirmed(t, ..) => released(t, ReleaseReason::Detached, context.policy.confirm_by(context.now)),
-            Self::Released(..) | Self::Collecting(..) | Self::Collected(..) => Ok(vec![]),
+            Self::Restoring(..) => Err(Refusal::Restoring),
+            Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Ok(vec![]),
         }
     }
 
@@ -159,31 +166,36 @@ impl Media {
         &self,
         run_id: uuid::Uuid,
         looked: Option<Seen>,
-        now: DateTime<Utc>,
+        context: &Context,
     ) -> Result<Vec<Event>, Refusal> {
+        // What has been in the trash for its time goes for good.
+        let mut trash_until = context.policy.trash_until(context.now);
         let (ticketed, reason) = match self {
             Self::Unrequested => return Err(Refusal::NotFound),
             Self::Pending(t) | Self::Uploaded(t, _) => (t, CollectReason::Expired),
             Self::Released(t, Wanted::Cancelled(_)) => (t, CollectReason::Cancelled),
             Self::Released(t, Wanted::Detached(_)) => (t, CollectReason::Detached),
-            Self::Confirmed(..) => return Err(Refusal::InUse),
+            Self::Trashed(t, claimed, _) => {
+                trash_until = None;
+                (t, claimed.reason)
+            }
+            Self::Confirmed(..) | Self::Restoring(..) => return Err(Refusal::InUse),
             Self::Collecting(..) | Self::Collected(..) => return Ok(vec![]),
         };
         let collectable_at = ticketed.deadlines.collectable_at;
-        if now < collectable_at {
+        if context.now < collectable_at {
             return Err(Refusal::NotDue { collectable_at });
         }
-        let recorded =
-            self.object().map(|facts| Seen::Present { etag: facts.etag.clone(), content_length: facts.content_length });
-        let seen = looked.or(recorded).unwrap_or(Seen::Unknown);
-        Ok(vec![Event::CollectionStarted(CollectionStarted { claim: Claim::FIRST, reason, run_id, seen })])
+        let seen = looked.or_else(|| self.recorded()).unwrap_or(Seen::Unknown);
+        let claim = ticketed.latest_claim.map_or(Claim::FIRST, Claim::next);
+        Ok(vec![Event::CollectionStarted(CollectionStarted { claim, reason, run_id, seen, trash_until })])
     }
 
     fn finish_collection(&self, claim: Claim, freed: Option<ByteSize>) -> Result<Vec<Event>, Refusal> {
         match self {
             Self::Unrequested => Err(Refusal::NotFound),
             Self::Collecting(_, claimed) if claimed.claim == claim => Ok(vec![collected(claimed, freed)]),
-            Self::Collecting(..) | Self::Collected(..) => Ok(vec![]),
+            Self::Collecting(..) | Self::Trashed(..) | Self::Restoring(..) | Self::Collected(..) => Ok(vec![]),
             Self::Pending(..) | Self::Uploaded(..) | Self::Confirmed(..) | Self::Released(..) => {
                 Err(Refusal::NotCollecting)
             }
@@ -270,6 +282,8 @@ fn collected(claimed: &Claimed, freed: Option<ByteSize>) -> Event {
     };
     Event::Collected(Collected { claim: claimed.claim, outcome, bytes_freed })
 }
+
+mod trash;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     object_key::ObjectKey,
+    trash::{Kept, Restoration},
     values::{
         AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint,
         ObjectFacts, Owner, ReleaseReason, Seen, SeenVia, Sha256Digest, Store, Tenant,
@@ -30,6 +31,12 @@ pub enum Event {
     CollectionStarted(CollectionStarted),
     /// The bucket no longer holds the object.
     Collected(Collected),
+    /// The object is no longer under its key; the trash keeps it for a while.
+    Trashed(Box<Trashed>),
+    /// The item is on its way back from the trash: it can no longer be collected.
+    RestoreStarted(RestoreStarted),
+    /// The item is in use again, under a new key.
+    Restored(Box<Restored>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +104,9 @@ pub struct CollectionStarted {
     /// The collector's run; for a late upload the request that noticed it.
     pub run_id: Uuid,
     pub seen: Seen,
+    /// The object goes into the trash, and stays there until then; absent where it is deleted. Since version 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash_until: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,4 +114,27 @@ pub struct Collected {
     pub claim: Claim,
     pub outcome: CollectOutcome,
     pub bytes_freed: ByteSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Trashed {
+    pub claim: Claim,
+    #[serde(flatten)]
+    pub kept: Kept,
+    /// From when on the collector may claim it again, and then it is deleted.
+    pub trash_until: DateTime<Utc>,
+}
+
+/// The restore that has begun.
+pub type RestoreStarted = Restoration;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Restored {
+    /// The item's key from now on.
+    pub object_key: ObjectKey,
+    /// The object under it, as seen by us.
+    #[serde(flatten)]
+    pub facts: ObjectFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<AttachedTo>,
 }

@@ -12,6 +12,7 @@
 //! | [`command`], [`event`] | what can be asked, what has happened |
 //! | [`media`] | the state, and `apply` |
 //! | [`decide`] | the rules: a state and a command give events or a refusal |
+//! | [`trash`] | what the trash holds of an item |
 //! | [`refusal`] | why a command was refused, with stable codes |
 //! | [`codec`] | stored text to event and back, over all stored versions |
 //! | [`run`] | the record of a collection run, a stream of its own |
@@ -29,6 +30,7 @@ pub mod object_key;
 pub mod policy;
 pub mod refusal;
 pub mod run;
+pub mod trash;
 pub mod values;
 
 pub use codec::DecodeError;
@@ -40,4 +42,5 @@ pub use object_key::{KeyPrefix, ObjectKey};
 pub use policy::Policy;
 pub use refusal::Refusal;
 pub use run::RunEvent;
+pub use trash::{Kept, Place, Restoration};
 pub use values::*;

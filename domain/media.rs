@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{CollectionStarted, Deadlines, Event, MediaRequested},
+    trash::{Kept, Restoration},
     values::{AttachedTo, Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen},
 };
 
@@ -24,6 +25,10 @@ pub enum Media {
     Released(Box<Ticketed>, Wanted),
     /// Claimed by the collector: the object may be deleted at any moment.
     Collecting(Box<Ticketed>, Claimed),
+    /// Gone from its key, and kept in the trash until its `collectable_at`.
+    Trashed(Box<Ticketed>, Claimed, Kept),
+    /// On its way back from the trash: as good as confirmed.
+    Restoring(Box<Ticketed>, Kept, Restoration),
     /// Proven gone.
     Collected(Box<Ticketed>, Claimed, CollectOutcome),
 }
@@ -38,6 +43,8 @@ pub struct Ticketed {
     pub deadlines: Deadlines,
     /// The latest expiry ever issued: a URL cannot be taken back.
     pub latest_expiry: DateTime<Utc>,
+    /// Of the last collection that was begun, also of one that was undone.
+    pub latest_claim: Option<Claim>,
 }
 
 /// What a released item was before.
@@ -55,6 +62,10 @@ pub struct Claimed {
     pub claim: Claim,
     pub reason: CollectReason,
     pub seen: Seen,
+    /// It goes into the trash, at least until then.
+    pub trash_until: Option<DateTime<Utc>>,
+    /// What the trash held of it, which goes too.
+    pub trashed: Option<Kept>,
 }
 
 /// The name of a state, as HTTP and SQL show it.
@@ -66,6 +77,8 @@ pub enum State {
     Confirmed,
     Released,
     Collecting,
+    Trashed,
+    Restoring,
     Collected,
 }
 
@@ -78,6 +91,8 @@ impl State {
             Self::Confirmed => "confirmed",
             Self::Released => "released",
             Self::Collecting => "collecting",
+            Self::Trashed => "trashed",
+            Self::Restoring => "restoring",
             Self::Collected => "collected",
         }
     }
@@ -101,6 +116,8 @@ impl Media {
             Self::Confirmed(..) => State::Confirmed,
             Self::Released(..) => State::Released,
             Self::Collecting(..) => State::Collecting,
+            Self::Trashed(..) => State::Trashed,
+            Self::Restoring(..) => State::Restoring,
             Self::Collected(..) => State::Collected,
         }
     }
@@ -114,6 +131,8 @@ impl Media {
             | Self::Confirmed(t, ..)
             | Self::Released(t, _)
             | Self::Collecting(t, _)
+            | Self::Trashed(t, ..)
+            | Self::Restoring(t, ..)
             | Self::Collected(t, ..) => Some(t),
         }
     }
@@ -128,24 +147,38 @@ impl Media {
             | Self::Pending(_)
             | Self::Released(_, Wanted::Cancelled(None))
             | Self::Collecting(..)
+            | Self::Trashed(..)
+            | Self::Restoring(..)
             | Self::Collected(..) => None,
         }
+    }
+
+    /// The object as the journal knows it, in the words of a look.
+    pub(crate) fn recorded(&self) -> Option<Seen> {
+        let (etag, content_length) = match self {
+            Self::Trashed(_, _, kept) => (&kept.etag, kept.content_length),
+            _ => self.object().map(|facts| (&facts.etag, facts.content_length))?,
+        };
+        Some(Seen::Present { etag: etag.clone(), content_length })
     }
 
     /// Why it is or will be collected, if nobody confirms it; nothing while it is in use.
     pub fn collect_reason(&self) -> Option<CollectReason> {
         match self {
-            Self::Unrequested | Self::Confirmed(..) => None,
+            Self::Unrequested | Self::Confirmed(..) | Self::Restoring(..) => None,
             Self::Pending(_) | Self::Uploaded(..) => Some(CollectReason::Expired),
             Self::Released(_, Wanted::Cancelled(_)) => Some(CollectReason::Cancelled),
             Self::Released(_, Wanted::Detached(_)) => Some(CollectReason::Detached),
-            Self::Collecting(_, claimed) | Self::Collected(_, claimed, _) => Some(claimed.reason),
+            Self::Collecting(_, claimed) | Self::Trashed(_, claimed, _) | Self::Collected(_, claimed, _) => {
+                Some(claimed.reason)
+            }
         }
     }
 
     pub fn attached_to(&self) -> Option<&AttachedTo> {
         match self {
             Self::Confirmed(_, _, attached_to) => attached_to.as_ref(),
+            Self::Restoring(_, _, restoration) => restoration.attached_to.as_ref(),
             _ => None,
         }
     }
@@ -158,6 +191,7 @@ impl Media {
                 issued_at: request.requested_at,
                 deadlines: request.deadlines,
                 latest_expiry: request.deadlines.ticket_expires_at,
+                latest_claim: None,
                 request: *request,
             })),
             (Self::Pending(mut t), Event::TicketRenewed(renewed)) => {
@@ -186,8 +220,17 @@ impl Media {
             }
             (
                 Self::Pending(t) | Self::Uploaded(t, _) | Self::Released(t, _) | Self::Collected(t, ..),
-                Event::CollectionStarted(CollectionStarted { claim, reason, seen, run_id: _ }),
-            ) => Self::Collecting(t, Claimed { claim, reason, seen }),
+                Event::CollectionStarted(started),
+            ) => t.collecting(started, None),
+            (Self::Trashed(t, _, kept), Event::CollectionStarted(started)) => t.collecting(started, Some(kept)),
+            (Self::Collecting(t, claimed), Event::Trashed(trashed)) if trashed.claim == claimed.claim => {
+                Self::Trashed(t.collectable(trashed.trash_until), claimed, trashed.kept)
+            }
+            (Self::Trashed(t, _, kept), Event::RestoreStarted(restoration)) => Self::Restoring(t, kept, restoration),
+            (Self::Restoring(mut t, ..), Event::Restored(restored)) => {
+                t.request.object_key = restored.object_key;
+                Self::Confirmed(t, restored.facts, restored.attached_to)
+            }
             (Self::Collecting(t, claimed), Event::Collected(collected)) if collected.claim == claimed.claim => {
                 Self::Collected(t, claimed, collected.outcome)
             }
@@ -199,13 +242,22 @@ impl Media {
                 | Event::Confirmed(_)
                 | Event::Released(_)
                 | Event::CollectionStarted(_)
-                | Event::Collected(_),
+                | Event::Collected(_)
+                | Event::Trashed(_)
+                | Event::RestoreStarted(_)
+                | Event::Restored(_),
             ) => same,
         };
     }
 }
 
 impl Ticketed {
+    fn collecting(mut self: Box<Self>, started: CollectionStarted, trashed: Option<Kept>) -> Media {
+        let CollectionStarted { claim, reason, seen, trash_until, run_id: _ } = started;
+        self.latest_claim = Some(claim);
+        Media::Collecting(self, Claimed { claim, reason, seen, trash_until, trashed })
+    }
+
     fn collectable(mut self: Box<Self>, at: DateTime<Utc>) -> Box<Self> {
         self.deadlines.collectable_at = at;
         self

@@ -1,4 +1,5 @@
-//! S3 keys: `{prefix}/{tenant}/{2 hex}/{media id}.{ext}`.
+//! S3 keys: `{prefix}/{tenant}/{2 hex}/{media id}.{ext}`, and `{media id}.{n}.{ext}` for what was restored after its n-th
+//! collection; in the trash the same behind `{prefix}/.trash/`.
 //!
 //! The two hex digits are the id's last byte. Ids begin with their time, and S3 limits requests per prefix, so without
 //! them all writes of a moment would fall on one shard (S3 user guide, "Optimizing Amazon S3 performance").
@@ -7,9 +8,10 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::values::{ContentType, Invalid, MediaId, Tenant};
+use crate::values::{Claim, ContentType, Invalid, MediaId, Tenant};
 
-const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext}";
+const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext} or {media id}.{n}.{ext}";
+const TRASH: &str = ".trash";
 
 /// The folder of a bucket that belongs to zeroload: nothing outside it is ever written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +76,30 @@ impl ObjectKey {
         if well_formed { Ok(key) } else { Err(invalid) }
     }
 
+    /// Where the trash keeps the object that this claim took away. No tenant's name begins with a dot, so it is no item's.
+    #[must_use]
+    pub fn in_trash(&self, claim: Claim) -> Self {
+        let (folder, id, extension) = self.parts();
+        let mut parts = folder.rsplitn(3, '/');
+        let (shard, tenant, prefix) = (parts.next(), parts.next(), parts.next());
+        let [prefix, tenant, shard] = [prefix, tenant, shard].map(Option::unwrap_or_default);
+        Self(format!("{prefix}/{TRASH}/{tenant}/{shard}/{id}.{}.{extension}", claim.number()))
+    }
+
+    /// The key of an item that is brought back after this claim. None had it before: claims only go up.
+    #[must_use]
+    pub fn restored(&self, claim: Claim) -> Self {
+        let (folder, id, extension) = self.parts();
+        Self(format!("{folder}/{id}.{}.{extension}", claim.number()))
+    }
+
+    /// Folder, id and extension.
+    fn parts(&self) -> (&str, &str, &str) {
+        let (folder, name) = self.0.rsplit_once('/').unwrap_or(("", &self.0));
+        let (id, rest) = name.split_once('.').unwrap_or((name, ""));
+        (folder, id, rest.rsplit('.').next().unwrap_or_default())
+    }
+
     pub fn media_id(&self) -> MediaId {
         self.read_id().expect("every way to make a key puts an id in its last part")
     }
@@ -89,7 +115,14 @@ impl ObjectKey {
 
     fn read_id(&self) -> Option<MediaId> {
         let (_, name) = self.0.rsplit_once('/')?;
-        let (id, extension) = name.split_once('.')?;
+        let (id, rest) = name.split_once('.')?;
+        let extension = match rest.split_once('.') {
+            None => rest,
+            Some((claim, extension)) => {
+                let number: u32 = claim.parse().ok().filter(|number| *number > 0)?;
+                (number.to_string() == claim).then_some(extension)?
+            }
+        };
         if extension.is_empty() || !extension.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             return None;
         }
@@ -174,6 +207,23 @@ mod tests {
     }
 
     #[test]
+    fn each_collection_has_a_place_in_the_trash_and_a_key_to_come_back_to() {
+        let (key, second) = (key_of("image/jpeg"), Claim::FIRST.next());
+        let id = "019a0d2e-7b1c-7000-8000-0123456789ab";
+        assert_eq!(key.in_trash(Claim::FIRST).as_str(), format!("media/.trash/default/ab/{id}.1.jpg"));
+        let restored = key.restored(Claim::FIRST);
+        assert_eq!(restored.as_str(), format!("media/default/ab/{id}.1.jpg"));
+        assert_eq!(restored.in_trash(second).as_str(), format!("media/.trash/default/ab/{id}.2.jpg"));
+        assert_eq!(restored.restored(second).as_str(), format!("media/default/ab/{id}.2.jpg"));
+        let deep = ObjectKey::parse(format!("a/b/default/ab/{id}.jpg")).unwrap();
+        assert_eq!(deep.in_trash(second).as_str(), format!("a/b/.trash/default/ab/{id}.2.jpg"));
+        for made in [key.in_trash(second), restored, deep.in_trash(Claim::FIRST)] {
+            assert_eq!(made.media_id().to_string(), id);
+            assert_eq!(ObjectKey::parse(made.as_str()), Ok(made));
+        }
+    }
+
+    #[test]
     fn foreign_keys_are_no_object_keys() {
         for bad in [
             "",
@@ -184,6 +234,10 @@ mod tests {
             "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab",
             "/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
             "default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg",
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.0.jpg",
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.01.jpg",
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.2.jpg",
+            "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.jpg.jpg",
         ] {
             assert!(ObjectKey::parse(bad).is_err(), "{bad:?}");
         }

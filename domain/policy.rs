@@ -18,6 +18,9 @@ pub const MAX_TICKET_TTL_SECONDS: i64 = 7 * 24 * 3600;
 /// S3's limit for an object written by one PUT, in bytes.
 pub const MAX_SINGLE_PUT: u64 = 5 * 1024 * 1024 * 1024;
 
+/// The longest time in the trash, in days.
+const MAX_TRASH_DAYS: i64 = 3650;
+
 /// Checked durations and limits. Deadlines are computed once, from the policy of that moment, and stored: a changed
 /// policy never moves a deadline that is out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Policy {
     max_pending: TimeDelta,
     late_write_margin: TimeDelta,
     max_content_length: ByteSize,
+    /// Zero where nothing is kept.
+    trash: TimeDelta,
 }
 
 impl Policy {
@@ -61,7 +66,19 @@ impl Policy {
             "max_content_length",
             "1 to 5368709120 bytes (5 GiB)",
         )?;
-        Ok(Self { ticket_ttl, grace, max_pending, late_write_margin, max_content_length })
+        let trash = TimeDelta::zero();
+        Ok(Self { ticket_ttl, grace, max_pending, late_write_margin, max_content_length, trash })
+    }
+
+    /// Keeps what is collected in the trash for so long; zero deletes it.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if it is out of its bounds.
+    pub fn with_trash(self, trash: TimeDelta) -> Result<Self, PolicyError> {
+        if trash < TimeDelta::zero() || trash > TimeDelta::days(MAX_TRASH_DAYS) {
+            return Err(PolicyError { setting: "trash", allowed: format!("0s to {MAX_TRASH_DAYS}d") });
+        }
+        Ok(Self { trash, ..self })
     }
 
     pub fn max_content_length(&self) -> ByteSize {
@@ -83,6 +100,11 @@ impl Policy {
     /// No PUT that began with a ticket ending then is expected to land after this.
     pub(crate) fn safe_end(&self, latest_ticket_expiry: DateTime<Utc>) -> DateTime<Utc> {
         latest_ticket_expiry + self.late_write_margin
+    }
+
+    /// Until when the trash keeps what is put into it now; nothing where there is no trash.
+    pub(crate) fn trash_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (self.trash > TimeDelta::zero()).then(|| now + self.trash)
     }
 
     pub(crate) fn may_renew(&self, requested_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {

@@ -35,6 +35,10 @@ pub enum Refusal {
     InUse,
     #[error("the media is not being collected")]
     NotCollecting,
+    #[error("the media is not in the trash, so there is nothing to restore")]
+    NotTrashed,
+    #[error("the media is being restored; try again")]
+    Restoring,
 }
 
 impl Refusal {
@@ -55,6 +59,8 @@ impl Refusal {
             Self::NotDue { .. } => "not-due",
             Self::InUse => "in-use",
             Self::NotCollecting => "not-collecting",
+            Self::NotTrashed => "not-trashed",
+            Self::Restoring => "restoring",
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use zeroload_domain::State;
+use zeroload_domain::{Claim, CollectReason, State};
 
 use crate::{Error, MediaRow, columns::Cells, columns::Columns, time_text};
 
@@ -69,10 +69,10 @@ impl Counts {
             _ if row.release_reason.is_some() => return,
             State::Pending | State::Uploaded => OPEN,
             State::Confirmed => KEPT,
-            State::Collecting | State::Collected => EXPIRED,
+            State::Collecting | State::Trashed | State::Restoring | State::Collected => EXPIRED,
             State::Released | State::Unrequested => return,
         };
-        self.at(row.collectable_at)[fate] += by;
+        self.at(time_to_confirm(row))[fate] += by;
     }
 
     fn at(&mut self, at: DateTime<Utc>) -> &mut [i64; 5] {
@@ -97,6 +97,19 @@ impl Counts {
             (minute_of(DateTime::from_timestamp(minute * 60, 0).unwrap_or_default()), *changes)
         })
     }
+}
+
+/// When the time for a confirm ended, or will end. The trash moves `collectable_at` to its own end.
+fn time_to_confirm(row: &MediaRow) -> DateTime<Utc> {
+    let in_trash = match row.state {
+        State::Trashed | State::Restoring => true,
+        State::Confirmed => row.claim.is_some(),
+        _ => {
+            let again = row.claim.is_some_and(|claim| claim > Claim::FIRST);
+            again && row.collect_reason != Some(CollectReason::LateUpload)
+        }
+    };
+    if in_trash { row.confirm_by } else { row.collectable_at }
 }
 
 /// The column's text for the minute that `at` is in.

@@ -160,8 +160,9 @@ fn unreadable(column: &'static str, value: &str) -> Error {
 }
 
 pub(crate) fn state(text: &str) -> Option<State> {
-    use State::{Collected, Collecting, Confirmed, Pending, Released, Uploaded};
-    [Pending, Uploaded, Confirmed, Released, Collecting, Collected].into_iter().find(|state| state.as_str() == text)
+    use State::{Collected, Collecting, Confirmed, Pending, Released, Restoring, Trashed, Uploaded};
+    let all = [Pending, Uploaded, Confirmed, Released, Collecting, Trashed, Restoring, Collected];
+    all.into_iter().find(|state| state.as_str() == text)
 }
 
 pub(crate) const fn release_reason(reason: ReleaseReason) -> &'static str {

@@ -7,6 +7,7 @@ mod reading;
 mod rebuilding;
 mod retries;
 mod runs;
+mod trash;
 mod writing;
 
 use crate::{
@@ -92,7 +93,9 @@ impl Fixture {
                       DROP INDEX media_v1_collected; DROP INDEX IF EXISTS media_v2_collected;
                       DROP VIEW collection_runs; DROP VIEW run_records; DROP VIEW activity;
                       DROP TABLE run_records_v1; DROP TABLE activity_v1;
-                      DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;";
+                      DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;
+                      DROP INDEX media_v1_due; DROP INDEX media_v1_collecting;
+                      DROP INDEX IF EXISTS media_v2_due; DROP INDEX IF EXISTS media_v2_collecting;";
         match &self.place {
             Place::File(folder) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));

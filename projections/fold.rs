@@ -6,7 +6,9 @@
 use chrono::{DateTime, Utc};
 use zeroload_domain::{
     Event, MediaId, ReleaseReason, Seen, State,
-    event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released},
+    event::{
+        Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, RestoreStarted, Restored, Trashed,
+    },
 };
 
 use crate::{MediaRow, RecordedEvent, SeenAs};
@@ -87,12 +89,15 @@ impl MediaRow {
             }
             (State::Confirmed, Event::Released(released)) => self.release(released.reason, released, at),
             (
-                State::Pending | State::Uploaded | State::Released | State::Collected,
+                State::Pending | State::Uploaded | State::Released | State::Trashed | State::Collected,
                 Event::CollectionStarted(started),
             ) => self.start_collection(started, at),
             (State::Collecting, Event::Collected(collected)) if self.claim == Some(collected.claim) => {
                 self.collect(collected, at);
             }
+            (State::Collecting, Event::Trashed(trashed)) if self.claim == Some(trashed.claim) => self.trash(trashed),
+            (State::Trashed, Event::RestoreStarted(started)) => self.start_restore(started),
+            (State::Restoring, Event::Restored(restored)) => self.restore(restored, at),
             (
                 _,
                 Event::MediaRequested(_)
@@ -101,7 +106,10 @@ impl MediaRow {
                 | Event::Confirmed(_)
                 | Event::Released(_)
                 | Event::CollectionStarted(_)
-                | Event::Collected(_),
+                | Event::Collected(_)
+                | Event::Trashed(_)
+                | Event::RestoreStarted(_)
+                | Event::Restored(_),
             ) => {}
         }
     }
@@ -142,6 +150,27 @@ impl MediaRow {
         self.collected_at = None;
         self.outcome = None;
         self.bytes_freed = None;
+    }
+
+    fn trash(&mut self, trashed: &Trashed) {
+        self.state = State::Trashed;
+        self.etag = Some(trashed.kept.etag.clone());
+        self.collectable_at = trashed.trash_until;
+    }
+
+    fn start_restore(&mut self, started: &RestoreStarted) {
+        self.state = State::Restoring;
+        self.attached_to = started.attached_to.clone();
+    }
+
+    fn restore(&mut self, restored: &Restored, at: DateTime<Utc>) {
+        self.state = State::Confirmed;
+        self.object_key = restored.object_key.clone();
+        self.etag = Some(restored.facts.etag.clone());
+        self.attached_to = restored.attached_to.clone();
+        self.confirmed_at = Some(at);
+        self.released_at = None;
+        self.release_reason = None;
     }
 
     fn collect(&mut self, collected: &Collected, at: DateTime<Utc>) {

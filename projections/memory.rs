@@ -101,7 +101,8 @@ impl ReadModels {
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
         let may_be_claimed = |row: &MediaRow| {
-            matches!(row.state, State::Pending | State::Uploaded | State::Released) && row.collectable_at <= now
+            matches!(row.state, State::Pending | State::Uploaded | State::Released | State::Trashed)
+                && row.collectable_at <= now
         };
         self.at_one_stroke(|rows| rows.list(may_be_claimed, now, after, limit)).await
     }
@@ -112,7 +113,10 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        self.at_one_stroke(|rows| rows.list(|row| row.state == State::Collecting, now, after, limit)).await
+        self.at_one_stroke(|rows| {
+            rows.list(|row| matches!(row.state, State::Collecting | State::Restoring), now, after, limit)
+        })
+        .await
     }
 
     pub(crate) async fn activity(

@@ -18,10 +18,11 @@ pub struct MediaRow {
     pub media_id: MediaId,
     pub tenant: Tenant,
     pub owner: Owner,
-    /// `pending`, `uploaded`, `confirmed`, `released`, `collecting` or `collected`.
+    /// `pending`, `uploaded`, `confirmed`, `released`, `collecting`, `trashed`, `restoring` or `collected`.
     pub state: State,
     pub store: Store,
     pub bucket: Bucket,
+    /// A restore gives it another one.
     pub object_key: ObjectKey,
     /// As requested; an upload of another type is refused.
     pub content_type: ContentType,
@@ -38,7 +39,7 @@ pub struct MediaRow {
     pub ticket_expires_at: DateTime<Utc>,
     /// Until when a confirm is promised to work.
     pub confirm_by: DateTime<Utc>,
-    /// From when on the collector may claim the item. It stays as it is after that, and it means nothing while the item
+    /// From when on the collector may claim the item, out of the trash too. It stays as it is after that, and it means nothing while the item
     /// is confirmed.
     pub collectable_at: DateTime<Utc>,
     /// When the object was last recorded as uploaded.
@@ -53,7 +54,7 @@ pub struct MediaRow {
     pub collection_started_at: Option<DateTime<Utc>>,
     /// Of the latest claim, once proven gone.
     pub collected_at: Option<DateTime<Utc>>,
-    /// The latest claim: 1, 2, …; above 1 after late uploads.
+    /// The latest claim, also one that a restore has undone: 1, 2, …; above 1 after late uploads and the trash.
     pub claim: Option<Claim>,
     /// Of the latest claim: `expired`, `cancelled`, `detached` or `late_upload`.
     pub collect_reason: Option<CollectReason>,

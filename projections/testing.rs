@@ -6,10 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, Command, ContentType, Context, ETag, Event,
-    Fingerprint, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Policy, ReleaseReason, RunEvent, Seen,
-    SeenVia, Sha256Digest, Store, Tenant,
+    Fingerprint, Kept, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Place, Policy, ReleaseReason,
+    RunEvent, Seen, SeenVia, Sha256Digest, Store, Tenant,
     command::RequestMedia,
-    event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, TicketRenewed, Uploaded},
+    event::{
+        Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, RestoreStarted, Restored,
+        TicketRenewed, Trashed, Uploaded,
+    },
 };
 
 use crate::{MediaRow, RecordedEvent, What, fold::fold};
@@ -96,7 +99,13 @@ pub fn released(reason: ReleaseReason, collectable: i64) -> Event {
 }
 
 pub fn started(number: u32, reason: CollectReason, seen: Seen) -> Event {
-    Event::CollectionStarted(CollectionStarted { claim: claim(number), reason, run_id: run_id(), seen })
+    Event::CollectionStarted(CollectionStarted {
+        claim: claim(number),
+        reason,
+        run_id: run_id(),
+        seen,
+        trash_until: None,
+    })
 }
 
 pub fn present(tag: &str) -> Seen {
@@ -105,6 +114,32 @@ pub fn present(tag: &str) -> Seen {
 
 pub fn collected(number: u32, outcome: CollectOutcome, bytes: u64) -> Event {
     Event::Collected(Collected { claim: claim(number), outcome, bytes_freed: ByteSize::new(bytes) })
+}
+
+fn key_of(id: MediaId) -> zeroload_domain::ObjectKey {
+    let Event::MediaRequested(request) = requested(id) else { unreachable!("it is a request") };
+    request.object_key
+}
+
+pub fn kept(id: MediaId, number: u32) -> Kept {
+    let trash_key = key_of(id).in_trash(claim(number));
+    Kept { place: Place::Copy { trash_key }, etag: etag("kept"), content_length: ByteSize::new(1000) }
+}
+
+pub fn trashed(id: MediaId, number: u32, until: i64) -> Event {
+    Event::Trashed(Box::new(Trashed { claim: claim(number), kept: kept(id, number), trash_until: at(until) }))
+}
+
+pub fn restore_started(id: MediaId, number: u32, place: Option<&str>) -> Event {
+    let attached_to = place.map(|place| AttachedTo::parse(place).unwrap());
+    let object_key = key_of(id).restored(claim(number));
+    Event::RestoreStarted(RestoreStarted { claim: claim(number), object_key, attached_to })
+}
+
+pub fn restored(id: MediaId, number: u32, place: Option<&str>) -> Event {
+    let attached_to = place.map(|place| AttachedTo::parse(place).unwrap());
+    let object_key = key_of(id).restored(claim(number));
+    Event::Restored(Box::new(Restored { object_key, facts: facts("kept"), attached_to }))
 }
 
 /// A journal in memory: gives positions and sequences, one second per event.
@@ -186,7 +221,7 @@ impl Seeded {
         let from = i64::try_from(self.below(100_000)).unwrap();
         let number = u32::try_from(1 + self.below(3)).unwrap();
         let seen = self.one_of(&[present("late"), Seen::Absent, Seen::Unknown]);
-        match self.below(7) {
+        match self.below(10) {
             0 => {
                 let owner = self.one_of(&["owner-1", "owner-2", "owner-3"]);
                 request_of(id, "default", owner, deadlines(from))
@@ -199,7 +234,10 @@ impl Seeded {
                 use CollectReason::{Cancelled, Detached, Expired, LateUpload};
                 started(number, self.one_of(&[Expired, Cancelled, Detached, LateUpload]), seen)
             }
-            _ => collected(number, self.one_of(&[CollectOutcome::Deleted, CollectOutcome::Absent]), self.below(5000)),
+            6 => collected(number, self.one_of(&[CollectOutcome::Deleted, CollectOutcome::Absent]), self.below(5000)),
+            7 => trashed(id, number, from),
+            8 => restore_started(id, number, self.one_of(&[None, Some("post-3")])),
+            _ => restored(id, number, self.one_of(&[None, Some("post-3")])),
         }
     }
 
@@ -207,7 +245,7 @@ impl Seeded {
     fn command(&mut self, id: MediaId) -> Command {
         let Event::MediaRequested(request) = requested(id) else { unreachable!("it is a request") };
         let place = self.one_of(&[None, AttachedTo::parse("post-1").ok()]);
-        match self.below(7) {
+        match self.below(10) {
             0 => Command::Request(RequestMedia {
                 tenant: request.tenant,
                 owner: request.owner,
@@ -228,7 +266,10 @@ impl Seeded {
             3 => Command::Confirm { attached_to: place, facts: self.one_of(&[None, Some(facts("one"))]) },
             4 => Command::Release,
             5 => Command::StartCollection { run_id: run_id(), looked: self.one_of(&[None, Some(Seen::Absent)]) },
-            _ => Command::FinishCollection { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), freed: None },
+            6 => Command::FinishCollection { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), freed: None },
+            7 => Command::FinishTrashing { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), kept: kept(id, 1) },
+            8 => Command::Restore { attached_to: place },
+            _ => Command::FinishRestore { facts: facts("kept") },
         }
     }
 
@@ -237,6 +278,7 @@ impl Seeded {
         let minutes = TimeDelta::minutes;
         let limit = ByteSize::new(1_000_000);
         let policy = Policy::new(minutes(5), minutes(60), minutes(10_000), minutes(15), limit).unwrap();
+        let policy = policy.with_trash(minutes(30)).unwrap();
         let mut media = std::collections::HashMap::<MediaId, Media>::new();
         let mut journal = Journal::default();
         let mut clock = 0;

@@ -205,7 +205,7 @@ impl BucketGuard {
             }
             status = match versioning {
                 Ok(Versioning::Never) => BucketStatus::Ours,
-                Ok(Versioning::Kept) => self.with_versions(report.as_deref()).await,
+                Ok(Versioning::Kept | Versioning::Suspended) => self.with_versions(report.as_deref()).await,
                 Ok(Versioning::NeedsMfa) => {
                     BucketStatus::Versioned { detail: "their delete needs a second factor (MFA delete)".to_owned() }
                 }

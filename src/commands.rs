@@ -90,6 +90,17 @@ impl Commands {
         Ok(loaded)
     }
 
+    /// The item of this id, whichever tenant it belongs to if none is named.
+    ///
+    /// # Errors
+    /// As [`Commands::load`].
+    pub async fn load_of(&self, id: MediaId, tenant: Option<&Tenant>) -> Result<Loaded, CommandError> {
+        match tenant {
+            Some(tenant) => self.load(id, tenant).await,
+            None => self.load_any(id).await,
+        }
+    }
+
     /// The item of this id, whichever tenant it belongs to.
     ///
     /// # Errors
@@ -110,8 +121,23 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
+        self.execute_of(id, Some(tenant), command, origin, now).await
+    }
+
+    /// Carries out a command of a tenant, or of the service itself where none is named.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn execute_of(
+        &self,
+        id: MediaId,
+        tenant: Option<&Tenant>,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
         let loaded = self.load_any(id).await?;
-        self.decide_and_append(loaded, Some(tenant), command, origin, now).await
+        self.decide_and_append(loaded, tenant, command, origin, now).await
     }
 
     /// Carries out a command on an id that was just made: nothing can be stored under it, so nothing is loaded.
@@ -140,8 +166,7 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
-        let loaded = self.load_any(id).await?;
-        self.decide_and_append(loaded, None, command, origin, now).await
+        self.execute_of(id, None, command, origin, now).await
     }
 
     /// What a command would do now; nothing is recorded.

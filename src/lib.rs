@@ -46,6 +46,7 @@ pub mod journal;
 pub mod late_uploads;
 pub mod notification;
 pub mod projector;
+pub mod restore;
 pub mod review;
 pub mod service;
 pub mod settings;

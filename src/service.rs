@@ -16,6 +16,7 @@ use crate::{
     clock::{Clock, Ids},
     commands::{CommandError, Commands, Loaded, Origin},
     late_uploads::LateUploads,
+    restore::{self, RestoreError},
     storage::{Gateway, Location, SignError, StorageError, TicketSpec, Upload},
 };
 
@@ -133,7 +134,9 @@ impl Service {
     ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
         let collected = match &loaded.media {
-            Media::Released(..) | Media::Collecting(..) => return Ok(loaded),
+            Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => return Ok(loaded),
+            // What arrives now goes with it, at the end of its time in the trash.
+            Media::Trashed(..) => return Err(Refusal::Gone.into()),
             Media::Collected(_, claimed, _) => Some(claimed.claim),
             Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
         };
@@ -141,8 +144,8 @@ impl Service {
             // It may have been collected between the load and the look.
             let loaded = self.commands.load(id, tenant).await?;
             return match &loaded.media {
-                Media::Released(..) | Media::Collecting(..) => Ok(loaded),
-                Media::Collected(..) => Err(Refusal::Gone.into()),
+                Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => Ok(loaded),
+                Media::Trashed(..) | Media::Collected(..) => Err(Refusal::Gone.into()),
                 Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => {
                     Err(Refusal::NotUploaded.into())
                 }
@@ -229,6 +232,30 @@ impl Service {
     /// [`ServiceError`].
     pub async fn release(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
         Ok(self.commands.execute(id, tenant, Command::Release, origin, self.clock.now()).await?)
+    }
+
+    /// An operator brings an item back from the trash: it is in use again, under a new key.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; it may be on its way, and a repeat goes on.
+    pub async fn restore(
+        &self,
+        id: MediaId,
+        tenant: Option<&Tenant>,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Loaded, ServiceError> {
+        let status = self.guard.recent().await;
+        if !status.can_be_believed() {
+            return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
+        }
+        let now = self.clock.now();
+        let restored = restore::restore(&self.commands, &self.gateway, (id, tenant), attached_to, origin, now).await;
+        restored.map_err(|error| match error {
+            RestoreError::Command(error) => error.into(),
+            RestoreError::Storage(error) => error.into(),
+            error @ RestoreError::Failed { .. } => ServiceError::Storage(error.to_string()),
+        })
     }
 
     fn to_request(&self, tenant: &Tenant, id: MediaId, wish: Wish, key: Option<&IdempotencyKey>) -> RequestMedia {

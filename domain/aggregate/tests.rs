@@ -81,7 +81,7 @@ fn confirmed() -> Event {
 }
 
 fn started(claim: Claim, reason: CollectReason, run: u128, seen: Seen) -> Event {
-    Event::CollectionStarted(CollectionStarted { claim, reason, run_id: Uuid::from_u128(run), seen })
+    Event::CollectionStarted(CollectionStarted { claim, reason, run_id: Uuid::from_u128(run), seen, trash_until: None })
 }
 
 fn present() -> Seen {

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const GOLDEN: [(&str, &str, &str); 12] = [
+const GOLDEN: [(&str, &str, &str); 17] = [
     (
         "MediaRequested",
         "1.0",
@@ -36,6 +36,31 @@ const GOLDEN: [(&str, &str, &str); 12] = [
         r#"{"type":"CollectionStarted","claim":1,"reason":"expired","run_id":"00000000-0000-0000-0000-000000000001","seen":{"state":"present","etag":"e1","content_length":10}}"#,
     ),
     ("Collected", "1.0", r#"{"type":"Collected","claim":1,"outcome":"deleted","bytes_freed":10}"#),
+    (
+        "CollectionStarted",
+        "1.1",
+        r#"{"type":"CollectionStarted","claim":1,"reason":"expired","run_id":"00000000-0000-0000-0000-000000000001","seen":{"state":"absent"},"trash_until":"2026-01-09T03:04:05Z"}"#,
+    ),
+    (
+        "Trashed",
+        "1.0",
+        r#"{"type":"Trashed","claim":1,"kept_as":"copy","trash_key":"media/.trash/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.jpg","etag":"e1","content_length":10,"trash_until":"2026-01-09T03:04:05Z"}"#,
+    ),
+    (
+        "Trashed",
+        "1.0",
+        r#"{"type":"Trashed","claim":1,"kept_as":"version","version_id":"v1","etag":"e1","content_length":10,"trash_until":"2026-01-09T03:04:05Z"}"#,
+    ),
+    (
+        "RestoreStarted",
+        "1.0",
+        r#"{"type":"RestoreStarted","claim":1,"object_key":"media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.jpg","attached_to":"post-1"}"#,
+    ),
+    (
+        "Restored",
+        "1.0",
+        r#"{"type":"Restored","object_key":"media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.jpg","etag":"e1","content_length":10,"content_type":"image/jpeg"}"#,
+    ),
 ];
 
 #[test]

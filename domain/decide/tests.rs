@@ -433,3 +433,5 @@ fn an_event_that_cannot_follow_changes_nothing() {
         assert_eq!(media, in_state(state), "{state}");
     }
 }
+
+mod trash;

@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected.
-const NEWEST: i64 = 4;
+/// what was inspected, 5 lists what is in the trash.
+const NEWEST: i64 = 5;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -56,6 +56,11 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
         }
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_collected(version)).await?;
+        }
+    }
+    if (1..5).contains(&found) {
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_trash(version)).await?;
         }
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;

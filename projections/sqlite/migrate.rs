@@ -11,8 +11,8 @@ use crate::Error;
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected.
-const NEWEST: i64 = 4;
+/// what was inspected, 5 lists what is in the trash.
+const NEWEST: i64 = 5;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -39,6 +39,11 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
         script(&mut tx, include_str!("migrations/0004_remember_what_was_inspected.sql")).await?;
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_collected(version)).await?;
+        }
+    }
+    if (1..5).contains(&found) {
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_trash(version)).await?;
         }
     }
     if found < NEWEST {

@@ -77,6 +77,11 @@ pub(super) fn run_view(version: u32) -> String {
     numbered(include_str!("sql/create_run_records_view.sql"), version)
 }
 
+/// Renews the indexes of a table that was created before the trash.
+pub(super) fn index_trash(version: u32) -> String {
+    numbered(include_str!("sql/index_trash.sql"), version)
+}
+
 /// The counts of a version that was made without them.
 pub(super) fn counted(version: u32) -> String {
     numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)

@@ -152,7 +152,7 @@ impl CollectorActor {
         let ended = run.into_actor(self).map(move |result, actor, context| {
             actor.running = false;
             // At once only if the last one got on: else what keeps it back is asked again and again.
-            let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.absent > 0);
+            let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.trashed + report.absent > 0);
             actor.note(dry_run, &result);
             if let (Some(answer), Ok(result)) = (answer, result) {
                 // Whoever asked may have gone away; the run is recorded all the same.
@@ -184,6 +184,7 @@ impl CollectorActor {
                 if report.due > 0 {
                     tracing::info!(
                         run.id = %report.run_id, run.dry = report.dry_run, due = report.due, collected = report.collected,
+                        trashed = report.trashed,
                         absent = report.absent, in_use = report.in_use, failed = report.failed,
                         unknown = report.unknown, freed_bytes = report.bytes_freed, "collection run ended"
                     );

@@ -6,6 +6,7 @@ mod migrate;
 mod progress;
 mod rebuild;
 mod replay;
+mod restore;
 mod serve;
 mod verify;
 
@@ -34,6 +35,8 @@ enum Command {
     Serve,
     /// Collect what is due, once, and print the report as JSON
     Collect(collect::Arguments),
+    /// Bring an item back from the trash, and print it as JSON
+    Restore(restore::Arguments),
     /// Print the history
     Replay(replay::Arguments),
     /// Check the whole journal against its hash chain; exits with 1 where it breaks
@@ -80,6 +83,7 @@ fn run(cli: Cli) -> Ended {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings()?, &runtime, clock, ids),
         Command::Collect(arguments) => runtime.block_on(collect::run(&settings()?, &arguments, clock, ids)),
+        Command::Restore(arguments) => runtime.block_on(restore::run(&settings()?, arguments, clock, ids)),
         Command::Replay(arguments) => runtime.block_on(replay::run(&settings()?, &arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::run(&settings()?, &arguments)),
         Command::Migrate => runtime.block_on(migrate::run(&settings()?, clock, ids)),

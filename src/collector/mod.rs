@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! finish   collecting items of earlier runs ──▶ delete ──▶ record
-//! collect  due items ──▶ look (HEAD) ──▶ claim ──▶ delete ──▶ record
+//! collect  due items ──▶ look (HEAD) ──▶ claim ──▶ delete, or move into the trash ──▶ record
 //! ```
 //!
 //! Before it claims anything, a run asks the [`brake`] whether what is due looks like a broken confirm path; what is claimed
@@ -19,6 +19,7 @@ mod record;
 mod report;
 mod review;
 mod steps;
+mod trash;
 
 use std::sync::{
     Arc,

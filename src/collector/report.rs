@@ -16,7 +16,7 @@ const MAX_CODES: usize = 50;
 /// Counts the failures whose code is one too many.
 const OTHER_CODES: &str = "other";
 
-/// What one run of the collector did. The five outcomes are disjoint.
+/// What one run of the collector did. The six outcomes are disjoint.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RunReport {
     pub run_id: Uuid,
@@ -26,6 +26,8 @@ pub struct RunReport {
     pub due: u64,
     /// Items whose object was deleted.
     pub collected: u64,
+    /// Items whose object was moved into the trash.
+    pub trashed: u64,
     /// Items that turned out never to have had an object.
     pub absent: u64,
     /// Items that were confirmed, renewed or taken over meanwhile.
@@ -72,6 +74,8 @@ pub struct ItemReport {
 #[serde(rename_all = "snake_case")]
 pub enum ItemOutcome {
     Deleted,
+    /// In the trash for its time.
+    Trashed,
     Absent,
     InUse,
     Failed,
@@ -87,6 +91,7 @@ impl RunReport {
             dry_run,
             due: 0,
             collected: 0,
+            trashed: 0,
             absent: 0,
             in_use: 0,
             failed: 0,
@@ -103,6 +108,7 @@ impl RunReport {
     pub(super) fn count(&mut self, item: ItemReport) {
         match item.outcome {
             ItemOutcome::Deleted => self.collected += 1,
+            ItemOutcome::Trashed => self.trashed += 1,
             ItemOutcome::Absent => self.absent += 1,
             ItemOutcome::InUse => self.in_use += 1,
             ItemOutcome::Failed => self.failed += 1,
@@ -110,7 +116,9 @@ impl RunReport {
             ItemOutcome::WouldCollect => {}
         }
         match (item.outcome, item.reason) {
-            (ItemOutcome::Deleted | ItemOutcome::Absent, Some(reason)) => *self.reasons.entry(reason).or_default() += 1,
+            (ItemOutcome::Deleted | ItemOutcome::Trashed | ItemOutcome::Absent, Some(reason)) => {
+                *self.reasons.entry(reason).or_default() += 1
+            }
             (ItemOutcome::Failed | ItemOutcome::Unknown, _) => self.count_failure(item.code.as_deref()),
             _ => {}
         }

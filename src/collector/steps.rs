@@ -1,17 +1,17 @@
 //! The steps of a run on one page of items: look, claim, delete, record.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{
     ByteSize, Claim, CollectOutcome, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
-    media::Ticketed,
+    media::{self, Ticketed},
 };
 use zeroload_projections::{Backoff, DueItem, Postponed};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
     commands::{CommandError, Loaded},
-    storage::{Location, OTHER_BUCKET, Removal, remove::is_lasting},
+    storage::{Location, OTHER_BUCKET, Removal, Trashing, remove::is_lasting},
 };
 
 /// Appends under way at once: what waits together is committed together.
@@ -24,14 +24,13 @@ pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap
 const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
 
 /// The code of an item whose deletion is done, while the journal is away.
-const OUTAGE: &str = "journal-unavailable";
+pub(super) const OUTAGE: &str = "journal-unavailable";
 
 /// An item whose claim is in the journal, so that it may be deleted.
 struct Claimed {
     id: MediaId,
     ticketed: Box<Ticketed>,
-    claim: Claim,
-    reason: CollectReason,
+    claimed: media::Claimed,
 }
 
 /// Where an item stands after its claim was asked for.
@@ -73,6 +72,7 @@ impl Collector {
 
     /// Deletes what an earlier run had claimed. The stream is read again: the projection is only a hint.
     pub(super) async fn finish_page(&self, items: Vec<DueItem>, run: &mut Run) -> Result<(), RunError> {
+        let items = self.end_restores(items, run).await?;
         self.work(items, run, |item, _| async move { (item, None) }).await
     }
 
@@ -80,8 +80,9 @@ impl Collector {
     pub(super) async fn collect_page(&self, items: Vec<DueItem>, run: &mut Run) -> Result<(), RunError> {
         let items = self.review(items, run).await?;
         self.work(items, run, |item, collector| async move {
-            // An upload that was recorded needs no second look.
-            let seen = if item.state == State::Uploaded { None } else { Some(collector.look(&item).await) };
+            // An upload that was recorded needs no second look, and neither does what was put into the trash.
+            let known = matches!(item.state, State::Uploaded | State::Trashed);
+            let seen = if known { None } else { Some(collector.look(&item).await) };
             (item, seen)
         })
         .await
@@ -118,10 +119,15 @@ impl Collector {
         }
         let done = self.delete_and_record(claimed, &mut postponed, run).await;
         self.parts.read_models.retries().clear(&done).await?;
+        self.postpone_all(postponed, run.now).await
+    }
+
+    /// Each waits for a time of its own, longer where it is no use to try again soon.
+    pub(super) async fn postpone_all(&self, postponed: Vec<Postponed>, now: DateTime<Utc>) -> Result<(), RunError> {
         let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
         for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
             if !items.is_empty() {
-                self.parts.read_models.retries().postpone(&items, run.now, backoff).await?;
+                self.parts.read_models.retries().postpone(&items, now, backoff).await?;
             }
         }
         Ok(())
@@ -153,9 +159,7 @@ impl Collector {
             Err(error) => return Answer::Broken(stays(&item, &error)),
         };
         match loaded.media {
-            Media::Collecting(ticketed, claimed) => {
-                Answer::Claimed(Claimed { id: loaded.id, ticketed, claim: claimed.claim, reason: claimed.reason })
-            }
+            Media::Collecting(ticketed, claimed) => Answer::Claimed(Claimed { id: loaded.id, ticketed, claimed }),
             // Another process finished it between the list and the claim.
             _ => Answer::Stays(report(&item, None, ItemOutcome::InUse, Some("already-collected".to_owned()))),
         }
@@ -167,16 +171,17 @@ impl Collector {
         postponed: &mut Vec<Postponed>,
         run: &mut Run,
     ) -> Vec<MediaId> {
-        let locations: Vec<_> = claimed.iter().map(|item| Location::of(&item.ticketed.request)).collect();
-        let removals = self.parts.gateway.remove(&locations).await;
+        let disposed: Vec<_> = claimed.iter().map(|item| (&*item.ticketed, &item.claimed)).collect();
+        let disposed = self.dispose(&disposed).await;
         let shared = &*run;
         // A crash from here on leaves the claim: the next run deletes again, which changes nothing, and records.
-        let recorded: Vec<_> = stream::iter(claimed.into_iter().zip(removals))
-            .map(|(item, removal)| async move {
-                let outcome = match removal {
-                    Removal::Gone { freed } => self.record(&item, freed, shared).await,
-                    Removal::Failed { code } => Err((ItemOutcome::Failed, code)),
-                    Removal::Unknown { why } => Err((ItemOutcome::Unknown, why.reason().to_owned())),
+        let recorded: Vec<_> = stream::iter(claimed.into_iter().zip(disposed))
+            .map(|(item, disposed)| async move {
+                let outcome = match disposed {
+                    Trashing::Kept(kept) => self.record_trashed(item.id, item.claimed.claim, kept, shared).await,
+                    Trashing::Removed(Removal::Gone { freed }) => self.record(&item, freed, shared).await,
+                    Trashing::Removed(Removal::Failed { code }) => Err((ItemOutcome::Failed, code)),
+                    Trashing::Removed(Removal::Unknown { why }) => Err((ItemOutcome::Unknown, why.reason().to_owned())),
                 };
                 (item, outcome)
             })
@@ -194,12 +199,12 @@ impl Collector {
                 Err((outcome, code)) => {
                     // What the journal could not take belongs to the next run.
                     if code != OUTAGE {
-                        postponed.push(postpone(item.id, Some(item.claim), &code));
+                        postponed.push(postpone(item.id, Some(item.claimed.claim), &code));
                     }
                     (outcome, Some(code))
                 }
             };
-            let reason = Some(item.reason.as_str());
+            let reason = Some(item.claimed.reason.as_str());
             let object_key = item.ticketed.request.object_key;
             run.report.count(ItemReport { id: item.id, object_key, reason, outcome, code });
         }
@@ -212,7 +217,7 @@ impl Collector {
         counted: Option<ByteSize>,
         run: &Run,
     ) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
-        let command = Command::FinishCollection { claim: item.claim, freed: counted };
+        let command = Command::FinishCollection { claim: item.claimed.claim, freed: counted };
         match self.parts.commands.execute_internal(item.id, command, &run.origin, run.now).await {
             Ok(Loaded { media: Media::Collected(_, claimed, outcome), .. }) => {
                 let freed = match (&claimed.seen, outcome) {

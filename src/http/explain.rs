@@ -46,8 +46,10 @@ pub enum Fate {
     Waiting,
     /// It goes at the next run.
     Due,
-    /// It is being deleted.
+    /// It is being deleted, or moved into the trash.
     Collecting,
+    /// It is in the trash until `collectable_at`, and can be restored until then.
+    Trashed,
     /// The bucket no longer holds it.
     Gone,
 }
@@ -117,8 +119,9 @@ impl Explanation {
         let collectable_at = media.ticketed()?.deadlines.collectable_at;
         let fate = match media {
             Media::Unrequested => return None,
-            Media::Confirmed(..) => Fate::Kept,
+            Media::Confirmed(..) | Media::Restoring(..) => Fate::Kept,
             Media::Collecting(..) => Fate::Collecting,
+            Media::Trashed(..) => Fate::Trashed,
             Media::Collected(..) => Fate::Gone,
             Media::Pending(_) | Media::Uploaded(..) | Media::Released(..) if now < collectable_at => Fate::Waiting,
             Media::Pending(_) | Media::Uploaded(..) | Media::Released(..) => Fate::Due,
@@ -135,13 +138,20 @@ impl Explanation {
             reason: reason.map(CollectReason::as_str),
             collectable_at: reason.map(|_| collectable_at),
             // What has not come to its turn, or has ended, is kept back by nothing.
-            obstacle: obstacle.filter(|_| matches!(fate, Fate::Due | Fate::Collecting)),
+            obstacle: obstacle.filter(|_| match media {
+                Media::Restoring(..) => true,
+                Media::Trashed(..) => collectable_at <= now,
+                _ => matches!(fate, Fate::Due | Fate::Collecting),
+            }),
             explanation,
         })
     }
 }
 
 fn kept(media: &Media) -> String {
+    if let Media::Restoring(..) = media {
+        return "It is being brought back from the trash, and is kept.".to_owned();
+    }
     match media.attached_to() {
         Some(place) => format!("It is kept: it was confirmed for {place} and stays until it is released."),
         None => "It is kept: it was confirmed and stays until it is released.".to_owned(),
@@ -163,6 +173,7 @@ fn goes(fate: Fate, reason: CollectReason, collectable_at: DateTime<Utc>) -> Str
         Fate::Waiting => format!("It goes at the first collection run after {at}: {why}."),
         Fate::Due => format!("It goes at the next collection run: {why} by {at}."),
         Fate::Collecting => format!("It is being deleted: {why}."),
+        Fate::Trashed => format!("It is in the trash and can be restored; at {at} it goes for good: {why}."),
         Fate::Gone | Fate::Kept => format!("It is gone: {why}."),
     }
 }

@@ -122,6 +122,7 @@ impl Metrics {
         }
         for (outcome, count) in [
             ("deleted", report.collected),
+            ("trashed", report.trashed),
             ("absent", report.absent),
             ("in_use", report.in_use),
             ("failed", report.failed),

@@ -8,7 +8,7 @@
 //! | [`body`] | the JSON of a request's body |
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
-//! | [`media`], [`history`], [`read_side`], [`collections`], [`notifications`], [`health`] | the routes |
+//! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`notifications`], [`health`] | the routes |
 //! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
 //!
 //! Every handler hands its work to the service's runtime and awaits it there: sockets to database and S3 stay with the
@@ -28,6 +28,7 @@ mod notifications;
 mod openapi;
 mod problem;
 mod read_side;
+mod restore;
 mod shapes;
 
 use std::{future::Future, sync::Arc};
@@ -111,6 +112,7 @@ pub fn app(
         .service(at("/v1/media/{id}/uploaded", [post(media::uploaded)]))
         .service(at("/v1/media/{id}/confirm", [post(media::confirm)]))
         .service(at("/v1/media/{id}/ticket", [post(media::ticket)]))
+        .service(at("/v1/media/{id}/restore", [post(restore::restore)]))
         .service(at("/v1/media/{id}/explain", [get(explain::explain)]))
         .service(at("/v1/media/{id}/events", [get(history::of_media)]))
         .service(at("/v1/events", [get(history::all)]))

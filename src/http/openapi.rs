@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{collections, explain, health, history, media, notifications, problem::ProblemShape, read_side};
+use super::{collections, explain, health, history, media, notifications, problem::ProblemShape, read_side, restore};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,7 +36,7 @@ use super::{collections, explain, health, history, media, notifications, problem
     ),
     paths(
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
-        media::release, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
+        media::release, restore::restore, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
         read_side::projections, collections::run, collections::list, collections::one, notifications::s3, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),

@@ -201,7 +201,9 @@ impl From<Refusal> for Problem {
             | Refusal::Cancelled
             | Refusal::NotDue { .. }
             | Refusal::InUse
-            | Refusal::NotCollecting => 409,
+            | Refusal::NotCollecting
+            | Refusal::NotTrashed
+            | Refusal::Restoring => 409,
         };
         Self::new(status, refusal.code(), refusal.to_string())
     }

@@ -52,7 +52,7 @@ pub struct MediaShape {
     /// Until when a confirm is promised to work.
     #[serde(serialize_with = "time")]
     pub confirm_by: DateTime<Utc>,
-    /// From when on it may be collected; null while it is confirmed.
+    /// From when on it may be collected, or goes out of the trash; null while it is in use.
     #[serde(serialize_with = "optional_time")]
     #[schema(required = true)]
     pub collectable_at: Option<DateTime<Utc>>,
@@ -75,6 +75,8 @@ pub enum MediaState {
     Confirmed,
     Released,
     Collecting,
+    Trashed,
+    Restoring,
     Collected,
 }
 
@@ -94,7 +96,7 @@ impl MediaShape {
     pub fn of(loaded: &Loaded, upload: Option<Upload>) -> Option<Self> {
         let ticketed = loaded.media.ticketed()?;
         let request = &ticketed.request;
-        let in_use = matches!(loaded.media, Media::Confirmed(..));
+        let in_use = matches!(loaded.media, Media::Confirmed(..) | Media::Restoring(..));
         Some(Self {
             id: loaded.id.as_uuid(),
             state: loaded.media.state().as_str(),

@@ -246,6 +246,7 @@ fn policy(raw: &RawSettings) -> Result<Policy, SettingError> {
             })?
             .as_u64(),
     };
+    let trash = delta("trash", raw.trash.as_deref(), 0)?;
     Policy::new(
         delta("ticket_ttl", raw.ticket_ttl.as_deref(), 300)?,
         delta("grace", raw.grace.as_deref(), 86_400)?,
@@ -253,6 +254,7 @@ fn policy(raw: &RawSettings) -> Result<Policy, SettingError> {
         delta("late_write_margin", raw.late_write_margin.as_deref(), 900)?,
         ByteSize::new(max_content_length),
     )
+    .and_then(|policy| policy.with_trash(trash))
     .map_err(|error| SettingError::new(error.setting, must_be(&error.allowed)))
 }
 

@@ -102,6 +102,8 @@ raw_settings! {
     recheck_after: "ZEROLOAD_RECHECK_AFTER",
     /// Pause between two collection runs, 1s or more [default: 60s]
     collect_every: "ZEROLOAD_COLLECT_EVERY",
+    /// How long what is collected is kept in the trash and can be restored, 0s to 3650d [default: 0s, it is deleted]
+    trash: "ZEROLOAD_TRASH",
     /// Largest media, in bytes or as 5GiB [default: 5GiB, S3's limit for one PUT]
     max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
     /// Keys per delete call, 1 to 1000 [default: 500]

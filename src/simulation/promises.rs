@@ -85,6 +85,9 @@ impl Promises {
                 }
                 item.collecting = false;
             }
+            Event::Trashed(_) | Event::RestoreStarted(_) | Event::Restored(_) => {
+                broken("P-8", "the simulation has no trash");
+            }
             Event::MediaRequested(_) | Event::TicketRenewed(_) | Event::Uploaded(_) => {}
         }
     }

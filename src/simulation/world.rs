@@ -227,8 +227,8 @@ impl World {
     pub fn has_work(&self) -> bool {
         let now = self.sim.now();
         let waits = |row: &MediaRow| match row.state {
-            State::Collecting => true,
-            State::Pending | State::Uploaded | State::Released => row.collectable_at <= now,
+            State::Collecting | State::Restoring => true,
+            State::Pending | State::Uploaded | State::Released | State::Trashed => row.collectable_at <= now,
             State::Unrequested | State::Confirmed | State::Collected => false,
         };
         self.tables.contents().1.iter().any(waits)

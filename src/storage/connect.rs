@@ -36,6 +36,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server may take a while for a thousand keys.
 const DELETE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Five gigabytes from disk to disk.
+const COPY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
 /// What signs for an endpoint that has no idea of regions.
 const ANY_REGION: &str = "us-east-1";
 
@@ -116,6 +118,11 @@ pub(super) async fn connect(
 /// What differs for calls that delete.
 pub(super) fn delete_config() -> aws_sdk_s3::config::Builder {
     Config::builder().timeout_config(timeouts(DELETE_ATTEMPT_TIMEOUT))
+}
+
+/// What differs for copies: the server reads and writes as much as a media may have.
+pub(super) fn copy_config() -> aws_sdk_s3::config::Builder {
+    Config::builder().timeout_config(timeouts(COPY_ATTEMPT_TIMEOUT))
 }
 
 fn timeouts(attempt: Duration) -> TimeoutConfig {

@@ -65,6 +65,8 @@ struct Inner {
     own_ticket_keys: bool,
     /// The bucket keeps or kept versions, as far as it was asked or has shown.
     versions: AtomicBool,
+    /// It keeps versions now: a plain delete adds a marker and takes nothing away.
+    adds_versions: AtomicBool,
     /// The server has said that it has no multipart uploads.
     no_uploads: AtomicBool,
 }
@@ -102,6 +104,7 @@ impl Gateway {
             ticket_credentials: connection.ticket_credentials,
             own_ticket_keys: settings.ticket_keys.is_some(),
             versions: AtomicBool::new(false),
+            adds_versions: AtomicBool::new(false),
             no_uploads: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner), pace: None })
@@ -197,11 +200,20 @@ impl Gateway {
     }
 
     pub(super) async fn head_key(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
-        self.asked(|| self.head_once(key)).await
+        self.head_version(key, None).await
     }
 
-    async fn head_once(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
+    pub(super) async fn head_version(
+        &self,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<ObjectFacts>, StorageError> {
+        self.asked(|| self.head_once(key, version)).await
+    }
+
+    async fn head_once(&self, key: &str, version: Option<&str>) -> Result<Option<ObjectFacts>, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
+        let asked = asked.set_version_id(version.map(str::to_owned));
         match asked.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(found) => facts(&found).map(Some),
             Err(SdkError::ServiceError(error)) if proves_absence(error.raw()) => Ok(None),
@@ -247,6 +259,14 @@ impl Gateway {
 
     pub(super) fn expect_versions(&self, expected: bool) {
         self.inner.versions.store(expected, Ordering::Release);
+    }
+
+    pub(super) fn adds_versions(&self) -> bool {
+        self.inner.adds_versions.load(Ordering::Acquire)
+    }
+
+    pub(super) fn expect_new_versions(&self, expected: bool) {
+        self.inner.adds_versions.store(expected, Ordering::Release);
     }
 
     pub(super) fn expects_uploads(&self) -> bool {

@@ -16,6 +16,7 @@
 //! | [`ticket`] | tickets: presigned PUTs |
 //! | [`credentials`] | credentials that are kept until they have to be renewed |
 //! | [`remove`] | makes keys gone, whatever the bucket keeps of them |
+//! | [`trash`] | keeps what is collected for a while, and brings it back |
 //! | [`delete`] | deletes by exact key, and what their answers prove |
 //! | [`versioning`] | whether the bucket keeps versions, and which a key has |
 //! | [`multipart`] | unfinished uploads of a key |
@@ -43,6 +44,7 @@ pub mod remove;
 pub mod settings;
 mod split;
 pub mod ticket;
+pub mod trash;
 pub mod versioning;
 mod whole;
 
@@ -60,4 +62,5 @@ pub use probe::{Check, ProbeReport, Status};
 pub use remove::Removal;
 pub use settings::{GatewaySettings, StaticKeys};
 pub use ticket::{SignError, TicketSpec, Upload};
+pub use trash::{NotRestored, Trashing};
 pub use versioning::Versioning;

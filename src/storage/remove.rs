@@ -19,6 +19,7 @@ use super::{
     error::StorageError,
     gateway::{Gateway, Location},
     multipart::{UPLOAD_DENIED, UPLOAD_LEFT},
+    trash::{COPY_DIFFERS, TRASH_LOST},
     versioning::{Version, What},
 };
 
@@ -51,7 +52,7 @@ pub enum Removal {
 }
 
 /// Failures that stay until somebody does something about them, so that it is no use to try again soon.
-pub const LASTING: [&str; 4] = [RETAINED, LEGAL_HOLD, VERSION_DENIED, UPLOAD_DENIED];
+pub const LASTING: [&str; 6] = [RETAINED, LEGAL_HOLD, VERSION_DENIED, COPY_DIFFERS, TRASH_LOST, UPLOAD_DENIED];
 
 /// Whether a failure is one of [`LASTING`].
 pub fn is_lasting(code: &str) -> bool {
@@ -66,6 +67,8 @@ pub fn explain(code: &str) -> Option<&'static str> {
         VERSION_DENIED => "the server denies the delete of a version; grant s3:DeleteObjectVersion",
         VERSIONS_LEFT => "versions or delete markers of its key went on appearing",
         UPLOAD_DENIED => "an unfinished multipart upload of its key may not be aborted; grant s3:AbortMultipartUpload",
+        COPY_DIFFERS => "its copy has another length, or neither its ETag nor its SHA-256; nothing was removed",
+        TRASH_LOST => "what the trash kept of it is gone: somebody else has removed it",
         UPLOAD_LEFT => "parts of an unfinished multipart upload of its key went on arriving",
         _ => return None,
     })

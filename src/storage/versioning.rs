@@ -10,7 +10,9 @@ use super::{error::StorageError, gateway::Gateway, whole::WholeAnswer};
 pub enum Versioning {
     /// It keeps none and never did.
     Never,
-    /// It keeps them, or kept them before versioning was suspended: old ones are still there.
+    /// It kept them before versioning was suspended: old ones are still there, and a delete can take the newest away.
+    Suspended,
+    /// It keeps them.
     Kept,
     /// As `Kept`, and deleting one needs a second factor, which a service has not.
     NeedsMfa,
@@ -23,6 +25,8 @@ pub(super) struct Version {
     /// `null` for what was written while no versions were kept.
     pub id: String,
     pub what: What,
+    /// Without its quotes; a marker has none.
+    pub etag: Option<String>,
     pub is_latest: bool,
     /// Seconds since 1970.
     pub last_modified: Option<i64>,
@@ -46,14 +50,17 @@ impl Gateway {
             Err(error) if error.code() == Some("NotImplemented") => Versioning::Never,
             Err(error) => return Err(error),
             Ok(answer) => match (answer.status(), answer.mfa_delete()) {
-                (Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended), mfa) => match mfa {
-                    Some(MfaDeleteStatus::Enabled) => Versioning::NeedsMfa,
-                    _ => Versioning::Kept,
-                },
+                (
+                    Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended),
+                    Some(MfaDeleteStatus::Enabled),
+                ) => Versioning::NeedsMfa,
+                (Some(BucketVersioningStatus::Enabled), _) => Versioning::Kept,
+                (Some(BucketVersioningStatus::Suspended), _) => Versioning::Suspended,
                 _ => Versioning::Never,
             },
         };
         self.expect_versions(versioning != Versioning::Never);
+        self.expect_new_versions(versioning == Versioning::Kept);
         Ok(versioning)
     }
 
@@ -100,6 +107,7 @@ impl Gateway {
                 key: found.key.ok_or_else(unnamed)?,
                 id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
                 what: What::Object { bytes: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default() },
+                etag: found.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
                 is_latest: found.is_latest.unwrap_or_default(),
                 last_modified: found.last_modified.map(|at| at.secs()),
             });
@@ -109,6 +117,7 @@ impl Gateway {
                 key: found.key.ok_or_else(unnamed)?,
                 id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
                 what: What::DeleteMarker,
+                etag: None,
                 is_latest: found.is_latest.unwrap_or_default(),
                 last_modified: found.last_modified.map(|at| at.secs()),
             });

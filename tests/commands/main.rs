@@ -8,6 +8,7 @@ mod postgres;
 #[path = "../crash/process.rs"]
 mod process;
 mod rebuilding;
+mod restoring;
 mod serving;
 mod settings;
 mod tampering;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 27] = [
+const BAD: [(&str, &str); 28] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -34,6 +34,7 @@ const BAD: [(&str, &str); 27] = [
     ("late_write_margin", "40000d"),
     ("recheck_after", "soon"),
     ("collect_every", "500ms"),
+    ("trash", "3651d"),
     ("max_content_length", "6GiB"),
     ("delete_page", "1001"),
     ("s3_requests_per_second", "0"),

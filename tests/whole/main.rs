@@ -18,5 +18,6 @@ mod review;
 mod roles;
 mod runs;
 mod tickets;
+mod trash;
 mod trouble;
 mod versions;

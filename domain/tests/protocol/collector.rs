@@ -52,7 +52,12 @@ pub fn has_work(state: &State) -> bool {
         Media::Pending(t) | Media::Uploaded(t, _) | Media::Released(t, _) => {
             at(state.now) >= t.deadlines.collectable_at
         }
-        Media::Unrequested | Media::Confirmed(..) | Media::Collected(..) => false,
+        // The model has no trash.
+        Media::Unrequested
+        | Media::Confirmed(..)
+        | Media::Trashed(..)
+        | Media::Restoring(..)
+        | Media::Collected(..) => false,
     }
 }
 

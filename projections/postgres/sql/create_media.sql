@@ -34,13 +34,13 @@ CREATE TABLE media_v{version}
   position              BIGINT NOT NULL
 );
 
--- What the collector reads: what may become due, and what it has claimed but not finished. Two indexes cost no more
+-- What the collector reads: what may become due, and what it has claimed or restores but not finished. Two indexes cost no more
 -- than one over both, since a claim rewrites the entry anyway, and finding the few claims never walks the many due.
 CREATE INDEX media_v{version}_due ON media_v{version} (collectable_at, media_id)
-WHERE state IN ('pending', 'uploaded', 'released');
+WHERE state IN ('pending', 'uploaded', 'released', 'trashed');
 
 CREATE INDEX media_v{version}_collecting ON media_v{version} (collectable_at, media_id)
-WHERE state = 'collecting';
+WHERE state IN ('collecting', 'restoring');
 
 -- The PENDING view of a tenant, in its order. The owner comes last: it is compared within the index, and new entries
 -- are still appended. With the owner before the time each entry lands on a page of its own, which wrote 16 KB per row

@@ -2,4 +2,4 @@
 DELETE FROM collection_retries
 WHERE media_id IN (SELECT media_id FROM media
                    WHERE media_id IN (SELECT media_id FROM collection_retries)
-                     AND state IN ('confirmed', 'collected'))
+                     AND state IN ('confirmed', 'trashed', 'collected'))

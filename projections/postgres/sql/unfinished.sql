@@ -2,7 +2,7 @@
 SELECT media_id, tenant, state, store, bucket, object_key, content_length, etag, collectable_at, release_reason,
        collect_reason, claim, sequence
 FROM media
-WHERE state = 'collecting'
+WHERE state IN ('collecting', 'restoring')
   AND (collectable_at, media_id) > ($2, $3)
   AND NOT EXISTS (SELECT 1 FROM collection_retries
                   WHERE collection_retries.media_id = media.media_id AND next_try_at > $1)

@@ -1,6 +1,7 @@
--- What an item was requested with never changes, so it is not set again.
+-- What an item was requested with never changes, so it is not set again; but a restore gives it another key.
 ON CONFLICT (media_id) DO UPDATE SET
   state                 = excluded.state,
+  object_key            = excluded.object_key,
   etag                  = excluded.etag,
   attached_to           = excluded.attached_to,
   ticket_expires_at     = excluded.ticket_expires_at,

@@ -2,7 +2,7 @@
 SELECT media_id, tenant, state, store, bucket, object_key, content_length, etag, collectable_at, release_reason,
        collect_reason, claim, sequence
 FROM media
-WHERE state IN ('pending', 'uploaded', 'released')
+WHERE state IN ('pending', 'uploaded', 'released', 'trashed')
   AND (collectable_at, media_id) > (?2, ?3)
   AND collectable_at <= ?1
   AND NOT EXISTS (SELECT 1 FROM collection_retries

@@ -111,7 +111,7 @@ impl<'a> Trial<'a> {
     async fn versioning(&mut self) {
         match self.gateway.versioning().await {
             Ok(Versioning::Never) => self.found("s3-versioning", Status::Ok, "the bucket keeps no versions"),
-            Ok(Versioning::Kept) => self.versions().await,
+            Ok(Versioning::Kept | Versioning::Suspended) => self.versions().await,
             Ok(Versioning::NeedsMfa) => {
                 self.versioned = true;
                 let detail = "the bucket keeps versions, whose delete needs a second factor (MFA delete): collection is \

@@ -8,13 +8,14 @@ use super::{
 };
 
 /// Every path with the methods that it answers.
-pub const ROUTES: [(&str, &[&str]); 19] = [
+pub const ROUTES: [(&str, &[&str]); 20] = [
     ("/v1/media", &["POST"]),
     ("/v1/media/confirm", &["POST"]),
     ("/v1/media/{id}", &["GET", "HEAD", "DELETE"]),
     ("/v1/media/{id}/uploaded", &["POST"]),
     ("/v1/media/{id}/confirm", &["POST"]),
     ("/v1/media/{id}/ticket", &["POST"]),
+    ("/v1/media/{id}/restore", &["POST"]),
     ("/v1/media/{id}/explain", &["GET", "HEAD"]),
     ("/v1/media/{id}/events", &["GET", "HEAD"]),
     ("/v1/events", &["GET", "HEAD"]),

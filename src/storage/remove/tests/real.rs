@@ -89,7 +89,7 @@ async fn versions_from_before_and_after_a_suspension_go_together() {
         put(&gateway, key, b"before").await;
     }
     set_versioning(&gateway, BucketVersioningStatus::Suspended).await;
-    assert_eq!(gateway.versioning().await, Ok(Versioning::Kept));
+    assert_eq!(gateway.versioning().await, Ok(Versioning::Suspended));
     put(&gateway, key, b"now").await;
     hide(&gateway, other).await;
     assert_eq!((count(&gateway, key).await, count(&gateway, other).await), (2, 2));

@@ -1,0 +1,128 @@
+//! What becomes of a page of claimed items: removed, or kept in the trash; and what comes back from it.
+
+use std::collections::VecDeque;
+
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{
+    ByteSize, Claim, Command, Kept, Media, ObjectKey, Place, State, media::Claimed, media::Ticketed,
+};
+use zeroload_projections::{DueItem, Postponed};
+
+use super::{Collector, ItemOutcome, ItemReport, Run, RunError, steps::OUTAGE};
+use crate::{
+    commands::Loaded,
+    restore,
+    storage::{Location, Removal, Trashing},
+};
+
+/// Copies, or restores, under way at once.
+const COPIES: usize = 8;
+
+impl Collector {
+    /// Moves into the trash what goes there, and removes all others with what the trash held of them, in the order given.
+    pub(super) async fn dispose(&self, claimed: &[(&Ticketed, &Claimed)]) -> Vec<Trashing> {
+        let removed = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none());
+        let locations: Vec<Location<'_>> = removed.flat_map(|(item, claimed)| remains(item, claimed)).collect();
+        let mut removals: VecDeque<Removal> = self.parts.gateway.remove(&locations).await.into();
+        let kept: Vec<(Ticketed, Claim)> = claimed
+            .iter()
+            .filter(|(_, claimed)| claimed.trash_until.is_some())
+            .map(|(item, claimed)| ((*item).clone(), claimed.claim))
+            .collect();
+        let gateway = self.parts.gateway.clone();
+        let trash = move |(item, claim): (Ticketed, Claim)| {
+            let gateway = gateway.clone();
+            async move { gateway.trash(&Location::of(&item.request), claim).await }
+        };
+        let mut trashed: VecDeque<Trashing> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
+        let of = |(item, claimed): &(&Ticketed, &Claimed)| {
+            if claimed.trash_until.is_some() {
+                return trashed.pop_front().expect("one for each that goes into the trash");
+            }
+            let own = removals.drain(..remains(item, claimed).count());
+            Trashing::Removed(own.reduce(both).expect("one for each key"))
+        };
+        claimed.iter().map(of).collect()
+    }
+
+    /// The object of an item is in the trash: says so in the journal.
+    pub(super) async fn record_trashed(
+        &self,
+        id: zeroload_domain::MediaId,
+        claim: Claim,
+        kept: Kept,
+        run: &Run,
+    ) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
+        let command = Command::FinishTrashing { claim, kept };
+        match self.parts.commands.execute_internal(id, command, &run.origin, run.now).await {
+            Ok(Loaded { media: Media::Trashed(..), .. }) => Ok((ItemOutcome::Trashed, 0)),
+            // Another process was faster, and somebody has gone on from there.
+            Ok(_) => Ok((ItemOutcome::InUse, 0)),
+            Err(error) => {
+                tracing::warn!(media.id = %id, %error, "an item in the trash could not be recorded yet");
+                let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
+                Err((ItemOutcome::Unknown, code.to_owned()))
+            }
+        }
+    }
+
+    /// Ends the restores that an earlier process began; the other items are given back.
+    pub(super) async fn end_restores(&self, items: Vec<DueItem>, run: &mut Run) -> Result<Vec<DueItem>, RunError> {
+        let (restoring, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.state == State::Restoring);
+        if restoring.is_empty() {
+            return Ok(others);
+        }
+        let parts = &self.parts;
+        let (commands, gateway) = (parts.commands.clone(), parts.gateway.clone());
+        let (origin, now) = (run.origin.clone(), run.now);
+        let end = move |item: DueItem| {
+            let (commands, gateway, origin) = (commands.clone(), gateway.clone(), origin.clone());
+            async move {
+                let ended = restore::resume(&commands, &gateway, item.media_id, &origin, now).await;
+                (item, ended)
+            }
+        };
+        let ended: Vec<_> = stream::iter(restoring).map(end).buffered(COPIES).collect().await;
+        let (mut done, mut postponed) = (Vec::new(), Vec::new());
+        for (item, ended) in ended {
+            let (outcome, code) = match ended {
+                Ok(_) => {
+                    done.push(item.media_id);
+                    (ItemOutcome::InUse, None)
+                }
+                Err(error) => {
+                    let code = error.code();
+                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
+                    postponed.push(Postponed { media_id: item.media_id, claim: item.claim, code: code.clone() });
+                    (ItemOutcome::Unknown, Some(code))
+                }
+            };
+            let DueItem { media_id: id, object_key, .. } = item;
+            run.report.count(ItemReport { id, object_key, reason: None, outcome, code });
+        }
+        parts.read_models.retries().clear(&done).await?;
+        self.postpone_all(postponed, run.now).await?;
+        Ok(others)
+    }
+}
+
+/// The keys under which something of an item may be.
+fn remains<'a>(item: &'a Ticketed, claimed: &'a Claimed) -> impl Iterator<Item = Location<'a>> {
+    let own = Location::of(&item.request);
+    let trash_key: Option<&ObjectKey> = match claimed.trashed.as_ref().map(|kept| &kept.place) {
+        Some(Place::Copy { trash_key }) => Some(trash_key),
+        Some(Place::Version { .. }) | None => None,
+    };
+    std::iter::once(own).chain(trash_key.map(|object_key| Location { object_key, ..own }))
+}
+
+/// Both are gone, or why not.
+fn both(one: Removal, other: Removal) -> Removal {
+    match (one, other) {
+        (Removal::Gone { freed: one }, Removal::Gone { freed: other }) => {
+            let sum = one.into_iter().chain(other).map(ByteSize::bytes).reduce(|one, other| one + other);
+            Removal::Gone { freed: sum.map(ByteSize::new) }
+        }
+        (Removal::Gone { .. }, not_gone) | (not_gone, _) => not_gone,
+    }
+}

@@ -1,0 +1,219 @@
+//! The trash of a bucket: what is collected leaves its key and is kept for a while, and can be brought back.
+//!
+//! ```text
+//! no versions, or suspended   copy to a key in the trash ─▶ compare ─▶ remove the item's own key
+//! versions on                 a delete marker over the version that is kept
+//! back                        copy to a new key ─▶ compare ─▶ remove what was kept (by the caller)
+//! ```
+//!
+//! Every step looks first at what is there, so each may be repeated, and nothing is removed before its copy was seen and
+//! found the same. A copy is made by the server: no byte passes here (P-6).
+
+use zeroload_domain::{Claim, ETag, Kept, ObjectFacts, ObjectKey, Place, VersionId};
+
+use super::{
+    connect::copy_config,
+    error::StorageError,
+    gateway::{Gateway, Location},
+    remove::{Removal, VERSIONS_LEFT},
+    versioning::{Version, What},
+};
+
+/// A copy is not what was copied, as far as the server tells.
+pub const COPY_DIFFERS: &str = "copy-differs";
+/// What the trash kept is no longer there: somebody else has removed it.
+pub const TRASH_LOST: &str = "trash-lost";
+
+/// A list has no more entries.
+const LIST: usize = 1000;
+
+/// What became of an object that was to go into the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trashing {
+    /// It is in the trash, and nothing can be seen under its own key.
+    Kept(Kept),
+    /// There was nothing to keep, or it was removed.
+    Removed(Removal),
+}
+
+/// Why an object could not be brought back, now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRestored {
+    Failed { code: &'static str },
+    Unknown { why: StorageError },
+}
+
+impl From<StorageError> for NotRestored {
+    fn from(why: StorageError) -> Self {
+        Self::Unknown { why }
+    }
+}
+
+fn failed(code: &str) -> Trashing {
+    Trashing::Removed(Removal::Failed { code: code.to_owned() })
+}
+
+fn unknown(why: StorageError) -> Trashing {
+    Trashing::Removed(Removal::Unknown { why })
+}
+
+impl Gateway {
+    /// Puts the object of an item into the trash under its claim.
+    pub async fn trash(&self, at: &Location<'_>, claim: Claim) -> Trashing {
+        if let Some(refusal) = self.refusal(at) {
+            return Trashing::Removed(Removal::from(refusal));
+        }
+        let outcome = if self.adds_versions() {
+            self.hide(at).await
+        } else {
+            self.move_away(at, &at.object_key.in_trash(claim)).await
+        };
+        outcome.unwrap_or_else(unknown)
+    }
+
+    /// Whether the trash still holds what it kept of an item.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn holds(&self, at: &Location<'_>, kept: &Kept) -> Result<bool, StorageError> {
+        if !self.serves(at) {
+            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
+        }
+        match &kept.place {
+            Place::Copy { trash_key } => Ok(self.head_key(trash_key.as_str()).await?.is_some()),
+            Place::Version { version_id } => {
+                let versions = self.versions_of(at.object_key.as_str()).await?;
+                Ok(versions.iter().any(|version| version.id == version_id.as_str()))
+            }
+        }
+    }
+
+    /// Brings what was kept of an item back under a new key, and shows what is there then. What was kept stays.
+    ///
+    /// # Errors
+    /// [`NotRestored`]; a repeat goes on from what is there.
+    pub async fn bring_back(&self, at: &Location<'_>, kept: &Kept, to: &ObjectKey) -> Result<ObjectFacts, NotRestored> {
+        let (from, version) = match &kept.place {
+            Place::Copy { trash_key } => (trash_key, None),
+            Place::Version { version_id } => (at.object_key, Some(version_id.as_str())),
+        };
+        let there = self.head(&Location { object_key: to, ..*at }).await?;
+        let source = self.head_version(from.as_str(), version).await?;
+        let copy = match (&source, there) {
+            (_, Some(copy)) => copy,
+            (None, None) => return Err(NotRestored::Failed { code: TRASH_LOST }),
+            (Some(source), None) => {
+                self.copy(from, version, &source.etag, to).await?;
+                let copy = self.head_key(to.as_str()).await?;
+                copy.ok_or_else(|| StorageError::answer("a copy that was made is not there"))?
+            }
+        };
+        // An earlier try may have removed the source, after it had compared the two.
+        let fits = source.map_or(copy.content_length == kept.content_length, |source| same(&source, &copy));
+        if fits { Ok(copy) } else { Err(NotRestored::Failed { code: COPY_DIFFERS }) }
+    }
+
+    async fn move_away(&self, at: &Location<'_>, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
+        let own = self.head(at).await?;
+        let kept = |facts: &ObjectFacts| Kept {
+            place: Place::Copy { trash_key: trash_key.clone() },
+            etag: facts.etag.clone(),
+            content_length: facts.content_length,
+        };
+        let copied = match own {
+            Some(own) => {
+                self.copy(at.object_key, None, &own.etag, trash_key).await?;
+                match self.head_key(trash_key.as_str()).await? {
+                    Some(copy) if same(&own, &copy) => Some(copy),
+                    Some(_) => return Ok(failed(COPY_DIFFERS)),
+                    None => return Err(StorageError::answer("a copy that was made is not there")),
+                }
+            }
+            // An earlier try has moved it and died before it said so, or there never was an object.
+            None => self.head_key(trash_key.as_str()).await?,
+        };
+        Ok(match (self.remove(std::slice::from_ref(at)).await.pop(), copied) {
+            (Some(Removal::Gone { .. }), Some(copy)) => Trashing::Kept(kept(&copy)),
+            (Some(removal), _) => Trashing::Removed(removal),
+            (None, _) => unknown(StorageError::answer("nothing is said of the key")),
+        })
+    }
+
+    /// Puts a delete marker over the newest version.
+    async fn hide(&self, at: &Location<'_>) -> Result<Trashing, StorageError> {
+        let key = at.object_key.as_str();
+        let versions = self.versions_of(key).await?;
+        let is_object = |version: &&Version| matches!(version.what, What::Object { .. });
+        let Some(newest) = versions.iter().find(is_object) else {
+            if versions.len() >= LIST {
+                return Ok(failed(VERSIONS_LEFT));
+            }
+            let removal = self.remove(std::slice::from_ref(at)).await.pop();
+            return removal.map(Trashing::Removed).ok_or_else(|| StorageError::answer("nothing is said of the key"));
+        };
+        if !versions.iter().any(|version| version.is_latest && version.what == What::DeleteMarker) {
+            self.asked(|| async {
+                let marked = self.client().delete_object().bucket(self.bucket().as_str()).key(key).send().await;
+                marked.map(drop).map_err(|error| StorageError::from(&error))
+            })
+            .await?;
+        }
+        if self.head(at).await?.is_some() {
+            return Err(StorageError::answer("an object is seen under a delete marker: it was written meanwhile"));
+        }
+        Ok(Trashing::Kept(kept_version(newest)?))
+    }
+
+    async fn copy(
+        &self,
+        from: &ObjectKey,
+        version: Option<&str>,
+        etag: &ETag,
+        to: &ObjectKey,
+    ) -> Result<(), StorageError> {
+        let mut source = format!("{}/{from}", self.bucket());
+        if let Some(version) = version {
+            source = format!("{source}?versionId={}", escaped(version));
+        }
+        self.asked(|| async {
+            let asked = self.client().copy_object().bucket(self.bucket().as_str()).key(to.as_str());
+            let asked = asked.copy_source(&source).copy_source_if_match(format!("\"{etag}\""));
+            let answer = asked.customize().config_override(copy_config()).send().await;
+            answer.map(drop).map_err(|error| StorageError::from(&error))
+        })
+        .await
+    }
+}
+
+fn kept_version(version: &Version) -> Result<Kept, StorageError> {
+    let unusable = |_| StorageError::answer("a version is listed without a usable id or etag");
+    let What::Object { bytes } = version.what else {
+        return Err(StorageError::answer("a delete marker cannot be kept"));
+    };
+    Ok(Kept {
+        place: Place::Version { version_id: VersionId::parse(version.id.as_str()).map_err(unusable)? },
+        etag: ETag::parse(version.etag.as_deref().unwrap_or_default()).map_err(unusable)?,
+        content_length: zeroload_domain::ByteSize::new(bytes),
+    })
+}
+
+/// Of the same length, and the same by ETag or SHA-256: one of them may change with a copy (encryption, parts).
+fn same(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
+    let digests = source.checksum_sha256.zip(copy.checksum_sha256);
+    source.content_length == copy.content_length
+        && (source.etag == copy.etag || digests.is_some_and(|(source, copy)| source == copy))
+}
+
+/// The characters of a version id that mean something in a URL.
+fn escaped(version: &str) -> String {
+    version.bytes().fold(String::new(), |mut escaped, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use zeroload_domain::ByteSize;
+
+use super::*;
+use crate::storage::{
+    Versioning,
+    test_s3::{Item, RealServer, Scripted, answer, bare, now, send},
+};
+
+fn head(etag: &str, length: u64) -> String {
+    bare(200, &format!("content-length: {length}\r\netag: \"{etag}\"\r\n"))
+}
+
+fn copied() -> String {
+    answer(200, "", "<CopyObjectResult><ETag>\"e1\"</ETag></CopyObjectResult>")
+}
+
+async fn trash_with(answers: Vec<String>) -> (Trashing, Vec<String>) {
+    let server = Scripted::answering(answers).await;
+    let gateway = server.gateway().await;
+    gateway.expect_no_uploads();
+    let item = Item::fresh(&gateway);
+    let trashing = gateway.trash(&item.at(), Claim::FIRST).await;
+    let lines = server.requests().into_iter().map(|request| request.lines().next().unwrap_or_default().to_owned());
+    (trashing, lines.collect())
+}
+
+fn code_of(trashing: &Trashing) -> &str {
+    match trashing {
+        Trashing::Removed(Removal::Failed { code }) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_removed_before_its_copy_was_seen_to_be_the_same() {
+    for copy in [head("e1", 4), head("e2", 5)] {
+        let (trashing, requests) = trash_with(vec![head("e1", 5), copied(), copy]).await;
+        assert_eq!((code_of(&trashing), requests.len()), (COPY_DIFFERS, 3), "{requests:#?}");
+    }
+    for unclear in [answer(500, "", ""), String::new(), answer(403, "", "")] {
+        let (trashing, requests) = trash_with(vec![head("e1", 5), unclear]).await;
+        assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?}");
+        assert!(requests.iter().all(|line| !line.starts_with("POST") && !line.starts_with("DELETE")), "{requests:#?}");
+    }
+    let (trashing, requests) = trash_with(vec![head("e1", 5), copied(), bare(404, "")]).await;
+    assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?} {requests:#?}");
+}
+
+#[tokio::test]
+async fn a_copy_whose_etag_changed_is_known_by_its_checksum() {
+    let digest = zeroload_domain::Sha256Digest::of(b"hello");
+    let with_digest = |etag: &str| {
+        bare(200, &format!("content-length: 5\r\netag: \"{etag}\"\r\nx-amz-checksum-sha256: {digest}\r\n"))
+    };
+    let (trashing, requests) = trash_with(vec![with_digest("e1"), copied(), with_digest("e2"), String::new()]).await;
+    // It goes on to the delete, whose answer is lost here.
+    assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?}");
+    assert!(requests[3].starts_with("POST"), "{requests:#?}");
+}
+
+async fn upload(gateway: &Gateway, item: &Item, body: &'static [u8]) {
+    let (issued, length) = (now(), body.len() as u64);
+    let upload = gateway.sign_ticket(&item.ticket(length), issued, issued + chrono::TimeDelta::minutes(5)).await;
+    assert_eq!(send(&upload.unwrap(), body).await, 200);
+}
+
+fn kept(trashing: Trashing) -> Kept {
+    match trashing {
+        Trashing::Kept(kept) => kept,
+        Trashing::Removed(removal) => panic!("{removal:?}"),
+    }
+}
+
+/// Into the trash and back, each step twice: a repeat after a crash finds what the first one did.
+async fn there_and_back(gateway: &Gateway) -> Kept {
+    let (item, never) = (Item::fresh(gateway), Item::fresh(gateway));
+    upload(gateway, &item, b"hello").await;
+    let in_trash = kept(gateway.trash(&item.at(), Claim::FIRST).await);
+    assert_eq!(in_trash.content_length, ByteSize::new(5));
+    assert_eq!(gateway.head(&item.at()).await, Ok(None));
+    assert_eq!(kept(gateway.trash(&item.at(), Claim::FIRST).await), in_trash);
+    assert_eq!(gateway.holds(&item.at(), &in_trash).await, Ok(true));
+    assert!(matches!(gateway.trash(&never.at(), Claim::FIRST).await, Trashing::Removed(Removal::Gone { .. })));
+
+    let to = item.object_key.restored(Claim::FIRST);
+    let facts = gateway.bring_back(&item.at(), &in_trash, &to).await.unwrap();
+    assert_eq!((facts.content_length, facts.content_type), (ByteSize::new(5), Some(item.content_type.clone())));
+    assert_eq!(gateway.bring_back(&item.at(), &in_trash, &to).await.map(|facts| facts.etag), Ok(facts.etag.clone()));
+    let trash_key = item.object_key.in_trash(Claim::FIRST);
+    let in_the_trash = Location { object_key: &trash_key, ..item.at() };
+    let gone = gateway.remove(&[item.at(), in_the_trash]).await;
+    assert!(gone.iter().all(|removal| matches!(removal, Removal::Gone { .. })), "{gone:?}");
+    // What was removed after the copy was compared is not missed.
+    assert_eq!(gateway.bring_back(&item.at(), &in_trash, &to).await.map(|facts| facts.etag), Ok(facts.etag));
+    let lost = item.object_key.restored(Claim::FIRST.next());
+    let missing = gateway.bring_back(&item.at(), &in_trash, &lost).await;
+    assert_eq!(missing, Err(NotRestored::Failed { code: TRASH_LOST }));
+    in_trash
+}
+
+#[tokio::test]
+async fn an_object_goes_into_the_trash_and_comes_back_on_a_real_server() {
+    let server = RealServer::start().await;
+    let gateway = server.gateway().await;
+    assert!(matches!(there_and_back(&gateway).await.place, Place::Copy { .. }));
+}
+
+#[tokio::test]
+async fn where_versions_are_kept_the_version_stays_under_a_marker() {
+    let Some(gateway) = RealServer::start().await.versioned().await else {
+        return eprintln!("skipped: no bucket with versions is named (ZEROLOAD_TEST_S3_VERSIONED_BUCKET)");
+    };
+    assert_eq!(gateway.versioning().await, Ok(Versioning::Kept));
+    assert!(matches!(there_and_back(&gateway).await.place, Place::Version { .. }));
+}
+
+#[test]
+fn a_version_id_is_escaped_in_the_name_of_a_source() {
+    assert_eq!(
+        escaped("3HL4kqtJlcpXroDTDmJ-rMSpXd3dIbrHY+MTRCxf3vjVBH40Nrjfkd"),
+        "3HL4kqtJlcpXroDTDmJ-rMSpXd3dIbrHY%2BMTRCxf3vjVBH40Nrjfkd"
+    );
+}

@@ -1,0 +1,230 @@
+//! The trash: what is collected can be brought back for a while, and goes for good after it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
+use zeroload_domain::{Claim, ObjectKey};
+
+use crate::app::{TestApp, id, is_foreign, s3_client};
+
+const BYTES: &[u8] = b"some bytes";
+
+async fn keeping(change: impl FnOnce(&mut zeroload::settings::RawSettings)) -> TestApp {
+    TestApp::start_with(|raw| {
+        raw.trash = Some("7d".to_owned());
+        change(raw);
+    })
+    .await
+}
+
+fn key(media: &Value) -> ObjectKey {
+    ObjectKey::parse(media["object_key"].as_str().expect("a key")).expect("ours")
+}
+
+/// Whether the bucket holds exactly this key.
+async fn holds(app: &TestApp, key: &ObjectKey) -> bool {
+    app.in_bucket(&json!({ "object_key": key.as_str() })).await
+}
+
+async fn restore(app: &TestApp, media: &Value) -> (StatusCode, Value) {
+    app.post(&format!("/v1/media/{}/restore", id(media)), json!({ "attached_to": "post-7" })).await
+}
+
+fn later() -> DateTime<Utc> {
+    Utc::now() + TimeDelta::days(30)
+}
+
+#[tokio::test]
+async fn a_collected_item_comes_back_under_a_new_key_and_stays() {
+    let app = keeping(|_| {}).await;
+    let (media, other) = (app.uploaded(BYTES).await, app.uploaded(BYTES).await);
+    let report = app.run_at(later(), false).await.expect("a run");
+    assert_eq!((report.trashed, report.collected, report.bytes_freed), (2, 0, 0), "{report:?}");
+    assert_eq!(app.state(&media).await, "trashed");
+    let (own, kept, back) = (key(&media), key(&media).in_trash(Claim::FIRST), key(&media).restored(Claim::FIRST));
+    assert!(!holds(&app, &own).await && holds(&app, &kept).await);
+    let (_, explanation) = app.get(&format!("/v1/media/{}/explain", id(&media))).await;
+    assert_eq!((&explanation["fate"], &explanation["reason"]), (&json!("trashed"), &json!("expired")));
+    let confirm = app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await;
+    assert_eq!((confirm.0, &confirm.1["code"]), (StatusCode::GONE, &json!("gone")));
+
+    let (status, restored) = restore(&app, &media).await;
+    assert_eq!((status, &restored["state"]), (StatusCode::OK, &json!("confirmed")), "{restored}");
+    assert_eq!((&restored["object_key"], &restored["attached_to"]), (&json!(back.as_str()), &json!("post-7")));
+    assert!(holds(&app, &back).await && !holds(&app, &own).await && !holds(&app, &kept).await);
+    assert_eq!(restore(&app, &media).await, (StatusCode::OK, restored.clone()), "a repeat changes nothing");
+    let expected = ["MediaRequested", "CollectionStarted", "Trashed", "RestoreStarted", "Restored"];
+    assert_eq!(app.history(&media).await, expected);
+    let (status, pending) = app.get(&format!("/v1/projections/pending?min_position={}", restored["position"])).await;
+    assert_eq!((status, &pending["items"]), (StatusCode::OK, &json!([])));
+
+    let report = app.run_at(later() + TimeDelta::days(8), false).await.expect("a run");
+    assert_eq!((report.trashed, report.collected, report.bytes_freed), (0, 1, BYTES.len() as u64), "{report:?}");
+    assert_eq!((app.state(&media).await.as_str(), app.state(&other).await.as_str()), ("confirmed", "collected"));
+    assert!(holds(&app, &back).await);
+    assert!(!holds(&app, &key(&other).in_trash(Claim::FIRST)).await);
+    assert_eq!(restore(&app, &other).await.1["code"], "gone");
+
+    // Its second collection is another one, with a place of its own in the trash.
+    app.delete(&format!("/v1/media/{}", id(&media))).await;
+    assert_eq!(app.run_at(later() + TimeDelta::days(60), false).await.expect("a run").trashed, 1);
+    assert!(!holds(&app, &back).await && holds(&app, &own.in_trash(Claim::FIRST.next())).await);
+    let (_, again) = restore(&app, &media).await;
+    assert_eq!(again["object_key"], own.restored(Claim::FIRST.next()).as_str());
+    assert_eq!(app.get("/v1/journal/verify").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_trash_is_not_restored() {
+    let app = keeping(|_| {}).await;
+    let (pending, confirmed, never) = (app.ticket(BYTES).await, app.confirmed(BYTES).await, app.ticket(BYTES).await);
+    let told = async |media: &Value| {
+        let (status, answer) = app.post_empty(&format!("/v1/media/{}/restore", id(media))).await;
+        (status.as_u16(), answer.get("code").or(answer.get("state")).cloned())
+    };
+    assert_eq!(told(&pending).await, (409, Some(json!("not-trashed"))));
+    assert_eq!(told(&confirmed).await, (200, Some(json!("confirmed"))));
+    app.delete(&format!("/v1/media/{}", id(&never))).await;
+    let report = app.run_at(Utc::now() + TimeDelta::hours(1), false).await.expect("a run");
+    assert_eq!((report.absent, report.trashed), (1, 0), "{report:?}");
+    assert_eq!(told(&never).await, (410, Some(json!("gone"))), "there was nothing to keep");
+    let unknown = json!({ "id": uuid::Uuid::now_v7() });
+    assert_eq!(told(&unknown).await, (404, Some(json!("not-found"))));
+}
+
+#[tokio::test]
+async fn a_trash_that_somebody_has_emptied_has_nothing_to_give_back() {
+    let app = keeping(|_| {}).await;
+    let media = app.uploaded(BYTES).await;
+    app.run_at(later(), false).await.expect("a run");
+    let (client, bucket) = (s3_client(&app).await, app.parts.gateway.bucket().to_string());
+    let kept = key(&media).in_trash(Claim::FIRST);
+    client.delete_object().bucket(bucket).key(kept.as_str()).send().await.expect("deleted");
+    assert_eq!(restore(&app, &media).await.0, StatusCode::GONE);
+    assert_eq!(app.state(&media).await, "trashed", "nothing was begun");
+    assert_eq!(app.run_at(later() + TimeDelta::days(8), false).await.expect("a run").collected, 1);
+}
+
+#[tokio::test]
+async fn a_setting_that_is_turned_off_deletes_what_comes_and_keeps_what_was_promised() {
+    let app = keeping(|_| {}).await;
+    let before = app.uploaded(BYTES).await;
+    app.run_at(later(), false).await.expect("a run");
+    let app = app.restart_with(|raw| raw.trash = None).await;
+    let after = app.uploaded(BYTES).await;
+    assert_eq!(app.run_at(later() + TimeDelta::days(1), false).await.expect("a run").collected, 1);
+    assert_eq!((app.state(&before).await.as_str(), app.state(&after).await.as_str()), ("trashed", "collected"));
+    assert_eq!(restore(&app, &before).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn whatever_breaks_on_the_way_into_the_trash_is_mended_by_the_next_process() {
+    for (effect, operation) in [
+        (Effect::CutRequest, Operation::CopyObject),
+        (Effect::CutAnswer, Operation::CopyObject),
+        (Effect::Refuse(Refusal::SlowDown), Operation::CopyObject),
+        (Effect::CutRequest, Operation::DeleteObjects),
+        (Effect::CutAnswer, Operation::DeleteObjects),
+    ] {
+        let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+        let media = app.uploaded(BYTES).await;
+        app.parts.faults.as_ref().expect("the embedded server").add(Fault::new(effect).on(operation));
+        let report = app.run_at(later(), false).await.expect("a run");
+        assert_eq!((report.trashed, report.unknown), (0, 1), "{effect:?} {operation:?}: {report:?}");
+        assert_eq!(app.state(&media).await, "collecting");
+        assert_eq!(restore(&app, &media).await.1["code"], "not-trashed", "not while it is under way");
+        // Also where the setting has changed meanwhile: what was promised at the claim holds.
+        let app = app.restart_with(|raw| raw.trash = None).await;
+        assert_eq!(app.run_at(later() + TimeDelta::minutes(1), false).await.expect("a run").trashed, 1);
+        assert_eq!(app.state(&media).await, "trashed", "{effect:?} {operation:?}");
+        let (status, restored) = restore(&app, &media).await;
+        assert_eq!(status, StatusCode::OK, "{restored}");
+        assert!(app.in_bucket(&restored).await);
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_breaks_is_ended_by_a_repeat_or_by_the_collector() {
+    for (effect, operation) in [
+        (Effect::CutRequest, Operation::CopyObject),
+        (Effect::CutAnswer, Operation::CopyObject),
+        (Effect::CutRequest, Operation::DeleteObjects),
+        (Effect::CutAnswer, Operation::DeleteObjects),
+    ] {
+        let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+        let items = [app.uploaded(BYTES).await, app.uploaded(BYTES).await];
+        app.run_at(later(), false).await.expect("a run");
+        app.parts.faults.as_ref().expect("the embedded server").add(Fault::new(effect).on(operation));
+        for media in &items {
+            let (status, problem) = restore(&app, media).await;
+            assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("storage-unavailable")), "{operation:?}");
+            assert_eq!(app.state(media).await, "restoring");
+            let (_, problem) = app.post_empty(&format!("/v1/media/{}/confirm", id(media))).await;
+            assert_eq!(problem["code"], "restoring");
+            assert_eq!(app.delete(&format!("/v1/media/{}", id(media))).await.1["code"], "restoring");
+            let (_, explanation) = app.get(&format!("/v1/media/{}/explain", id(media))).await;
+            assert_eq!(explanation["fate"], "kept");
+        }
+        let app = app.restart_with(|_| {}).await;
+        assert_eq!(restore(&app, &items[0]).await.1["state"], "confirmed", "{effect:?} {operation:?}");
+        // Long after its time in the trash: it is in use.
+        app.run_at(later() + TimeDelta::days(30), false).await.expect("a run");
+        for media in &items {
+            assert_eq!(app.state(media).await, "confirmed", "{effect:?} {operation:?}");
+            assert!(holds(&app, &key(media).restored(Claim::FIRST)).await);
+            assert!(!holds(&app, &key(media)).await && !holds(&app, &key(media).in_trash(Claim::FIRST)).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn restores_that_race_the_end_of_the_trash_leave_each_item_on_exactly_one_side() {
+    let app = keeping(|_| {}).await;
+    let items: Vec<Value> = stream::iter(0..60).map(|_| app.uploaded(BYTES)).buffered(16).collect().await;
+    assert_eq!(app.run_at(later(), false).await.expect("a run").trashed, 60);
+    app.caught_up().await;
+    let restores = stream::iter(&items).map(|media| restore(&app, media)).buffered(8).collect::<Vec<_>>();
+    let (restores, report) = tokio::join!(restores, app.run_at(later() + TimeDelta::days(8), false));
+    let report = report.expect("a run");
+    let mut restored = 0;
+    for (media, (status, answer)) in items.iter().zip(restores) {
+        let back = holds(&app, &key(media).restored(Claim::FIRST)).await;
+        if status == StatusCode::OK {
+            restored += 1;
+            assert!(back, "a restored object is gone");
+            assert_eq!(app.state(media).await, "confirmed");
+        } else {
+            assert!(["gone", "not-trashed"].contains(&answer["code"].as_str().expect("a code")), "{answer}");
+            assert!(!back && !holds(&app, &key(media).in_trash(Claim::FIRST)).await);
+            assert_eq!(app.state(media).await, "collected");
+        }
+    }
+    assert_eq!(restored + report.collected, 60, "{report:?}");
+}
+
+#[tokio::test]
+async fn where_versions_are_kept_the_version_stays_until_the_end_of_the_trash() {
+    if !is_foreign() {
+        return eprintln!("skipped: no server with versions is named (ZEROLOAD_TEST_S3_ENDPOINT)");
+    }
+    let bucket = std::env::var("ZEROLOAD_TEST_S3_VERSIONED_BUCKET").expect("a bucket with versions");
+    let app = keeping(|raw| raw.s3_bucket = Some(bucket.clone())).await;
+    let client = s3_client(&app).await;
+    let count = async |prefix: String| {
+        let listed = client.list_object_versions().bucket(&bucket).prefix(prefix).send().await.expect("a list");
+        (listed.versions().len(), listed.delete_markers().len())
+    };
+    let (media, other) = (app.uploaded(BYTES).await, app.uploaded(BYTES).await);
+    assert_eq!(app.run_at(later(), false).await.expect("a run").trashed, 2);
+    assert_eq!(count(key(&media).to_string()).await, (1, 1));
+    assert!(!app.in_bucket(&media).await);
+    let (status, restored) = restore(&app, &media).await;
+    assert_eq!((status, &restored["state"]), (StatusCode::OK, &json!("confirmed")), "{restored}");
+    assert_eq!((count(key(&media).to_string()).await, count(key(&restored).to_string()).await), ((0, 0), (1, 0)));
+    let report = app.run_at(later() + TimeDelta::days(8), false).await.expect("a run");
+    assert_eq!((report.collected, report.bytes_freed), (1, BYTES.len() as u64), "{report:?}");
+    assert_eq!(count(key(&other).to_string()).await, (0, 0));
+    assert!(app.in_bucket(&restored).await);
+}
