@@ -68,7 +68,7 @@ enum ReasonShape {
 /// Why the collector does not get on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Obstacle {
-    /// `bucket`: the collector does not touch the bucket at all. Else what S3 answered for this item.
+    /// `bucket`: the collector does not touch the bucket at all. `brake`: it claims nothing. Else what S3 answered for this item.
     code: String,
     detail: String,
     /// When this item is tried again; null where that depends on something else.
@@ -78,9 +78,12 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    fn of(bucket: &BucketStatus, retry: Option<Retry>) -> Option<Self> {
+    fn of(bucket: &BucketStatus, braked: Option<String>, retry: Option<Retry>) -> Option<Self> {
         if let Some(detail) = bucket.problem() {
             return Some(Self { code: "bucket".to_owned(), detail, next_try_at: None });
+        }
+        if let Some(detail) = braked {
+            return Some(Self { code: "brake".to_owned(), detail, next_try_at: None });
         }
         let Retry { code, attempts, next_try_at } = retry?;
         let why = remove::explain(&code).map_or_else(String::new, |why| format!(" ({why})"));
@@ -108,7 +111,9 @@ pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
             Ok::<_, Problem>((loaded, read_models.retries().find(id).await?))
         })
         .await??;
-    let obstacle = Obstacle::of(&api.guard.last(), retry);
+    // What is claimed already is finished all the same.
+    let braked = api.collector.braked().filter(|_| !matches!(loaded.media, Media::Collecting(..)));
+    let obstacle = Obstacle::of(&api.guard.last(), braked, retry);
     Ok(HttpResponse::Ok().json(Explanation::of(&loaded, obstacle, api.clock.now()).ok_or_else(Problem::internal)?))
 }
 

@@ -77,6 +77,8 @@ async fn what_hardly_anybody_confirmed_stays_until_somebody_says_that_it_may_go(
     while app.post("/v1/collections", json!({ "dry_run": true })).await.1["due"] != 21 {
         moment().await;
     }
+    let (_, why) = app.get(&format!("/v1/media/{}/explain", id(&items[0]))).await;
+    assert_eq!((&why["fate"], &why["obstacle"]["code"]), (&json!("due"), &json!("brake")), "{why}");
     let (_, dry) = app.post("/v1/collections", json!({ "dry_run": true })).await;
     assert!(dry["braked"].is_string() && dry["items"][0]["outcome"] == "would_collect", "{dry}");
     let body = json!({ "override_brake": true });
