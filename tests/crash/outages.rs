@@ -103,9 +103,9 @@ async fn a_full_disk_of_the_database_costs_time_and_no_truth() {
     stage.acknowledged(100).await;
     stage.check().await;
 
-    disk.fill(&cluster, Part::Log);
     // Nothing is recycled any more, so that the log needs room.
     cluster.ask("SELECT pg_create_physical_replication_slot('abandoned', true)");
+    disk.fill(&cluster, Part::Log);
     while cluster.accepts() {
         cluster.try_ask("SELECT pg_switch_wal()");
     }

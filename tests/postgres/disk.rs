@@ -1,6 +1,6 @@
 //! A disk that is full, really: a small one of the test's own, or where none can be mounted, files that may not grow.
 
-use std::{fs, io::Write, path::PathBuf, process::Command};
+use std::{fs, io::Write, path::PathBuf};
 
 use crate::{Cluster, Keeper};
 
@@ -79,9 +79,11 @@ impl Disk {
     }
 }
 
+/// By the keeper, who is the server's own user: others may not.
 fn limit(cluster: &Cluster, bytes: &str) {
-    for pid in cluster.pids() {
-        // A process may have ended by itself.
-        let _set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).output();
-    }
+    let set = |pid: &str| cluster.keeper().try_to(&format!("prlimit --pid {pid} --fsize={bytes}:unlimited"));
+    let pids = cluster.pids();
+    // The postmaster is there, or there is nobody to limit; a child may have ended by itself.
+    let limited = pids.iter().map(|pid| set(pid)).collect::<Vec<_>>();
+    assert!(limited[0] || !cluster.is_running(), "{}", cluster.log());
 }
