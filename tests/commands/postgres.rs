@@ -2,13 +2,13 @@
 
 use std::process::{Command, Output};
 
-use reqwest::{Method, StatusCode};
-use serde_json::json;
+use reqwest::{Method, StatusCode, header::HeaderValue};
+use serde_json::{Value, json};
 use zeroload_test_postgres::Cluster;
 
 use crate::{
     process::Site,
-    tool::{Api, SHORT, complaint, fails, stderr, stdout, succeeds},
+    tool::{Api, SHORT, complaint, fails, id, stderr, stdout, succeeds},
 };
 
 const PASSWORD: &str = "Tr0ub4dor/3@ü";
@@ -134,6 +134,7 @@ async fn serves_without_a_word(site: &Site, cluster: &Cluster, url: &str) {
     let serving = serving.unwrap_or_else(|refused| panic!("{refused:?}"));
     let api = Api::of(&serving);
     api.confirmed(b"bytes").await;
+    takes_or_refuses_every_text(&api).await;
     let mut shown = vec![api.get("/readyz").await, api.get("/metrics").await];
     assert!(site.log().contains("fsync"), "a server that may forget what it has acknowledged is warned of");
     cluster.stop();
@@ -154,4 +155,47 @@ async fn serves_without_a_word(site: &Site, cluster: &Cluster, url: &str) {
     for text in shown {
         assert!(!text.contains(PASSWORD) && !text.contains(IN_A_URL), "the password is shown: {text}");
     }
+}
+
+/// No text of a client reaches a statement that the server refuses, which would fail whoever shares its batch, nor a row that
+/// cannot be written, at which the read models would stop.
+async fn takes_or_refuses_every_text(api: &Api<'_>) {
+    let long = "é".repeat(127);
+    let texts =
+        ["\0", "a\0b", "\u{1}", "\u{7f}", "\u{85}", "\u{feff}", "\u{ffff}", "\u{10ffff}", "\\u0000", "'; --", &long];
+    let mut taken = 0;
+    let mut wishes = Vec::new();
+    for text in texts {
+        for field in ["owner", "content_type", "filename", "checksum_sha256"] {
+            let mut wish = json!({ "owner": "ann", "content_type": "image/png", "content_length": 1 });
+            wish[field] = text.into();
+            wishes.push((wish, None));
+        }
+        for header in ["X-Request-Id", "Idempotency-Key"] {
+            let wish = json!({ "owner": "ann", "content_type": "image/png", "content_length": 1 });
+            // What no client can send as a header is left out.
+            wishes.extend(HeaderValue::from_bytes(text.as_bytes()).ok().map(|value| (wish, Some((header, value)))));
+        }
+    }
+    let mut position = 0;
+    for (wish, header) in wishes {
+        let mut call = api.client.post(api.serving.url("/v1/media")).json(&wish);
+        if let Some((name, value)) = header.clone() {
+            call = call.header(name, value);
+        }
+        let answer = call.send().await.expect("an answer");
+        let (status, media) = (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"));
+        assert!(matches!(status, 201 | 400), "{wish} {header:?}: {status} {media}");
+        position = position.max(media["position"].as_u64().unwrap_or_default());
+        taken += usize::from(status == 201);
+    }
+    for text in texts {
+        let media = api.confirmed(b"bytes").await;
+        let path = format!("/v1/media/{}/confirm", id(&media));
+        let (status, problem) = api.call(Method::POST, &path, Some(json!({ "attached_to": text }))).await;
+        assert!(matches!(status.as_u16(), 200 | 400), "{text:?}: {status} {problem}");
+    }
+    assert!(taken > texts.len(), "only {taken} were taken");
+    api.get(&format!("/v1/projections/pending?min_position={position}")).await;
+    api.get("/v1/journal/verify").await;
 }
