@@ -11,6 +11,25 @@ use crate::{Error, MediaRow, SeenAs, time_text};
 /// Columns of `media`.
 pub(crate) const COUNT: usize = 30;
 
+/// A value on its way into a row: both databases take text and signed integers.
+#[derive(Clone, Debug)]
+pub(crate) enum Cell {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+pub(crate) fn text(value: impl Into<String>) -> Cell {
+    Cell::Text(Some(value.into()))
+}
+
+pub(crate) fn optional_text(value: Option<String>) -> Cell {
+    Cell::Text(value)
+}
+
+pub(crate) fn time(at: DateTime<Utc>) -> Cell {
+    text(time_text::format(at))
+}
+
 /// The cells of a row of either database, by their index.
 pub(crate) trait Cells {
     fn text(&self, index: usize) -> Result<Option<&str>, sqlx::Error>;

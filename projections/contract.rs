@@ -5,6 +5,7 @@ mod concurrency;
 mod inspections;
 mod reading;
 mod rebuilding;
+mod reconciliations;
 mod retries;
 mod runs;
 mod trash;
@@ -95,7 +96,8 @@ impl Fixture {
                       DROP TABLE run_records_v1; DROP TABLE activity_v1;
                       DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;
                       DROP INDEX media_v1_due; DROP INDEX media_v1_collecting;
-                      DROP INDEX IF EXISTS media_v2_due; DROP INDEX IF EXISTS media_v2_collecting;";
+                      DROP INDEX IF EXISTS media_v2_due; DROP INDEX IF EXISTS media_v2_collecting;
+                      DROP TABLE reconciliation_findings; DROP TABLE reconciliations;";
         match &self.place {
             Place::File(folder) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));

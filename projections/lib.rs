@@ -17,13 +17,14 @@
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`time_text`] | the one spelling of a time in a column |
 //! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
+//! | [`reconciliations`] | the notebook of reconciliations, and what they look up |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
 //! | `memory` | the part of it that a simulation needs, without a database |
 //!
 //! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
 //! or the network. Only the notebooks are no folds: `collection_retries` ([`retries`]), `recheck_progress` and
-//! `inspection_retries` ([`inspections`]).
+//! `inspection_retries` ([`inspections`]), `reconciliations` and `reconciliation_findings` ([`reconciliations`]).
 
 pub mod activity;
 mod answers;
@@ -41,6 +42,7 @@ pub mod memory;
 pub mod models;
 mod postgres;
 pub mod query;
+pub mod reconciliations;
 pub mod recorded;
 pub mod retries;
 pub mod row;
@@ -58,6 +60,7 @@ pub use inspections::{Inspected, Inspection, InspectionStore, PutAside};
 pub use models::{ReadModels, Rebuild};
 pub use postgres::PostgresSettings;
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
+pub use reconciliations::{Counts, Finding, FindingKind, Owned, Page, Walk, WalkStatus, WalkStore};
 pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};
 pub use row::{MediaRow, SeenAs};

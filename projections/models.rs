@@ -11,7 +11,9 @@ use zeroload_domain::MediaId;
 use crate::memory;
 use crate::{
     Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PendingPage, PendingQuery,
-    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, postgres, sqlite,
+    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, WalkStore,
+    columns::{Cell, Cells},
+    postgres, sqlite,
 };
 
 /// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
@@ -247,6 +249,32 @@ impl ReadModels {
             Tables::Memory(_) => unimplemented!("no simulation asks for it"),
         };
         Ok(Rebuild { building })
+    }
+
+    pub fn walks(&self) -> WalkStore<'_> {
+        WalkStore::of(self)
+    }
+
+    pub(crate) fn either<'q>(&self, of_sqlite: &'q str, of_postgres: &'q str) -> &'q str {
+        match &self.tables {
+            Tables::Sqlite(_) => of_sqlite,
+            Tables::Postgres(_) => of_postgres,
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
+        }
+    }
+
+    pub(crate) async fn execute(&self, statements: Vec<(&'static str, Vec<Cell>)>) -> Result<u64, Error> {
+        on_either!(&self.tables, tables => tables.execute(statements).await)
+    }
+
+    pub(crate) async fn select<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        cells: Vec<Cell>,
+        read: fn(&dyn Cells) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        on_either!(&self.tables, tables => tables.select(sql, cells, read).await)
     }
 
     pub fn retries(&self) -> RetryStore<'_> {

@@ -12,7 +12,7 @@ use zeroload_domain::{
 
 use crate::{
     Error, RecordedEvent, What,
-    columns::{Cells, Columns},
+    columns::{Cell, Cells, Columns, integer, text, time},
     time_text,
 };
 
@@ -84,23 +84,14 @@ pub(crate) fn page(limit: u32, mut runs: Vec<RunRow>) -> RunPage {
     RunPage { runs, next }
 }
 
-/// A value of a row as both databases hold it.
-pub(crate) enum Cell {
-    Text(Option<String>),
-    Number(Option<i64>),
-}
-
 /// All columns of a row in the order of the table.
 pub(crate) fn cells(row: &RunRow) -> [Cell; 17] {
-    use crate::columns::integer;
-    let text = |value: &str| Cell::Text(Some(value.to_owned()));
-    let time = |at| Cell::Text(Some(time_text::format(at)));
     let ended = row.ended.as_deref();
     let number = |value: fn(&CollectionRunEnded) -> u64| Cell::Number(ended.map(value).map(integer));
     let json = |value: Option<serde_json::Value>| Cell::Text(value.map(|value| value.to_string()));
     [
-        text(&row.run_id.to_string()),
-        text(&row.caller),
+        text(row.run_id.to_string()),
+        text(row.caller.as_str()),
         time(row.started_at),
         Cell::Text(ended.map(|ended| time_text::format(ended.ended_at))),
         number(|ended| ended.due),

@@ -20,6 +20,7 @@ mod rebuild;
 mod retries;
 mod statements;
 mod transaction;
+mod walks;
 mod write;
 
 use std::{path::Path, time::Duration};

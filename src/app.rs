@@ -25,6 +25,7 @@ use crate::{
     journal::{self, Journal, WriterTask},
     late_uploads::LateUploads,
     projector::Projector,
+    reconcile::{self, Reconciler},
     review::Reviewer,
     service::Service,
     settings::{S3Settings, Settings},
@@ -74,6 +75,7 @@ pub struct Core {
     pub collector: Arc<Collector>,
     pub inspector: Arc<Inspector>,
     pub late_uploads: LateUploads,
+    pub reconciler: Arc<Reconciler>,
     pub service: Service,
     pub metrics: Metrics,
     pub clock: Clock,
@@ -141,6 +143,20 @@ impl Core {
             ids: ids.clone(),
             recheck_after: settings.recheck_after.clone(),
         }));
+        let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
+            commands: commands.clone(),
+            late_uploads: late_uploads.clone(),
+            journal: journal.clone(),
+            gateway: gateway.clone(),
+            listing: Arc::new(gateway.clone()),
+            guard: guard.clone(),
+            read_models: read_models.clone(),
+            projector: projector.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            rate: settings.reconcile_rate,
+            shared: settings.database.is_shared(),
+        }));
         let service =
             Service::new(commands, late_uploads.clone(), gateway.clone(), guard.clone(), clock.clone(), ids.clone());
         Ok(Self {
@@ -152,6 +168,7 @@ impl Core {
             collector,
             inspector,
             late_uploads,
+            reconciler,
             service,
             metrics,
             clock,

@@ -111,6 +111,11 @@ impl Database {
         }
     }
 
+    /// Whether other processes may write the same read models.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Where the read models are, in words.
     pub fn read_models_place(&self) -> String {
         match self {

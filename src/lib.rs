@@ -21,6 +21,7 @@
 //! | [`inspector`] | looks again at what seemed to have ended |
 //! | [`late_uploads`] | claims bytes that arrived after their item was collected |
 //! | [`notification`] | what S3 servers send when an object was written |
+//! | [`reconcile`] | the bucket against the journal, both ways |
 //! | [`bucket`] | is the bucket ours? |
 //! | [`review`] | asks the backend what is in use |
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
@@ -47,6 +48,7 @@ pub mod late_uploads;
 pub mod notification;
 pub mod projector;
 pub mod restore;
+pub mod reconcile;
 pub mod review;
 pub mod service;
 pub mod settings;

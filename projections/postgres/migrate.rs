@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash.
-const NEWEST: i64 = 5;
+/// what was inspected, 5 lists what is in the trash, 6 keeps
+/// what was reconciled.
+const NEWEST: i64 = 6;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -61,6 +62,15 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     if (1..5).contains(&found) {
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_trash(version)).await?;
+        }
+    }
+    if found < 6 {
+        script(&mut tx, include_str!("migrations/0006_keep_what_was_reconciled.sql")).await?;
+        for table in ["reconciliations", "reconciliation_findings"] {
+            script(&mut tx, &statements::grants("collection_retries", table)).await?;
+        }
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_objects(version)).await?;
         }
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
@@ -149,6 +159,7 @@ pub(super) async fn next_version(tx: &mut Transaction) -> Result<u32, Error> {
 pub(super) async fn create_version(tx: &mut Transaction, version: u32) -> Result<(), Error> {
     script(tx, &statements::tables(version)).await?;
     script(tx, &statements::run_table(version)).await?;
+    script(tx, &statements::index_objects(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES ($1, $2, 'building', 0)";
     tx.query(insert).bind(MEDIA).bind(columns::integer(version.into())).execute(&mut **tx).await?;
     Ok(())

@@ -14,6 +14,11 @@ pub(super) fn views(version: u32) -> String {
     numbered(views, version)
 }
 
+/// The index of what a reconciliation reads.
+pub(super) fn index_objects(version: u32) -> String {
+    numbered(include_str!("sql/index_objects.sql"), version)
+}
+
 /// The table of the runs' records. It may be there: the step of the schema that brought it made it for each version.
 pub(super) fn run_table(version: u32) -> String {
     numbered(include_str!("sql/create_run_records.sql"), version)

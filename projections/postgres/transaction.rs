@@ -9,7 +9,18 @@ use sqlx::{
     query::Query,
 };
 
-use crate::Error;
+use crate::{Error, columns::Cell};
+
+/// Binds values in their order.
+pub(super) fn bind_cells(
+    query: Query<'_, Postgres, PgArguments>,
+    cells: Vec<Cell>,
+) -> Query<'_, Postgres, PgArguments> {
+    cells.into_iter().fold(query, |query, cell| match cell {
+        Cell::Text(text) => query.bind(text),
+        Cell::Number(number) => query.bind(number),
+    })
+}
 
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,12 @@
 
 use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
-use super::{Mode, ReadModels, Transaction, activity, statements};
+use super::{Mode, ReadModels, Transaction, activity, statements, transaction::bind_cells};
 use crate::{
     Applied, Error, MediaRow, RecordedEvent, SeenAs, batch,
     checkpoint::MEDIA,
     columns::{self, Columns},
-    runs::{self, Cell},
-    time_text,
+    runs, time_text,
 };
 
 /// Which version a batch goes to.
@@ -103,11 +102,7 @@ async fn apply_rows(tx: &mut Transaction, version: u32, events: &[RecordedEvent]
     write(tx, &statements::update(version), &changes.updated).await?;
     for row in runs::changes(events) {
         let sql = statements::write_run_record(version);
-        let query = runs::cells(&row).into_iter().fold(tx.query(&sql), |query, cell| match cell {
-            Cell::Text(text) => query.bind(text),
-            Cell::Number(number) => query.bind(number),
-        });
-        query.execute(&mut **tx).await?;
+        bind_cells(tx.query(&sql), runs::cells(&row).into()).execute(&mut **tx).await?;
     }
     activity::count(tx, version, &changes.counts).await
 }

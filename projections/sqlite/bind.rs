@@ -4,8 +4,8 @@ use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
 use crate::{
-    MediaRow, RunRow, SeenAs, columns,
-    runs::{self, Cell},
+    MediaRow, SeenAs,
+    columns::{self, Cell},
     time_text,
 };
 
@@ -46,9 +46,9 @@ pub(super) fn bind<'q>(query: Bound<'q>, row: &'q MediaRow) -> Bound<'q> {
         .bind(columns::integer(row.position))
 }
 
-/// As [`bind`], of a run's record.
-pub(super) fn bind_run<'q>(query: Bound<'q>, row: &RunRow) -> Bound<'q> {
-    runs::cells(row).into_iter().fold(query, |query, cell| match cell {
+/// Binds values in their order.
+pub(super) fn bind_cells(query: Bound<'_>, cells: Vec<Cell>) -> Bound<'_> {
+    cells.into_iter().fold(query, |query, cell| match cell {
         Cell::Text(text) => query.bind(text),
         Cell::Number(number) => query.bind(number),
     })

@@ -11,8 +11,9 @@ use crate::Error;
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash.
-const NEWEST: i64 = 5;
+/// what was inspected, 5 lists what is in the trash, 6 keeps
+/// what was reconciled.
+const NEWEST: i64 = 6;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -44,6 +45,12 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
     if (1..5).contains(&found) {
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_trash(version)).await?;
+        }
+    }
+    if found < 6 {
+        script(&mut tx, include_str!("migrations/0006_keep_what_was_reconciled.sql")).await?;
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::index_objects(version)).await?;
         }
     }
     if found < NEWEST {
@@ -137,6 +144,7 @@ pub(super) async fn next_version(connection: &mut SqliteConnection) -> Result<u3
 pub(super) async fn create_version(connection: &mut SqliteConnection, version: u32) -> Result<(), Error> {
     script(connection, &statements::tables(version)).await?;
     script(connection, &statements::run_table(version)).await?;
+    script(connection, &statements::index_objects(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES (?1, ?2, 'building', 0)";
     sqlx::query(insert).bind(MEDIA).bind(version).execute(&mut *connection).await?;
     Ok(())

@@ -80,7 +80,9 @@ async fn apply_rows(
     write(connection, &statements.insert, &changes.inserted).await?;
     write(connection, &statements.update, &changes.updated).await?;
     for row in runs::changes(events) {
-        bind::bind_run(sqlx::query(&statements.run_record), &row).execute(&mut *connection).await?;
+        bind::bind_cells(sqlx::query(&statements.run_record), runs::cells(&row).into())
+            .execute(&mut *connection)
+            .await?;
     }
     activity::count(connection, statements, &changes.counts).await
 }

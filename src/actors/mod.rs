@@ -6,9 +6,11 @@
 mod collector;
 mod inspector;
 mod projector;
+mod reconciler;
 mod watchdog;
 
 pub use collector::{CollectorActor, CollectorHandle, CollectorStopped};
 pub use inspector::{InspectorActor, InspectorHandle};
 pub use projector::ProjectorActor;
+pub use reconciler::{ReconcilerHandle, ReconcilerStopped};
 pub use watchdog::Watched;

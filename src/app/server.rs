@@ -7,7 +7,7 @@ use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
 
 use super::{Core, StartError};
 use crate::{
-    actors::{CollectorHandle, InspectorHandle, ProjectorActor, Watched},
+    actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
     http::{self, Api, KeyRing},
     settings::Settings,
 };
@@ -61,6 +61,13 @@ impl Server {
             core.ids.clone(),
             metrics.clone(),
         );
+        let reconciler = ReconcilerHandle::start(
+            core.reconciler.clone(),
+            runtime.clone(),
+            settings.reconcile_every,
+            core.ids.clone(),
+            metrics.clone(),
+        );
         let inspector = InspectorHandle::start(
             core.inspector.clone(),
             runtime.clone(),
@@ -78,6 +85,7 @@ impl Server {
             guard: core.guard.clone(),
             collector,
             inspector,
+            reconciler,
             keys: KeyRing::new(settings.api_keys.clone()),
             max_content_length: settings.policy.max_content_length().bytes(),
             clock: core.clock.clone(),
@@ -128,7 +136,7 @@ impl Server {
         handle.stop(true).await;
         projecting.retire();
         // A run that is cut off leaves claims, which the next process finishes.
-        let ended = async { tokio::join!(api.collector.stop(), api.inspector.stop()) };
+        let ended = async { tokio::join!(api.collector.stop(), api.inspector.stop(), api.reconciler.stop()) };
         if tokio::time::timeout(RUN_MAY_TAKE, ended).await.is_err() {
             tracing::warn!(deadline_s = RUN_MAY_TAKE.as_secs(), "a run is cut off; the next process goes on");
         }

@@ -5,6 +5,7 @@ mod demo;
 mod migrate;
 mod progress;
 mod rebuild;
+mod reconcile;
 mod replay;
 mod restore;
 mod serve;
@@ -37,6 +38,9 @@ enum Command {
     Collect(collect::Arguments),
     /// Bring an item back from the trash, and print it as JSON
     Restore(restore::Arguments),
+    /// Compare the bucket with the journal, both ways, and print what does not fit; exits with 1 where a confirmed item has
+    /// not its object
+    Reconcile(reconcile::Arguments),
     /// Print the history
     Replay(replay::Arguments),
     /// Check the whole journal against its hash chain; exits with 1 where it breaks
@@ -84,6 +88,7 @@ fn run(cli: Cli) -> Ended {
         Command::Serve => serve::run(&settings()?, &runtime, clock, ids),
         Command::Collect(arguments) => runtime.block_on(collect::run(&settings()?, &arguments, clock, ids)),
         Command::Restore(arguments) => runtime.block_on(restore::run(&settings()?, arguments, clock, ids)),
+        Command::Reconcile(arguments) => runtime.block_on(reconcile::run(&settings()?, &arguments, clock, ids)),
         Command::Replay(arguments) => runtime.block_on(replay::run(&settings()?, &arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::run(&settings()?, &arguments)),
         Command::Migrate => runtime.block_on(migrate::run(&settings()?, clock, ids)),

@@ -70,6 +70,16 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
         None => check("inspector", Status::Ok, "the last run ended well"),
         Some(failure) => check("inspector", Status::Degraded, failure),
     });
+    checks.push(match api.reconciler.last() {
+        None => check("reconciliation", Status::Ok, "none has ended since the start"),
+        Some(Ok(walk)) => {
+            let (missing, differs) = (walk.counts.missing, walk.counts.differs);
+            let status = if missing + differs > 0 { Status::Degraded } else { Status::Ok };
+            let detail = format!("of the confirmed items {missing} have no object, and {differs} another one");
+            check("reconciliation", status, detail)
+        }
+        Some(Err(failure)) => check("reconciliation", Status::Degraded, failure),
+    });
     let ready = checks.iter().all(|check| check.status != "failed");
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(response.json(Readiness { ready, checks }))

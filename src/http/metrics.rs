@@ -9,6 +9,7 @@ use prometheus_client::{
 };
 
 use zeroload_domain::SeenVia;
+use zeroload_projections::{FindingKind, Walk};
 
 use crate::{collector::RunReport, inspector};
 
@@ -29,6 +30,11 @@ struct FoundBy {
     found_by: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Found {
+    kind: &'static str,
+}
+
 /// All metrics of the process. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -42,6 +48,8 @@ pub struct Metrics {
     rechecks: Family<Outcome, Counter>,
     notified: Family<Outcome, Counter>,
     unreviewed: Gauge<u64, AtomicU64>,
+    reconciled: Counter,
+    findings: Family<Found, Counter>,
     head: Gauge<u64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
@@ -70,6 +78,8 @@ impl Default for Metrics {
             rechecks: Family::default(),
             notified: Family::default(),
             unreviewed: Gauge::default(),
+            reconciled: Counter::default(),
+            findings: Family::default(),
             head: Gauge::default(),
             applied: Gauge::default(),
             due: Gauge::default(),
@@ -92,6 +102,12 @@ impl Default for Metrics {
             "1 while nothing is claimed because the backend does not say what is in use, else 0",
             metrics.unreviewed.clone(),
         );
+        registry.register(
+            "reconciliation_objects",
+            "Objects that ended reconciliations met",
+            metrics.reconciled.clone(),
+        );
+        registry.register("reconciliation_findings", "What they found", metrics.findings.clone());
         registry.register("journal_position", "The journal's last position", metrics.head.clone());
         registry.register("projection_position", "The last applied position", metrics.applied.clone());
         registry.register("collection_due", "Items that are due now, counted up to 100000", metrics.due.clone());
@@ -105,6 +121,9 @@ impl Default for Metrics {
             let _made = metrics.late.get_or_create(&FoundBy { found_by: seen_via.as_str() });
         }
         metrics.notified(0, 0);
+        for kind in FindingKind::ALL {
+            let _made = metrics.findings.get_or_create(&Found { kind: kind.as_str() });
+        }
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -157,6 +176,19 @@ impl Metrics {
     pub fn notified(&self, looked: u64, ignored: u64) {
         for (outcome, count) in [("looked", looked), ("ignored", ignored)] {
             self.notified.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+    }
+
+    pub fn reconciled(&self, walk: &Walk) {
+        let counts = walk.counts;
+        self.reconciled.inc_by(counts.objects);
+        for (kind, count) in [
+            (FindingKind::CameBack, counts.came_back),
+            (FindingKind::Unknown, counts.unknown),
+            (FindingKind::Missing, counts.missing),
+            (FindingKind::Differs, counts.differs),
+        ] {
+            self.findings.get_or_create(&Found { kind: kind.as_str() }).inc_by(count);
         }
     }
 

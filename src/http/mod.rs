@@ -8,7 +8,7 @@
 //! | [`body`] | the JSON of a request's body |
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
-//! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`notifications`], [`health`] | the routes |
+//! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`reconciliations`], [`notifications`], [`health`] | the routes |
 //! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
 //!
 //! Every handler hands its work to the service's runtime and awaits it there: sockets to database and S3 stay with the
@@ -28,6 +28,7 @@ mod notifications;
 mod openapi;
 mod problem;
 mod read_side;
+mod reconciliations;
 mod restore;
 mod shapes;
 
@@ -45,11 +46,12 @@ use actix_web::{
 pub use key_ring::KeyRing;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
+pub use reconciliations::{FindingShape, Reconciliation, parse_age};
 pub use shapes::{EventShape, MediaShape};
 use zeroload_projections::ReadModels;
 
 use crate::{
-    actors::{CollectorHandle, InspectorHandle},
+    actors::{CollectorHandle, InspectorHandle, ReconcilerHandle},
     bucket::BucketGuard,
     clock::{Clock, Ids},
     journal::Journal,
@@ -66,6 +68,7 @@ pub struct Api {
     pub guard: Arc<BucketGuard>,
     pub collector: CollectorHandle,
     pub inspector: InspectorHandle,
+    pub reconciler: ReconcilerHandle,
     pub keys: KeyRing,
     pub max_content_length: u64,
     pub clock: Clock,
@@ -122,6 +125,8 @@ pub fn app(
         .service(at("/v1/collections", [get(collections::list), post(collections::run)]))
         .service(at("/v1/collections/{id}", [get(collections::one)]))
         .service(at(notifications::PATH, [post(notifications::s3)]))
+        .service(at("/v1/reconciliations", [get(reconciliations::list), post(reconciliations::begin)]))
+        .service(at("/v1/reconciliations/{id}", [get(reconciliations::one)]))
         .service(at("/livez", [get(health::livez)]))
         .service(at("/readyz", [get(health::readyz)]))
         .service(at("/metrics", [get(health::metrics)]))

@@ -15,7 +15,10 @@ use utoipa::{
     },
 };
 
-use super::{collections, explain, health, history, media, notifications, problem::ProblemShape, read_side, restore};
+use super::{
+    collections, explain, health, history, media, notifications, problem::ProblemShape, read_side, reconciliations,
+    restore,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,7 +40,8 @@ use super::{collections, explain, health, history, media, notifications, problem
     paths(
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
         media::release, restore::restore, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
-        read_side::projections, collections::run, collections::list, collections::one, notifications::s3, health::livez, health::readyz, health::metrics, serve
+        read_side::projections, collections::run, collections::list, collections::one, reconciliations::begin, reconciliations::list,
+        reconciliations::one, notifications::s3, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),
     security(("api_key" = [])),

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use chrono::TimeDelta;
 use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
 
-use super::{ApiKeys, RawSettings, SettingError, collecting};
+use super::{ApiKeys, RawSettings, SettingError, collecting, reconciling};
 use crate::{
     collector::BrakeSettings,
     database::Database,
@@ -36,6 +36,12 @@ pub struct Settings {
     pub brake: BrakeSettings,
     /// Absent where nobody is asked.
     pub review: Option<ReviewSettings>,
+    /// From the beginning of one reconciliation to that of the next; absent where they are off.
+    pub reconcile_every: Option<Duration>,
+    /// Requests to S3 per second that a reconciliation makes at most.
+    pub reconcile_rate: u32,
+    /// How old an object of no item must be before it may be deleted.
+    pub reconcile_unknown_age: TimeDelta,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
 }
@@ -86,6 +92,9 @@ impl TryFrom<RawSettings> for Settings {
             pace: collecting::pace(&raw)?,
             brake: collecting::brake(&raw)?,
             review: collecting::review(&raw)?,
+            reconcile_every: reconciling::every(raw.reconcile_every.as_deref())?,
+            reconcile_rate: reconciling::rate(raw.reconcile_rate.as_deref())?,
+            reconcile_unknown_age: reconciling::unknown_age(raw.reconcile_unknown_age.as_deref())?,
             api_keys,
             data_dir,
         })

@@ -4,6 +4,7 @@ mod checked;
 mod collecting;
 mod keys;
 mod raw;
+mod reconciling;
 
 pub use checked::{S3Settings, Settings};
 pub use keys::{ApiKey, ApiKeys, KeysError, Role};

@@ -129,6 +129,12 @@ raw_settings! {
     /// Ask private addresses too, and without TLS: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     review_allow_private: "ZEROLOAD_REVIEW_ALLOW_PRIVATE",
+    /// Time from one reconciliation of bucket and journal to the next, off or 1h and more [default: 7d]
+    reconcile_every: "ZEROLOAD_RECONCILE_EVERY",
+    /// Requests per second to S3 that a reconciliation makes at most, 1 to 1000 [default: 20]
+    reconcile_rate: "ZEROLOAD_RECONCILE_RATE",
+    /// How old an object of no item must be before `reconcile --delete-unknown` deletes it, 24h or more [default: 7d]
+    reconcile_unknown_age: "ZEROLOAD_RECONCILE_UNKNOWN_AGE",
     /// TOML file of API keys; reread on SIGHUP
     api_keys: "ZEROLOAD_API_KEYS",
 }

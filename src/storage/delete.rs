@@ -64,6 +64,25 @@ impl Gateway {
         items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
     }
 
+    /// Deletes objects under our prefix that are no items', by their keys, at most [`MAX_KEYS`]; one answer each, in the same
+    /// order. Not where versions are kept: a delete would hide the object and free nothing.
+    pub async fn delete_unowned(&self, keys: &[&str]) -> Vec<Deletion> {
+        if self.expects_versions() {
+            return keys.iter().map(|_| Deletion::failed(DELETE_MARKER)).collect();
+        }
+        let inside = |key: &str| key.strip_prefix(self.prefix().as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let asked = keys.iter().copied().filter(|key| inside(key)).take(MAX_KEYS);
+        let answers = self.delete_page(asked.map(|key| (key, None))).await;
+        let of_key = |key: &&str| match &answers {
+            _ if !inside(key) => Deletion::failed(OUTSIDE_PREFIX),
+            Err(why) => Deletion::Unknown { why: why.clone() },
+            Ok(answers) => answers.of(key, None).cloned().unwrap_or_else(|| Deletion::Unknown {
+                why: StorageError::answer("the answer to the delete does not name the key"),
+            }),
+        };
+        keys.iter().map(of_key).collect()
+    }
+
     /// Why nothing at this place may be deleted from here, if so.
     pub(super) fn refusal(&self, at: &Location<'_>) -> Option<Deletion> {
         let inside =

@@ -9,6 +9,7 @@ mod postgres;
 mod process;
 mod rebuilding;
 mod restoring;
+mod reconciling;
 mod serving;
 mod settings;
 mod tampering;

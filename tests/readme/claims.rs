@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 28] = [
+const BAD: [(&str, &str); 31] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -39,6 +39,9 @@ const BAD: [(&str, &str); 28] = [
     ("delete_page", "1001"),
     ("s3_requests_per_second", "0"),
     ("s3_parallel_requests", "1001"),
+    ("reconcile_every", "1m"),
+    ("reconcile_rate", "0"),
+    ("reconcile_unknown_age", "1h"),
     ("brake_share", "0%"),
     ("brake_above", "many"),
     ("brake_window", "10s"),

@@ -17,6 +17,7 @@ use zeroload::{
     inspector::{self, Inspector},
     journal::{Head, Journal},
     projector::Projector,
+    reconcile::Reconciler,
     settings::{RawSettings, Settings},
     storage::{Gateway, embedded::Faults},
 };
@@ -38,6 +39,7 @@ pub struct Parts {
     pub journal: Journal,
     pub collector: Arc<Collector>,
     pub inspector: Arc<Inspector>,
+    pub reconciler: Arc<Reconciler>,
     pub projector: Arc<Projector>,
     pub guard: Arc<BucketGuard>,
     pub gateway: Gateway,
@@ -340,6 +342,7 @@ fn serve(settings: Settings, started: oneshot::Sender<Started>, stopped: oneshot
             journal: core.journal.clone(),
             collector: core.collector.clone(),
             inspector: core.inspector.clone(),
+            reconciler: core.reconciler.clone(),
             projector: core.projector.clone(),
             guard: core.guard.clone(),
             gateway: core.gateway.clone(),

@@ -14,6 +14,7 @@ mod notifications;
 mod openapi;
 mod pace;
 mod proxy;
+mod reconciliation;
 mod review;
 mod roles;
 mod runs;

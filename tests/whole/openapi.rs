@@ -381,6 +381,14 @@ async fn every_answer_is_as_it_is_described() {
     check(&uploaded.0, &uploaded.1, &post, None, 410).await;
     check(&events.0, &events.1, &get, None, 200).await;
 
+    let wanted = json!({ "delete_unknown_older_than": "30d" });
+    let begun = check("/v1/reconciliations", "/v1/reconciliations", &post, Some(wanted), 202).await;
+    let bad = json!({ "delete_unknown_older_than": "1h" });
+    check("/v1/reconciliations", "/v1/reconciliations", &post, Some(bad), 400).await;
+    check("/v1/reconciliations", "/v1/reconciliations?limit=1", &get, None, 200).await;
+    let one_walk = format!("/v1/reconciliations/{}?limit=1", id(&begun));
+    check("/v1/reconciliations/{id}", &one_walk, &get, None, 200).await;
+
     check("/v1/events", "/v1/events?after=1&limit=3", &get, None, 200).await;
     check("/v1/events", "/v1/events?after=x", &get, None, 400).await;
     check("/v1/journal/verify", "/v1/journal/verify", &get, None, 200).await;

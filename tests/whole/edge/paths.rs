@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Every path with the methods that it answers.
-pub const ROUTES: [(&str, &[&str]); 20] = [
+pub const ROUTES: [(&str, &[&str]); 22] = [
     ("/v1/media", &["POST"]),
     ("/v1/media/confirm", &["POST"]),
     ("/v1/media/{id}", &["GET", "HEAD", "DELETE"]),
@@ -25,6 +25,8 @@ pub const ROUTES: [(&str, &[&str]); 20] = [
     ("/v1/collections", &["GET", "HEAD", "POST"]),
     ("/v1/collections/{id}", &["GET", "HEAD"]),
     ("/v1/notifications/s3", &["POST"]),
+    ("/v1/reconciliations", &["GET", "HEAD", "POST"]),
+    ("/v1/reconciliations/{id}", &["GET", "HEAD"]),
     ("/livez", &["GET", "HEAD"]),
     ("/readyz", &["GET", "HEAD"]),
     ("/metrics", &["GET", "HEAD"]),

@@ -1,0 +1,1 @@
+SELECT count(*) FROM media WHERE state IN ('uploaded', 'confirmed', 'released', 'collecting')

@@ -1,0 +1,109 @@
+//! How a walk begins: anew, or where another one was cut off; one at a time.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::OwnedMutexGuard;
+use zeroload_projections::{Counts, Walk, WalkStatus};
+
+use super::{Begun, Estimate, LEAST_AGE, ReconcileError, Reconciler, Wanted};
+use crate::storage::LISTED_AT_ONCE;
+
+/// How old the last save of another process's walk must be before it is taken over: a page with a thousand looks takes a
+/// while at the lowest rate.
+const STALE: TimeDelta = TimeDelta::hours(1);
+
+/// How long a walk waits for its turn: no longer than it takes to see that there is nothing to take over.
+const TURN: Duration = Duration::from_secs(1);
+
+/// What AWS asks for 1000 LIST requests, in US dollars (S3 pricing, us-east-1, standard storage).
+const USD_PER_1000_LISTS: f64 = 0.005;
+
+impl Reconciler {
+    /// # Errors
+    /// [`ReconcileError::ReadModels`].
+    pub async fn estimate(&self) -> Result<Estimate, ReconcileError> {
+        let objects = self.parts.read_models.walks().expected().await?;
+        let requests = objects / LISTED_AT_ONCE + 1;
+        let usd = requests as f64 * USD_PER_1000_LISTS / 1000.0;
+        Ok(Estimate { objects, requests, seconds: requests.div_ceil(self.parts.rate.into()), usd })
+    }
+
+    /// Takes up the walk that was cut off if it is what is wanted, or begins a new one in its place.
+    ///
+    /// # Errors
+    /// [`ReconcileError::Running`] while somebody works on another; [`ReconcileError::ReadModels`].
+    pub async fn begin(&self, wanted: &Wanted) -> Result<Begun, ReconcileError> {
+        let turn = self.turn().await.ok_or(ReconcileError::Running)?;
+        Ok(Begun { walk: self.begin_in_turn(wanted).await?, turn })
+    }
+
+    async fn begin_in_turn(&self, wanted: &Wanted) -> Result<Walk, ReconcileError> {
+        let delete_older_than = wanted.delete_older_than.map(|age| age.max(LEAST_AGE).num_seconds().unsigned_abs());
+        let walks = self.parts.read_models.walks();
+        if let Some(left) = walks.running().await? {
+            if left.delete_older_than == delete_older_than {
+                return self.take_over_in_turn().await?.ok_or(ReconcileError::Running);
+            }
+            let now = self.parts.clock.now();
+            walks.abandon(now, self.stale(now)).await?;
+        }
+        let now = self.parts.clock.now();
+        let walk = Walk {
+            id: self.parts.ids.new_id(now),
+            caller: wanted.caller.clone(),
+            status: WalkStatus::Running,
+            started_at: now,
+            saved_at: now,
+            ended_at: None,
+            after_key: String::new(),
+            delete_older_than,
+            report_only: None,
+            expected: walks.expected().await?,
+            counts: Counts::default(),
+            broken_off: None,
+        };
+        match walks.begin(&walk, self.me).await? {
+            true => Ok(walk),
+            false => Err(ReconcileError::Running),
+        }
+    }
+
+    /// The walk that was cut off, if there is one that nobody works on.
+    ///
+    /// # Errors
+    /// [`ReconcileError::ReadModels`].
+    pub async fn take_over(&self) -> Result<Option<Begun>, ReconcileError> {
+        let Some(turn) = self.turn().await else { return Ok(None) };
+        Ok(self.take_over_in_turn().await?.map(|walk| Begun { walk, turn }))
+    }
+
+    async fn take_over_in_turn(&self) -> Result<Option<Walk>, ReconcileError> {
+        let now = self.parts.clock.now();
+        Ok(self.parts.read_models.walks().take_over(self.me, now, self.stale(now)).await?)
+    }
+
+    /// Nothing while a walk is under way here.
+    async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        tokio::time::timeout(TURN, self.turn.clone().lock_owned()).await.ok()
+    }
+
+    /// Where no other process can be, whoever held a walk before is gone.
+    fn stale(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.parts.shared { now - STALE } else { DateTime::<Utc>::MAX_UTC }
+    }
+
+    /// Whether the time for the next walk has come: `every` after the last one began, or after the journal did.
+    ///
+    /// # Errors
+    /// [`ReconcileError::ReadModels`], [`ReconcileError::Journal`].
+    pub async fn is_due(&self, every: Duration) -> Result<bool, ReconcileError> {
+        let last = self.parts.read_models.walks().list(None, 1).await?.items.pop().map(|walk| walk.started_at);
+        let since = match last {
+            Some(last) => Some(last),
+            None => self.parts.journal.read(0, 1).await?.first().map(|event| event.recorded_at),
+        };
+        let waited = since.and_then(|since| (self.parts.clock.now() - since).to_std().ok());
+        Ok(waited.is_some_and(|waited| waited >= every))
+    }
+}

@@ -1,0 +1,91 @@
+//! Deleting what belongs to no item: only on an explicit command, only what is old enough.
+//!
+//! P-1 is at stake: a key that is nobody's now must not become an item's before the delete lands. Ids of version 7 are made
+//! once, at random, so nobody can come to own such a key. Ids of version 8 are derived from idempotency keys, and a request
+//! may bring one back at any moment: such objects are only reported. Keys that are no item's never become one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use zeroload_domain::ObjectKey;
+use zeroload_projections::{Finding, FindingKind};
+
+use super::{ReconcileError, Reconciler, Step, compare::is_our_own, verify::REPORTED};
+use crate::storage::Deletion;
+
+pub(super) const DELETED: &str = "deleted";
+/// Too young, or of an age that the server does not tell.
+const TOO_YOUNG: &str = "kept: too young";
+/// A request with the same idempotency key would own it.
+const MAY_BE_REQUESTED: &str = "kept: may be requested again";
+/// The journal knows an item of this key by now.
+const OWNED: &str = "kept: an item's";
+
+/// The version of ids that are derived from idempotency keys.
+const DERIVED: usize = 8;
+
+/// Keys that are checked and deleted at once: what is checked is deleted a moment later.
+const AT_ONCE: usize = 100;
+
+impl Reconciler {
+    /// Deletes those of the unknown objects that are older than `age` seconds, and writes into each finding what was done.
+    pub(super) async fn delete_unknown(
+        &self,
+        findings: &mut [Finding],
+        age: u64,
+        step: &mut Step,
+    ) -> Result<(), ReconcileError> {
+        let older_than = self.parts.clock.now() - TimeDelta::seconds(i64::try_from(age).unwrap_or(i64::MAX / 1000));
+        let mut unknown: Vec<&mut Finding> = findings
+            .iter_mut()
+            .filter(|finding| finding.kind == FindingKind::Unknown && finding.action == REPORTED)
+            .collect();
+        for chunk in unknown.chunks_mut(AT_ONCE) {
+            let mut doomed = Vec::new();
+            for finding in chunk {
+                match self.reason_to_keep(finding, older_than).await? {
+                    Some(reason) => reason.clone_into(&mut finding.action),
+                    None => doomed.push(finding),
+                }
+            }
+            if doomed.is_empty() {
+                continue;
+            }
+            // The bucket may have become another journal's since the walk began.
+            if let Some(problem) = self.look_at_bucket().await? {
+                step.walk.report_only = Some(problem);
+                return Ok(());
+            }
+            self.pace(step).await;
+            let keys: Vec<&str> = doomed.iter().map(|finding| finding.object_key.as_str()).collect();
+            let deletions = self.parts.gateway.delete_unowned(&keys).await;
+            for (finding, deletion) in doomed.into_iter().zip(deletions) {
+                finding.action = match deletion {
+                    Deletion::Gone => {
+                        tracing::info!(object.key = finding.object_key, "an object of no item was deleted");
+                        DELETED.to_owned()
+                    }
+                    Deletion::Failed { code } => format!("failed: {code}"),
+                    Deletion::Unknown { why } => format!("failed: {}", why.reason()),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    async fn reason_to_keep(
+        &self,
+        finding: &Finding,
+        older_than: DateTime<Utc>,
+    ) -> Result<Option<&'static str>, ReconcileError> {
+        if is_our_own(&finding.object_key, self.parts.gateway.prefix()) {
+            return Ok(Some(OWNED));
+        }
+        if finding.last_modified.is_none_or(|at| at > older_than) {
+            return Ok(Some(TOO_YOUNG));
+        }
+        let Ok(key) = ObjectKey::parse(finding.object_key.as_str()) else { return Ok(None) };
+        if key.media_id().as_uuid().get_version_num() == DERIVED {
+            return Ok(Some(MAY_BE_REQUESTED));
+        }
+        Ok(self.owner(key.media_id(), key.as_str()).await?.map(|_| OWNED))
+    }
+}
