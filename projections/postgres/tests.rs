@@ -59,7 +59,7 @@ async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them()
     let (models, options) = models().await;
     let journal = crate::testing::one_of_each();
     models.apply(&journal.events).await.unwrap();
-    let back = "DROP TABLE recheck_progress, inspection_retries; DROP INDEX media_v1_collected;
+    let back = "DROP TABLE reconciliation_findings, reconciliations, recheck_progress, inspection_retries; DROP INDEX media_v1_collected;
         UPDATE projection_schema SET version = 3";
     sqlx::raw_sql(back).execute(models.readers()).await.unwrap();
     let opened = ReadModels::connect(options, cluster::settings()).await.unwrap();

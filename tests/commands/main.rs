@@ -8,8 +8,8 @@ mod postgres;
 #[path = "../crash/process.rs"]
 mod process;
 mod rebuilding;
-mod restoring;
 mod reconciling;
+mod restoring;
 mod serving;
 mod settings;
 mod tampering;

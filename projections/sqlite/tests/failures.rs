@@ -90,7 +90,7 @@ async fn a_file_of_another_kind_is_refused_and_stays_as_it_is() {
 async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them() {
     let journal = crate::testing::one_of_each();
     let fixture = Fixture::with(&journal).await;
-    let back = "DROP TABLE recheck_progress; DROP TABLE inspection_retries; DROP INDEX media_v1_collected;
+    let back = "DROP TABLE reconciliation_findings; DROP TABLE reconciliations; DROP TABLE recheck_progress; DROP TABLE inspection_retries; DROP INDEX media_v1_collected;
         PRAGMA user_version = 3";
     sqlx::raw_sql(back).execute(fixture.writer()).await.unwrap();
     fixture.models.close().await;
