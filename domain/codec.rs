@@ -6,7 +6,7 @@
 use crate::event::Event;
 
 /// Every `(event_type, event_version)` that [`decode`] reads.
-pub const READABLE: [(&str, &str); 11] = [
+pub const READABLE: [(&str, &str); 13] = [
     ("MediaRequested", V1),
     ("TicketRenewed", V1),
     ("Uploaded", V1),
@@ -18,6 +18,8 @@ pub const READABLE: [(&str, &str); 11] = [
     ("Trashed", V1),
     ("RestoreStarted", V1),
     ("Restored", V1),
+    ("Sealed", V1),
+    ("ContentSubstituted", V1),
 ];
 
 const V1: &str = "1.0";
@@ -49,6 +51,8 @@ pub fn decode(event_type: &str, event_version: &str, payload: &str) -> Result<Ev
         ("Trashed", V1) => serde_json::from_str(payload).map(Event::Trashed),
         ("RestoreStarted", V1) => serde_json::from_str(payload).map(Event::RestoreStarted),
         ("Restored", V1) => serde_json::from_str(payload).map(Event::Restored),
+        ("Sealed", V1) => serde_json::from_str(payload).map(Event::Sealed),
+        ("ContentSubstituted", V1) => serde_json::from_str(payload).map(Event::ContentSubstituted),
         _ => {
             return Err(DecodeError::Unknown {
                 event_type: event_type.to_owned(),
@@ -77,6 +81,8 @@ impl Event {
             Self::Trashed(_) => "Trashed",
             Self::RestoreStarted(_) => "RestoreStarted",
             Self::Restored(_) => "Restored",
+            Self::Sealed(_) => "Sealed",
+            Self::ContentSubstituted(_) => "ContentSubstituted",
         }
     }
 
@@ -93,7 +99,9 @@ impl Event {
             | Self::Collected(_)
             | Self::Trashed(_)
             | Self::RestoreStarted(_)
-            | Self::Restored(_) => V1,
+            | Self::Restored(_)
+            | Self::Sealed(_)
+            | Self::ContentSubstituted(_) => V1,
         }
     }
 

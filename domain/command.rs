@@ -6,8 +6,8 @@ use crate::{
     object_key::ObjectKey,
     trash::Kept,
     values::{
-        AttachedTo, Bucket, ByteSize, Claim, ContentType, Fingerprint, ObjectFacts, Owner, Seen, SeenVia, Sha256Digest,
-        Store, Tenant,
+        AttachedTo, Bucket, ByteSize, Claim, ContentType, Fingerprint, Found, ObjectFacts, Owner, Seen, SeenVia,
+        Sha256Digest, Store, Tenant,
     },
 };
 
@@ -36,6 +36,8 @@ pub enum Command {
     Restore { attached_to: Option<AttachedTo> },
     /// The object of an item that is restored was seen under its new key.
     FinishRestore { facts: ObjectFacts },
+    /// The object of a confirmed item was looked at after the last ticket for it could write, and this was found.
+    Seal { found: Found },
 }
 
 /// The values of a requested item.

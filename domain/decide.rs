@@ -9,12 +9,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     command::{Command, RequestMedia},
     event::{
-        Collected, CollectionStarted, Confirmed, Deadlines, Event, MediaRequested, Released, TicketRenewed, Uploaded,
+        Collected, CollectionStarted, Confirmed, ContentSubstituted, Deadlines, Event, MediaRequested, Released,
+        Sealed, TicketRenewed, Uploaded,
     },
-    media::{Claimed, Media, Ticketed, Wanted},
+    media::{Claimed, Media, Pinned, Seal, Ticketed, Wanted},
     policy::Policy,
     refusal::Refusal,
-    values::{AttachedTo, ByteSize, Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen, SeenVia},
+    values::{
+        AttachedTo, ByteSize, Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen, SeenVia,
+    },
 };
 
 /// What a decision may know besides state and command.
@@ -40,6 +43,7 @@ impl Media {
             Command::Confirm { attached_to, facts } => self.confirm(attached_to, facts),
             Command::Release => self.release(context),
             Command::StartCollection { run_id, looked } => self.start_collection(run_id, looked, context),
+            Command::Seal { found } => self.seal_with(found, context),
             Command::FinishCollection { claim, freed } => self.finish_collection(claim, freed),
             Command::FinishTrashing { claim, kept } => self.finish_trashing(claim, kept, context),
             Command::Restore { attached_to } => self.restore(attached_to),
@@ -101,7 +105,7 @@ impl Media {
                 }
                 Ok(vec![Event::Uploaded(Uploaded { facts, seen_via })])
             }
-            Self::Confirmed(t, recorded, _) => {
+            Self::Confirmed(t, Pinned { facts: recorded, .. }, _) => {
                 if recorded.etag == facts.etag && fits(t, &facts).is_ok() {
                     return Ok(vec![]);
                 }
@@ -130,10 +134,10 @@ impl Media {
                 let confirmed = Confirmed { attached_to, etag: facts.etag.clone() };
                 Ok(vec![Event::Uploaded(Uploaded { facts, seen_via: SeenVia::Confirm }), Event::Confirmed(confirmed)])
             }
-            Self::Uploaded(_, recorded) | Self::Released(_, Wanted::Detached(recorded)) => {
+            Self::Uploaded(_, recorded) | Self::Released(_, Wanted::Detached(Pinned { facts: recorded, .. })) => {
                 Ok(vec![Event::Confirmed(Confirmed { attached_to, etag: recorded.etag.clone() })])
             }
-            Self::Confirmed(_, recorded, current) => match (current, attached_to) {
+            Self::Confirmed(_, Pinned { facts: recorded, .. }, current) => match (current, attached_to) {
                 (_, None) => Ok(vec![]),
                 (Some(current), Some(wanted)) if *current == wanted => Ok(vec![]),
                 (Some(current), Some(_)) => Err(Refusal::AttachedElsewhere { attached_to: current.clone() }),
@@ -159,6 +163,34 @@ impl Media {
             Self::Confirmed(t, ..) => released(t, ReleaseReason::Detached, context.policy.confirm_by(context.now)),
             Self::Restoring(..) => Err(Refusal::Restoring),
             Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Ok(vec![]),
+        }
+    }
+
+    /// A seal proves nothing while a ticket may still write.
+    fn seal_with(&self, found: Found, context: &Context) -> Result<Vec<Event>, Refusal> {
+        let (ticketed, pinned) = match self {
+            Self::Unrequested => return Err(Refusal::NotFound),
+            Self::Pending(_) | Self::Uploaded(..) => return Err(Refusal::NotConfirmed),
+            Self::Confirmed(t, pinned, _) => (t, pinned),
+            // Nobody wants it any more, so it need not be that object.
+            Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => return Ok(vec![]),
+            // It is compared once it is back, under its new key.
+            Self::Restoring(..) => return Ok(vec![]),
+        };
+        let sealable_at = context.policy.safe_end(ticketed.latest_expiry);
+        if context.now < sealable_at {
+            return Err(Refusal::NotSealable { sealable_at });
+        }
+        match found {
+            Found::Present(facts) if pinned.facts.is_still(&facts) => match pinned.seal {
+                Seal::Sealed => Ok(vec![]),
+                Seal::Open | Seal::Broken(_) => Ok(vec![Event::Sealed(Sealed { facts })]),
+            },
+            found if pinned.seal == Seal::Broken(found.clone()) => Ok(vec![]),
+            found => {
+                let recorded = pinned.facts.clone();
+                Ok(vec![Event::ContentSubstituted(ContentSubstituted { recorded, found })])
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     object_key::ObjectKey,
     trash::{Kept, Restoration},
     values::{
-        AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint,
+        AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint, Found,
         ObjectFacts, Owner, ReleaseReason, Seen, SeenVia, Sha256Digest, Store, Tenant,
     },
 };
@@ -37,6 +37,10 @@ pub enum Event {
     RestoreStarted(RestoreStarted),
     /// The item is in use again, under a new key.
     Restored(Box<Restored>),
+    /// The object is still the confirmed one, and no ticket can write it any more.
+    Sealed(Sealed),
+    /// The object of a confirmed item is another one, or gone: somebody must look into it. It is never deleted for that.
+    ContentSubstituted(ContentSubstituted),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,4 +141,18 @@ pub struct Restored {
     pub facts: ObjectFacts,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_to: Option<AttachedTo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sealed {
+    /// As it was seen.
+    #[serde(flatten)]
+    pub facts: ObjectFacts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContentSubstituted {
+    /// The object that was confirmed.
+    pub recorded: ObjectFacts,
+    pub found: Found,
 }

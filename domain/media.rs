@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{CollectionStarted, Deadlines, Event, MediaRequested},
     trash::{Kept, Restoration},
-    values::{AttachedTo, Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen},
+    values::{AttachedTo, Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen},
 };
 
 /// One media item. Each state carries exactly what is known in it.
@@ -20,7 +20,7 @@ pub enum Media {
     /// The object was seen in the bucket.
     Uploaded(Box<Ticketed>, ObjectFacts),
     /// In use, so never deleted.
-    Confirmed(Box<Ticketed>, ObjectFacts, Option<AttachedTo>),
+    Confirmed(Box<Ticketed>, Pinned, Option<AttachedTo>),
     /// No longer wanted; waits until no ticket can write any more.
     Released(Box<Ticketed>, Wanted),
     /// Claimed by the collector: the object may be deleted at any moment.
@@ -47,13 +47,37 @@ pub struct Ticketed {
     pub latest_claim: Option<Claim>,
 }
 
+/// The object that was confirmed, and whether it is known to be that one still.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pinned {
+    pub facts: ObjectFacts,
+    pub seal: Seal,
+}
+
+/// Whether a confirmed object has been compared with what was confirmed since the last ticket could write it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Seal {
+    /// Not yet.
+    Open,
+    /// It is that object.
+    Sealed,
+    /// It is not: this was found instead.
+    Broken(Found),
+}
+
+impl Pinned {
+    const fn new(facts: ObjectFacts) -> Self {
+        Self { facts, seal: Seal::Open }
+    }
+}
+
 /// What a released item was before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Wanted {
     /// Never confirmed; the object, if it was seen.
     Cancelled(Option<ObjectFacts>),
     /// Was confirmed, and can be confirmed again until it is claimed.
-    Detached(ObjectFacts),
+    Detached(Pinned),
 }
 
 /// A collector's claim.
@@ -140,9 +164,8 @@ impl Media {
     /// The object as it was recorded when it was seen.
     pub fn object(&self) -> Option<&ObjectFacts> {
         match self {
-            Self::Uploaded(_, facts)
-            | Self::Confirmed(_, facts, _)
-            | Self::Released(_, Wanted::Detached(facts) | Wanted::Cancelled(Some(facts))) => Some(facts),
+            Self::Uploaded(_, facts) | Self::Released(_, Wanted::Cancelled(Some(facts))) => Some(facts),
+            Self::Confirmed(_, pinned, _) | Self::Released(_, Wanted::Detached(pinned)) => Some(&pinned.facts),
             Self::Unrequested
             | Self::Pending(_)
             | Self::Released(_, Wanted::Cancelled(None))
@@ -160,6 +183,21 @@ impl Media {
             _ => self.object().map(|facts| (&facts.etag, facts.content_length))?,
         };
         Some(Seen::Present { etag: etag.clone(), content_length })
+    }
+
+    /// Whether the object is known to be the confirmed one; nothing for an item that is not confirmed.
+    pub const fn seal(&self) -> Option<&Seal> {
+        match self {
+            Self::Confirmed(_, pinned, _) => Some(&pinned.seal),
+            Self::Unrequested
+            | Self::Pending(_)
+            | Self::Uploaded(..)
+            | Self::Released(..)
+            | Self::Collecting(..)
+            | Self::Trashed(..)
+            | Self::Restoring(..)
+            | Self::Collected(..) => None,
+        }
     }
 
     /// Why it is or will be collected, if nobody confirms it; nothing while it is in use.
@@ -201,20 +239,29 @@ impl Media {
                 Self::Pending(t)
             }
             (Self::Pending(t) | Self::Uploaded(t, _), Event::Uploaded(uploaded)) => Self::Uploaded(t, uploaded.facts),
+            (Self::Uploaded(t, facts), Event::Confirmed(confirmed)) => {
+                Self::Confirmed(t, Pinned::new(facts), confirmed.attached_to)
+            }
             (
-                Self::Uploaded(t, facts) | Self::Confirmed(t, facts, _) | Self::Released(t, Wanted::Detached(facts)),
+                Self::Confirmed(t, pinned, _) | Self::Released(t, Wanted::Detached(pinned)),
                 Event::Confirmed(confirmed),
-            ) => Self::Confirmed(t, facts, confirmed.attached_to),
+            ) => Self::Confirmed(t, pinned, confirmed.attached_to),
+            (Self::Confirmed(t, pinned, place), Event::Sealed(_)) => {
+                Self::Confirmed(t, Pinned { seal: Seal::Sealed, ..pinned }, place)
+            }
+            (Self::Confirmed(t, pinned, place), Event::ContentSubstituted(substituted)) => {
+                Self::Confirmed(t, Pinned { seal: Seal::Broken(substituted.found), ..pinned }, place)
+            }
             (Self::Pending(t), Event::Released(released)) => {
                 Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(None))
             }
             (Self::Uploaded(t, facts), Event::Released(released)) => {
                 Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(Some(facts)))
             }
-            (Self::Confirmed(t, facts, _), Event::Released(released)) => {
+            (Self::Confirmed(t, pinned, _), Event::Released(released)) => {
                 let wanted = match released.reason {
-                    ReleaseReason::Detached => Wanted::Detached(facts),
-                    ReleaseReason::Cancelled => Wanted::Cancelled(Some(facts)),
+                    ReleaseReason::Detached => Wanted::Detached(pinned),
+                    ReleaseReason::Cancelled => Wanted::Cancelled(Some(pinned.facts)),
                 };
                 Self::Released(t.collectable(released.collectable_at), wanted)
             }
@@ -229,7 +276,7 @@ impl Media {
             (Self::Trashed(t, _, kept), Event::RestoreStarted(restoration)) => Self::Restoring(t, kept, restoration),
             (Self::Restoring(mut t, ..), Event::Restored(restored)) => {
                 t.request.object_key = restored.object_key;
-                Self::Confirmed(t, restored.facts, restored.attached_to)
+                Self::Confirmed(t, Pinned::new(restored.facts), restored.attached_to)
             }
             (Self::Collecting(t, claimed), Event::Collected(collected)) if collected.claim == claimed.claim => {
                 Self::Collected(t, claimed, collected.outcome)
@@ -245,7 +292,9 @@ impl Media {
                 | Event::Collected(_)
                 | Event::Trashed(_)
                 | Event::RestoreStarted(_)
-                | Event::Restored(_),
+                | Event::Restored(_)
+                | Event::Sealed(_)
+                | Event::ContentSubstituted(_),
             ) => same,
         };
     }

@@ -85,6 +85,10 @@ impl Policy {
         self.max_content_length
     }
 
+    pub fn late_write_margin(&self) -> TimeDelta {
+        self.late_write_margin
+    }
+
     /// When a ticket that is issued now ends: a whole second, so that a URL, whose times are whole seconds too, can end exactly then.
     pub(crate) fn ticket_expiry(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let second = TimeDelta::seconds(1);

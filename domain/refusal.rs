@@ -39,6 +39,10 @@ pub enum Refusal {
     NotTrashed,
     #[error("the media is being restored; try again")]
     Restoring,
+    #[error("the media is not confirmed")]
+    NotConfirmed,
+    #[error("a ticket may write the media's object until {sealable_at}")]
+    NotSealable { sealable_at: DateTime<Utc> },
 }
 
 impl Refusal {
@@ -61,6 +65,8 @@ impl Refusal {
             Self::NotCollecting => "not-collecting",
             Self::NotTrashed => "not-trashed",
             Self::Restoring => "restoring",
+            Self::NotConfirmed => "not-confirmed",
+            Self::NotSealable { .. } => "not-sealable",
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use facts::{Claim, CollectOutcome, CollectReason, ObjectFacts, ReleaseReason, Seen, SeenVia};
+pub use facts::{Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen, SeenVia};
 pub use text::{AttachedTo, Bucket, ContentType, ETag, FileName, IdempotencyKey, Owner, Store, Tenant, VersionId};
 
 /// A value that was refused: which kind of value, and what is allowed instead.

@@ -92,6 +92,7 @@ pub(crate) fn inspected(row: &dyn Cells) -> Result<Inspected, Error> {
         claim: columns.claim()?,
         collected_at: columns.optional("collected_at", time_text::parse)?,
         position: columns.integer("position")?,
+        ticket_expires_at: columns.time("ticket_expires_at")?,
     })
 }
 

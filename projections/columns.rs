@@ -6,10 +6,10 @@ use zeroload_domain::{
     ByteSize, Claim, CollectOutcome, CollectReason, Invalid, MediaId, ReleaseReason, Sha256Digest, State,
 };
 
-use crate::{Error, MediaRow, SeenAs, time_text};
+use crate::{Error, FoundAs, MediaRow, SeenAs, time_text};
 
 /// Columns of `media`.
-pub(crate) const COUNT: usize = 30;
+pub(crate) const COUNT: usize = 34;
 
 /// A value on its way into a row: both databases take text and signed integers.
 #[derive(Clone, Debug)]
@@ -90,6 +90,10 @@ pub(crate) fn media_row(row: &dyn Cells) -> Result<MediaRow, Error> {
         bytes_freed: columns.optional_integer("bytes_freed")?.map(ByteSize::new),
         sequence: columns.integer("sequence")?,
         position: columns.integer("position")?,
+        sealed_at: columns.optional("sealed_at", time_text::parse)?,
+        substituted_at: columns.optional("substituted_at", time_text::parse)?,
+        found: columns.optional("found", |text| FoundAs::ALL.into_iter().find(|found| found.as_str() == text))?,
+        found_etag: columns.optional("found_etag", |text| zeroload_domain::ETag::parse(text).ok())?,
     })
 }
 

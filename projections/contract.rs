@@ -90,7 +90,8 @@ impl Fixture {
 
     /// Takes away what later steps of the schema have brought.
     async fn take_back_to_the_first_step(&self) {
-        let tables = "DROP TABLE recheck_progress; DROP TABLE inspection_retries;
+        let tables = "DROP VIEW substituted_media;
+                      DROP TABLE recheck_progress; DROP TABLE inspection_retries;
                       DROP INDEX media_v1_collected; DROP INDEX IF EXISTS media_v2_collected;
                       DROP VIEW collection_runs; DROP VIEW run_records; DROP VIEW activity;
                       DROP TABLE run_records_v1; DROP TABLE activity_v1;
@@ -103,15 +104,31 @@ impl Fixture {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));
                 let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
                 let view = "CREATE VIEW collection_runs AS SELECT collect_run_id AS run_id FROM media;";
-                let script = format!("{tables} {view} PRAGMA user_version = 1;");
+                let versions: Vec<u32> = sqlx::query_scalar("SELECT version FROM projection_checkpoints")
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap();
+                let columns: String = versions.iter().map(|version| without_seals(*version)).collect();
+                // First the view: no column can be dropped that one names.
+                let media = include_str!("sqlite/sql/create_media_view.sql")
+                    .replace(", sealed_at, substituted_at, found, found_etag", "")
+                    .replace("{version}", "1");
+                let media = format!("DROP VIEW media; {media} {columns}");
+                let script = format!("{tables} {media} {view} PRAGMA user_version = 1;");
                 sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
                 sqlx::Connection::close(connection).await.unwrap();
             }
             Place::Database(options) => {
                 let mut connection = sqlx::ConnectOptions::connect(&**options).await.unwrap();
                 let views = include_str!("postgres/sql/create_analysts_views.sql");
-                let others = "DROP VIEW pending_media, funnel_per_day, bytes_per_owner;";
-                let script = format!("{tables} {others} {views} UPDATE projection_schema SET version = 1;");
+                let others = "DROP VIEW pending_media, funnel_per_day, bytes_per_owner, media;";
+                let versions: Vec<i64> = sqlx::query_scalar("SELECT version FROM projection_checkpoints")
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap();
+                let columns: String = versions.iter().map(|version| without_seals(version.unsigned_abs())).collect();
+                let media = format!("{columns} CREATE VIEW media AS SELECT * FROM media_v1;");
+                let script = format!("{tables} {others} {media} {views} UPDATE projection_schema SET version = 1;");
                 sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
             }
         }
@@ -125,6 +142,13 @@ impl Fixture {
             Tables::Memory(_) => unreachable!("the contract is about databases"),
         }
     }
+}
+
+/// A version's table as it was before there were seals.
+fn without_seals(version: impl std::fmt::Display) -> String {
+    let columns = ["sealed_at", "substituted_at", "found", "found_etag"];
+    let drop = columns.map(|column| format!("ALTER TABLE media_v{version} DROP COLUMN {column};"));
+    format!("DROP INDEX media_v{version}_unsealed; DROP INDEX media_v{version}_substituted; {}", drop.concat())
 }
 
 async fn open(place: &Place) -> ReadModels {

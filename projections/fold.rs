@@ -5,13 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use zeroload_domain::{
-    Event, MediaId, ReleaseReason, Seen, State,
+    Event, Found, MediaId, ReleaseReason, Seen, State,
     event::{
         Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, RestoreStarted, Restored, Trashed,
     },
 };
 
-use crate::{MediaRow, RecordedEvent, SeenAs};
+use crate::{FoundAs, MediaRow, RecordedEvent, SeenAs};
 
 /// Folds one event into the row of its item; `None` is an item that was never requested. An event that is no item's
 /// changes none.
@@ -65,6 +65,10 @@ impl MediaRow {
             bytes_freed: None,
             sequence: recorded.sequence,
             position: recorded.position,
+            sealed_at: None,
+            substituted_at: None,
+            found: None,
+            found_etag: None,
         }
     }
 
@@ -98,6 +102,17 @@ impl MediaRow {
             (State::Collecting, Event::Trashed(trashed)) if self.claim == Some(trashed.claim) => self.trash(trashed),
             (State::Trashed, Event::RestoreStarted(started)) => self.start_restore(started),
             (State::Restoring, Event::Restored(restored)) => self.restore(restored, at),
+            (State::Confirmed, Event::Sealed(_)) => {
+                self.sealed_at = Some(at);
+                (self.substituted_at, self.found, self.found_etag) = (None, None, None);
+            }
+            (State::Confirmed, Event::ContentSubstituted(substituted)) => {
+                (self.sealed_at, self.substituted_at) = (None, Some(at));
+                (self.found, self.found_etag) = match &substituted.found {
+                    Found::Present(facts) => (Some(FoundAs::Present), Some(facts.etag.clone())),
+                    Found::Absent => (Some(FoundAs::Absent), None),
+                };
+            }
             (
                 _,
                 Event::MediaRequested(_)
@@ -109,7 +124,9 @@ impl MediaRow {
                 | Event::Collected(_)
                 | Event::Trashed(_)
                 | Event::RestoreStarted(_)
-                | Event::Restored(_),
+                | Event::Restored(_)
+                | Event::Sealed(_)
+                | Event::ContentSubstituted(_),
             ) => {}
         }
     }
@@ -171,6 +188,9 @@ impl MediaRow {
         self.confirmed_at = Some(at);
         self.released_at = None;
         self.release_reason = None;
+        // Another object, which nobody has compared yet.
+        (self.sealed_at, self.substituted_at) = (None, None);
+        (self.found, self.found_etag) = (None, None);
     }
 
     fn collect(&mut self, collected: &Collected, at: DateTime<Utc>) {

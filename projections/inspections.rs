@@ -16,12 +16,15 @@ use crate::{Backoff, Error, ReadModels, models::Tables};
 pub enum Inspection {
     /// Whether bytes have arrived since it was collected.
     Recheck,
+    /// Whether its object is still the confirmed one.
+    Seal,
 }
 
 impl Inspection {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recheck => "recheck",
+            Self::Seal => "seal",
         }
     }
 }
@@ -39,6 +42,8 @@ pub struct Inspected {
     pub collected_at: Option<DateTime<Utc>>,
     /// Of the item's newest event, within the journal.
     pub position: u64,
+    /// Of the newest ticket.
+    pub ticket_expires_at: DateTime<Utc>,
 }
 
 /// An item that could not be looked at, and why.
@@ -103,6 +108,30 @@ impl InspectionStore<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         on_either!(self, tables => tables.advance_rechecks(store, bucket, after_seconds, position, now).await)
+    }
+
+    /// Confirmed items of a bucket whose object was not compared with the confirmed one yet and whose newest ticket had
+    /// ended by `ended`, in order of `(ticket_expires_at, media_id)`; without those that were put aside.
+    ///
+    /// # Errors
+    /// As [`InspectionStore::collected`].
+    pub async fn unsealed(
+        &self,
+        store: &Store,
+        bucket: &Bucket,
+        ended: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+    ) -> Result<Vec<Inspected>, Error> {
+        on_either!(self, tables => tables.unsealed(store, bucket, ended, after, limit).await)
+    }
+
+    /// How many items are in use whose object is not the confirmed one, counted up to `at_most`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Database`].
+    pub async fn substituted_count(&self, at_most: u32) -> Result<u64, Error> {
+        on_either!(self, tables => tables.substituted_count(at_most).await)
     }
 
     /// Items that were put aside and whose time has come, those that wait longest first.

@@ -63,5 +63,5 @@ pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
 pub use reconciliations::{Counts, Finding, FindingKind, Owned, Page, Walk, WalkStatus, WalkStore};
 pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};
-pub use row::{MediaRow, SeenAs};
+pub use row::{FoundAs, MediaRow, SeenAs};
 pub use runs::{RunPage, RunRow};

@@ -70,6 +70,32 @@ pub struct MediaRow {
     pub sequence: u64,
     /// Of the item's newest event, within the journal.
     pub position: u64,
+    /// When the object was proven to be the confirmed one, after its last ticket had ended.
+    pub sealed_at: Option<DateTime<Utc>>,
+    /// When the object was found to be another one, or gone; a later proof takes it away.
+    pub substituted_at: Option<DateTime<Utc>>,
+    /// What was found then: `present` or `absent`.
+    pub found: Option<FoundAs>,
+    /// Of the object that was found then.
+    pub found_etag: Option<ETag>,
+}
+
+/// What was found in place of a confirmed object, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundAs {
+    Present,
+    Absent,
+}
+
+impl FoundAs {
+    pub const ALL: [Self; 2] = [Self::Present, Self::Absent];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Absent => "absent",
+        }
+    }
 }
 
 /// What the collector saw of an object before its claim, without its details.

@@ -6,12 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, Command, ContentType, Context, ETag, Event,
-    Fingerprint, Kept, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Place, Policy, ReleaseReason,
+    Fingerprint, Found, Kept, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Place, Policy, ReleaseReason,
     RunEvent, Seen, SeenVia, Sha256Digest, Store, Tenant,
     command::RequestMedia,
     event::{
-        Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, RestoreStarted, Restored,
-        TicketRenewed, Trashed, Uploaded,
+        Collected, CollectionStarted, Confirmed, ContentSubstituted, Deadlines, MediaRequested, Released,
+        RestoreStarted, Restored, Sealed, TicketRenewed, Trashed, Uploaded,
     },
 };
 
@@ -23,6 +23,14 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 
 pub fn id(number: u128) -> MediaId {
     MediaId::from(Uuid::from_u128(0x019a_0d2e_7b1c_7000_8000_0000_0000_0000 + number))
+}
+
+pub fn sealed(tag: &str) -> Event {
+    Event::Sealed(Sealed { facts: facts(tag) })
+}
+
+pub fn substituted(found: Found) -> Event {
+    Event::ContentSubstituted(ContentSubstituted { recorded: facts("one"), found })
 }
 
 pub fn run_id() -> Uuid {
@@ -221,7 +229,7 @@ impl Seeded {
         let from = i64::try_from(self.below(100_000)).unwrap();
         let number = u32::try_from(1 + self.below(3)).unwrap();
         let seen = self.one_of(&[present("late"), Seen::Absent, Seen::Unknown]);
-        match self.below(10) {
+        match self.below(12) {
             0 => {
                 let owner = self.one_of(&["owner-1", "owner-2", "owner-3"]);
                 request_of(id, "default", owner, deadlines(from))
@@ -236,8 +244,10 @@ impl Seeded {
             }
             6 => collected(number, self.one_of(&[CollectOutcome::Deleted, CollectOutcome::Absent]), self.below(5000)),
             7 => trashed(id, number, from),
-            8 => restore_started(id, number, self.one_of(&[None, Some("post-3")])),
-            _ => restored(id, number, self.one_of(&[None, Some("post-3")])),
+            9 => restore_started(id, number, self.one_of(&[None, Some("post-3")])),
+            8 => restored(id, number, self.one_of(&[None, Some("post-3")])),
+            10 => sealed(self.one_of(&["one", "two"])),
+            _ => substituted(self.one_of(&[Found::Absent, Found::Present(facts("two"))])),
         }
     }
 
@@ -245,7 +255,7 @@ impl Seeded {
     fn command(&mut self, id: MediaId) -> Command {
         let Event::MediaRequested(request) = requested(id) else { unreachable!("it is a request") };
         let place = self.one_of(&[None, AttachedTo::parse("post-1").ok()]);
-        match self.below(10) {
+        match self.below(11) {
             0 => Command::Request(RequestMedia {
                 tenant: request.tenant,
                 owner: request.owner,
@@ -269,7 +279,8 @@ impl Seeded {
             6 => Command::FinishCollection { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), freed: None },
             7 => Command::FinishTrashing { claim: claim(u32::try_from(1 + self.below(2)).unwrap()), kept: kept(id, 1) },
             8 => Command::Restore { attached_to: place },
-            _ => Command::FinishRestore { facts: facts("kept") },
+            9 => Command::FinishRestore { facts: facts("kept") },
+            _ => Command::Seal { found: self.one_of(&[Found::Absent, Found::Present(facts("one"))]) },
         }
     }
 

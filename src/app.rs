@@ -112,10 +112,13 @@ impl Core {
         let read_models = open_read_models(&settings.database, &journal).await?;
         let projector = Projector::new(journal.clone(), read_models.clone());
         let commands = Commands::new(journal.clone(), settings.policy.clone(), ids.clone());
+        // Collector and inspector give way to callers, and share one pace towards S3.
+        let background = Commands::new(journal.giving_way(), settings.policy.clone(), ids.clone());
+        let paced = gateway.paced(settings.pace, ids.clone(), Sleeper::system());
         let collector = Arc::new(Collector::new(Parts {
-            commands: Commands::new(journal.giving_way(), settings.policy.clone(), ids.clone()),
+            commands: background.clone(),
             journal: journal.clone(),
-            gateway: gateway.paced(settings.pace, ids.clone(), Sleeper::system()),
+            gateway: paced.clone(),
             guard: guard.clone(),
             read_models: read_models.clone(),
             projector: projector.clone(),
@@ -134,14 +137,16 @@ impl Core {
         let metrics = Metrics::default();
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), metrics.clone());
         let inspector = Arc::new(Inspector::new(inspector::Parts {
-            late_uploads: late_uploads.clone(),
+            late_uploads: LateUploads::new(background.clone(), paced.clone(), guard.clone(), metrics.clone()),
             journal: journal.clone(),
-            gateway: gateway.clone(),
+            gateway: paced,
             guard: guard.clone(),
             read_models: read_models.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             recheck_after: settings.recheck_after.clone(),
+            commands: background,
+            late_write_margin: settings.policy.late_write_margin(),
         }));
         let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
             commands: commands.clone(),

@@ -7,7 +7,10 @@ use uuid::Uuid;
 use crate::{
     Command, Context, Event, KeyPrefix, Media, ObjectKey, Policy, Refusal,
     command::RequestMedia,
-    event::{Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, TicketRenewed, Uploaded},
+    event::{
+        Collected, CollectionStarted, Confirmed, ContentSubstituted, Deadlines, MediaRequested, Released, Sealed,
+        TicketRenewed, Uploaded,
+    },
     values::*,
 };
 
@@ -163,6 +166,33 @@ fn a_finished_collection_says_what_it_freed() {
         .given(vec![requested(), started(Claim::FIRST, CollectReason::Expired, 1, present())])
         .when(Command::FinishCollection { claim: Claim::FIRST, freed: None })
         .then_expect_events(vec![Event::Collected(collected)]);
+}
+
+#[test]
+fn a_confirmed_object_that_is_still_there_is_sealed_once_no_ticket_can_write_it() {
+    let history = vec![requested(), uploaded(), confirmed()];
+    let command = Command::Seal { found: Found::Present(facts()) };
+    let early = Refusal::NotSealable { sealable_at: at(150) };
+    media_at(149).given(history.clone()).when(command.clone()).then_expect_error(early);
+    let sealed = Event::Sealed(Sealed { facts: facts() });
+    media_at(150).given(history.clone()).when(command.clone()).then_expect_events(vec![sealed.clone()]);
+    media_at(151).given([history, vec![sealed]].concat()).when(command).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_confirmed_object_that_is_another_or_gone_is_told_and_never_collected() {
+    let history = vec![requested(), uploaded(), confirmed()];
+    for found in [Found::Absent, Found::Present(ObjectFacts { etag: ETag::parse("f").unwrap(), ..facts() })] {
+        let substituted = Event::ContentSubstituted(ContentSubstituted { recorded: facts(), found: found.clone() });
+        let command = Command::Seal { found };
+        media_at(150).given(history.clone()).when(command.clone()).then_expect_events(vec![substituted.clone()]);
+        let broken = [history.clone(), vec![substituted]].concat();
+        media_at(151).given(broken.clone()).when(command).then_expect_events(vec![]);
+        let collect = Command::StartCollection { run_id: Uuid::nil(), looked: Some(Seen::Absent) };
+        media_at(1_000_000).given(broken.clone()).when(collect).then_expect_error(Refusal::InUse);
+        let back = Command::Seal { found: Found::Present(facts()) };
+        media_at(152).given(broken).when(back).then_expect_events(vec![Event::Sealed(Sealed { facts: facts() })]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const GOLDEN: [(&str, &str, &str); 17] = [
+const GOLDEN: [(&str, &str, &str); 21] = [
     (
         "MediaRequested",
         "1.0",
@@ -60,6 +60,22 @@ const GOLDEN: [(&str, &str, &str); 17] = [
         "Restored",
         "1.0",
         r#"{"type":"Restored","object_key":"media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.jpg","etag":"e1","content_length":10,"content_type":"image/jpeg"}"#,
+    ),
+    (
+        "Sealed",
+        "1.0",
+        r#"{"type":"Sealed","etag":"e1","content_length":10,"content_type":"image/jpeg","checksum_sha256":"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=","version_id":"v1"}"#,
+    ),
+    ("Sealed", "1.0", r#"{"type":"Sealed","etag":"e1","content_length":10}"#),
+    (
+        "ContentSubstituted",
+        "1.0",
+        r#"{"type":"ContentSubstituted","recorded":{"etag":"e1","content_length":10},"found":{"state":"present","etag":"e2","content_length":11,"version_id":"v2"}}"#,
+    ),
+    (
+        "ContentSubstituted",
+        "1.0",
+        r#"{"type":"ContentSubstituted","recorded":{"etag":"e1","content_length":10},"found":{"state":"absent"}}"#,
     ),
 ];
 

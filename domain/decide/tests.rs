@@ -67,6 +67,10 @@ fn start() -> Command {
     Command::StartCollection { run_id: Uuid::from_u128(1), looked: Some(Seen::Absent) }
 }
 
+fn seal(found: Found) -> Command {
+    Command::Seal { found }
+}
+
 fn finish(claim: Claim) -> Command {
     Command::FinishCollection { claim, freed: None }
 }
@@ -91,6 +95,8 @@ fn in_state(name: &str) -> Media {
         "pending" => vec![requested],
         "uploaded" => vec![requested, uploaded],
         "confirmed" => vec![requested, uploaded, confirmed],
+        "sealed" => vec![requested, uploaded, confirmed, (2000, seal(Found::Present(facts("e1"))))],
+        "substituted" => vec![requested, uploaded, confirmed, (2000, seal(Found::Absent))],
         "cancelled" => vec![requested, uploaded, (2, Command::Release)],
         "detached" => vec![requested, uploaded, confirmed, (3, Command::Release)],
         "collecting" => vec![requested, (2000, start())],
@@ -100,8 +106,19 @@ fn in_state(name: &str) -> Media {
     given(history)
 }
 
-const STATES: [&str; 8] =
-    ["unrequested", "pending", "uploaded", "confirmed", "cancelled", "detached", "collecting", "collected"];
+/// Sealed and substituted items are confirmed ones.
+const STATES: [&str; 10] = [
+    "unrequested",
+    "pending",
+    "uploaded",
+    "confirmed",
+    "sealed",
+    "substituted",
+    "cancelled",
+    "detached",
+    "collecting",
+    "collected",
+];
 
 /// The names of the new events, `-` for none, or the refusal's code.
 fn answer(state: &str, command: Command, seconds: i64) -> String {
@@ -115,18 +132,18 @@ fn answer(state: &str, command: Command, seconds: i64) -> String {
 #[test]
 fn every_state_answers_every_command_as_the_table_says() {
     // Columns in the order of STATES.
-    let table: Vec<(&str, Command, i64, [&str; 8])> = vec![
+    let table: Vec<(&str, Command, i64, [&str; 10])> = vec![
         (
             "request, same, early",
             Command::Request(request("ann")),
             10,
-            ["MediaRequested", "-", "-", "-", "gone", "gone", "gone", "gone"],
+            ["MediaRequested", "-", "-", "-", "-", "-", "gone", "gone", "gone", "gone"],
         ),
         (
             "request, same, late",
             Command::Request(request("ann")),
             60,
-            ["MediaRequested", "TicketRenewed", "-", "-", "gone", "gone", "gone", "gone"],
+            ["MediaRequested", "TicketRenewed", "-", "-", "-", "-", "gone", "gone", "gone", "gone"],
         ),
         (
             "request, other",
@@ -141,70 +158,137 @@ fn every_state_answers_every_command_as_the_table_says() {
                 "request-mismatch",
                 "request-mismatch",
                 "request-mismatch",
+                "request-mismatch",
+                "request-mismatch",
             ],
         ),
         (
             "renew",
             Command::RenewTicket,
             10,
-            ["not-found", "TicketRenewed", "already-uploaded", "already-confirmed", "gone", "gone", "gone", "gone"],
+            [
+                "not-found",
+                "TicketRenewed",
+                "already-uploaded",
+                "already-confirmed",
+                "already-confirmed",
+                "already-confirmed",
+                "gone",
+                "gone",
+                "gone",
+                "gone",
+            ],
         ),
         (
             "renew past max_pending",
             Command::RenewTicket,
             5001,
-            ["not-found", "too-old", "already-uploaded", "already-confirmed", "gone", "gone", "gone", "gone"],
+            [
+                "not-found",
+                "too-old",
+                "already-uploaded",
+                "already-confirmed",
+                "already-confirmed",
+                "already-confirmed",
+                "gone",
+                "gone",
+                "gone",
+                "gone",
+            ],
         ),
         (
             "record, fits, same etag",
             record(facts("e1")),
             10,
-            ["not-found", "Uploaded", "-", "-", "-", "-", "-", "CollectionStarted"],
+            ["not-found", "Uploaded", "-", "-", "-", "-", "-", "-", "-", "CollectionStarted"],
         ),
         (
             "record, fits, other etag",
             record(facts("e2")),
             10,
-            ["not-found", "Uploaded", "Uploaded", "content-changed", "-", "-", "-", "CollectionStarted"],
+            [
+                "not-found",
+                "Uploaded",
+                "Uploaded",
+                "content-changed",
+                "content-changed",
+                "content-changed",
+                "-",
+                "-",
+                "-",
+                "CollectionStarted",
+            ],
         ),
         (
             "record, misfit",
             record(misfit()),
             10,
-            ["not-found", "upload-mismatch", "upload-mismatch", "content-changed", "-", "-", "-", "CollectionStarted"],
+            [
+                "not-found",
+                "upload-mismatch",
+                "upload-mismatch",
+                "content-changed",
+                "content-changed",
+                "content-changed",
+                "-",
+                "-",
+                "-",
+                "CollectionStarted",
+            ],
         ),
         (
             "confirm, same place",
             confirm(post("post-1")),
             10,
-            ["not-found", "not-uploaded", "Confirmed", "-", "cancelled", "Confirmed", "gone", "gone"],
+            ["not-found", "not-uploaded", "Confirmed", "-", "-", "-", "cancelled", "Confirmed", "gone", "gone"],
         ),
         (
             "confirm, no place",
             confirm(None),
             10,
-            ["not-found", "not-uploaded", "Confirmed", "-", "cancelled", "Confirmed", "gone", "gone"],
+            ["not-found", "not-uploaded", "Confirmed", "-", "-", "-", "cancelled", "Confirmed", "gone", "gone"],
         ),
         (
             "confirm, other place",
             confirm(post("post-2")),
             10,
-            ["not-found", "not-uploaded", "Confirmed", "attached-elsewhere", "cancelled", "Confirmed", "gone", "gone"],
+            [
+                "not-found",
+                "not-uploaded",
+                "Confirmed",
+                "attached-elsewhere",
+                "attached-elsewhere",
+                "attached-elsewhere",
+                "cancelled",
+                "Confirmed",
+                "gone",
+                "gone",
+            ],
         ),
         (
             "confirm with facts",
             Command::Confirm { attached_to: None, facts: Some(facts("e1")) },
             10,
-            ["not-found", "Uploaded+Confirmed", "Confirmed", "-", "cancelled", "Confirmed", "gone", "gone"],
+            ["not-found", "Uploaded+Confirmed", "Confirmed", "-", "-", "-", "cancelled", "Confirmed", "gone", "gone"],
         ),
         (
             "confirm with misfit",
             Command::Confirm { attached_to: None, facts: Some(misfit()) },
             10,
-            ["not-found", "upload-mismatch", "Confirmed", "-", "cancelled", "Confirmed", "gone", "gone"],
+            ["not-found", "upload-mismatch", "Confirmed", "-", "-", "-", "cancelled", "Confirmed", "gone", "gone"],
         ),
-        ("release", Command::Release, 10, ["not-found", "Released", "Released", "Released", "-", "-", "-", "-"]),
-        ("start, not due", start(), 10, ["not-found", "not-due", "not-due", "in-use", "not-due", "not-due", "-", "-"]),
+        (
+            "release",
+            Command::Release,
+            10,
+            ["not-found", "Released", "Released", "Released", "Released", "Released", "-", "-", "-", "-"],
+        ),
+        (
+            "start, not due",
+            start(),
+            10,
+            ["not-found", "not-due", "not-due", "in-use", "in-use", "in-use", "not-due", "not-due", "-", "-"],
+        ),
         (
             "start, due",
             start(),
@@ -213,6 +297,8 @@ fn every_state_answers_every_command_as_the_table_says() {
                 "not-found",
                 "CollectionStarted",
                 "CollectionStarted",
+                "in-use",
+                "in-use",
                 "in-use",
                 "CollectionStarted",
                 "CollectionStarted",
@@ -226,6 +312,8 @@ fn every_state_answers_every_command_as_the_table_says() {
             9000,
             [
                 "not-found",
+                "not-collecting",
+                "not-collecting",
                 "not-collecting",
                 "not-collecting",
                 "not-collecting",
@@ -246,6 +334,65 @@ fn every_state_answers_every_command_as_the_table_says() {
                 "not-collecting",
                 "not-collecting",
                 "not-collecting",
+                "not-collecting",
+                "not-collecting",
+                "-",
+                "-",
+            ],
+        ),
+        (
+            "seal, while a ticket may write",
+            seal(Found::Present(facts("e1"))),
+            149,
+            [
+                "not-found",
+                "not-confirmed",
+                "not-confirmed",
+                "not-sealable",
+                "not-sealable",
+                "not-sealable",
+                "-",
+                "-",
+                "-",
+                "-",
+            ],
+        ),
+        (
+            "seal, the confirmed object",
+            seal(Found::Present(facts("e1"))),
+            9000,
+            ["not-found", "not-confirmed", "not-confirmed", "Sealed", "-", "Sealed", "-", "-", "-", "-"],
+        ),
+        (
+            "seal, another object",
+            seal(Found::Present(facts("e2"))),
+            9000,
+            [
+                "not-found",
+                "not-confirmed",
+                "not-confirmed",
+                "ContentSubstituted",
+                "ContentSubstituted",
+                "ContentSubstituted",
+                "-",
+                "-",
+                "-",
+                "-",
+            ],
+        ),
+        (
+            "seal, no object",
+            seal(Found::Absent),
+            9000,
+            [
+                "not-found",
+                "not-confirmed",
+                "not-confirmed",
+                "ContentSubstituted",
+                "ContentSubstituted",
+                "-",
+                "-",
+                "-",
                 "-",
                 "-",
             ],
@@ -418,6 +565,49 @@ fn each_way_in_which_an_upload_can_misfit_is_named() {
     assert_eq!(field(ObjectFacts { checksum_sha256: Some(Sha256Digest::of(b"x")), ..facts("e") }), "checksum_sha256");
     let no_checksum = ObjectFacts { checksum_sha256: None, content_type: None, ..facts("e") };
     assert!(media.decide(record(no_checksum), &context(1)).is_ok());
+}
+
+#[test]
+fn a_renewed_ticket_puts_the_seal_off() {
+    let media = given(vec![
+        (0, Command::Request(request("ann"))),
+        (80, Command::RenewTicket),
+        (90, record(facts("e1"))),
+        (91, confirm(None)),
+    ]);
+    let seal_at = |seconds| media.decide(seal(Found::Present(facts("e1"))), &context(seconds));
+    assert_eq!(seal_at(229), Err(Refusal::NotSealable { sealable_at: at(230) }));
+    assert_eq!(seal_at(230).map(|events| events.len()), Ok(1));
+}
+
+#[test]
+fn a_seal_is_kept_while_an_item_is_detached_and_confirmed_again() {
+    for state in ["sealed", "substituted"] {
+        let mut media = in_state(state);
+        let before = media.seal().cloned();
+        for command in [Command::Release, confirm(post("post-2"))] {
+            for event in media.decide(command, &context(3000)).unwrap() {
+                media.apply(event);
+            }
+        }
+        assert_eq!((media.state(), media.seal().cloned()), (State::Confirmed, before), "{state}");
+    }
+}
+
+#[test]
+fn what_makes_an_object_another_one() {
+    let version = |id: &str| ObjectFacts { version_id: Some(VersionId::parse(id).unwrap()), ..facts("e1") };
+    let unsummed = |facts: ObjectFacts| ObjectFacts { checksum_sha256: None, ..facts };
+    let recorded = facts("e1");
+    assert!(recorded.is_still(&facts("e1")) && recorded.is_still(&unsummed(facts("e1"))));
+    assert!(recorded.is_still(&ObjectFacts { content_type: None, ..facts("e1") }));
+    assert!(!recorded.is_still(&facts("e2")));
+    assert!(!recorded.is_still(&ObjectFacts { content_length: ByteSize::new(11), ..facts("e1") }));
+    assert!(!recorded.is_still(&ObjectFacts { checksum_sha256: Some(Sha256Digest::of(b"x")), ..facts("e1") }));
+    assert!(!recorded.is_still(&ObjectFacts { content_type: Some(ContentType::parse("a/b").unwrap()), ..facts("e1") }));
+    assert!(recorded.is_still(&version("v1")), "a bucket that began to keep versions");
+    assert!(version("v1").is_still(&version("v2")), "the same bytes, proven by their SHA-256");
+    assert!(!unsummed(version("v1")).is_still(&unsummed(version("v2"))), "an ETag alone proves nothing");
 }
 
 #[test]

@@ -34,6 +34,50 @@ pub enum Seen {
     Unknown,
 }
 
+impl ObjectFacts {
+    /// Whether an object that looks like `found` is still this one. ETags are opaque and may be made to collide, so where
+    /// the bucket tells versions it must be the same one, unless a SHA-256 of both proves the same bytes.
+    pub fn is_still(&self, found: &Self) -> bool {
+        let known_and_equal =
+            |ours: &Option<Sha256Digest>, theirs: &Option<Sha256Digest>| ours.is_some() && ours == theirs;
+        let differ = |ours: Option<&str>, theirs: Option<&str>| {
+            ours.zip(theirs).is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
+        };
+        let digests = (&self.checksum_sha256, &found.checksum_sha256);
+        let version = |facts: &Self| facts.version_id.clone();
+        let same_version = match (version(self), version(found)) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        self.etag == found.etag
+            && self.content_length == found.content_length
+            && !differ(
+                self.content_type.as_ref().map(ContentType::as_str),
+                found.content_type.as_ref().map(ContentType::as_str),
+            )
+            && (digests.0.is_none() || digests.1.is_none() || digests.0 == digests.1)
+            && (same_version || known_and_equal(digests.0, digests.1))
+    }
+}
+
+/// What a look at a confirmed item's object showed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Found {
+    Present(ObjectFacts),
+    /// The bucket is ours and holds nothing there.
+    Absent,
+}
+
+impl Found {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Present(_) => "present",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 /// What made us look at the bucket when an upload was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

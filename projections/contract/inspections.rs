@@ -1,10 +1,13 @@
 use chrono::TimeDelta;
-use zeroload_domain::{CollectOutcome, CollectReason, MediaId, Seen};
+use zeroload_domain::{CollectOutcome, CollectReason, Found, MediaId, ReleaseReason, Seen};
 
 use super::{Fixture, Kind};
 use crate::{
     Backoff, Inspected, Inspection, PutAside,
-    testing::{Journal, at, claim, collected, id, present, requested, started},
+    testing::{
+        Journal, at, claim, collected, confirmed, deadlines, facts, id, present, released, request_of, requested,
+        sealed, started, substituted, uploaded,
+    },
 };
 
 const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(60), cap: TimeDelta::seconds(300) };
@@ -114,7 +117,54 @@ async fn what_has_left_the_state_in_which_it_was_looked_at_is_forgotten(kind: Ki
     assert_eq!(ids(&inspections.put_aside_due(Inspection::Recheck, at(60), 10).await.unwrap()), [id(1)]);
 }
 
+async fn confirmed_items_are_unsealed_until_they_are_compared(kind: Kind) {
+    let mut journal = Journal::default();
+    for number in 1..=5 {
+        let from = i64::try_from(number % 3).unwrap();
+        journal.record(id(number), request_of(id(number), "default", "ann", deadlines(from)));
+        journal.record(id(number), uploaded("one"));
+    }
+    for number in 1..=4 {
+        journal.record(id(number), confirmed(None));
+    }
+    let fixture = Fixture::with(kind, &journal).await;
+    let inspections = fixture.models.inspections();
+    let row = journal.rows().remove(0);
+    let unsealed = async |ended, after, limit| {
+        ids(&inspections.unsealed(&row.store, &row.bucket, ended, after, limit).await.unwrap())
+    };
+    let ended = |from| deadlines(from).ticket_expires_at;
+    assert_eq!(unsealed(ended(-1), None, 10).await, []);
+    assert_eq!(unsealed(ended(0), None, 10).await, [id(3)]);
+    assert_eq!(unsealed(ended(9), None, 10).await, [id(3), id(1), id(4), id(2)]);
+    assert_eq!(unsealed(ended(9), Some((ended(1), id(1))), 1).await, [id(4)]);
+    let elsewhere = zeroload_domain::Bucket::parse("elsewhere").unwrap();
+    assert_eq!(inspections.unsealed(&row.store, &elsewhere, ended(9), None, 10).await.unwrap(), []);
+
+    inspections.put_aside(Inspection::Seal, &[aside(1, "timeout")], at(0), BACKOFF).await.unwrap();
+    assert_eq!(unsealed(ended(9), None, 10).await, [id(3), id(4), id(2)], "what was put aside has its own time");
+    let again = inspections.put_aside_due(Inspection::Seal, at(60), 10).await.unwrap();
+    assert_eq!((ids(&again), again[0].ticket_expires_at), (vec![id(1)], ended(1)));
+    assert_eq!(inspections.put_aside_due(Inspection::Recheck, at(60), 10).await.unwrap(), []);
+
+    journal.record(id(3), sealed("one"));
+    journal.record(id(4), substituted(Found::Present(facts("two"))));
+    journal.record(id(1), sealed("one"));
+    journal.record(id(2), released(ReleaseReason::Detached, 100));
+    fixture.models.apply(&journal.events).await.unwrap();
+    assert_eq!(unsealed(ended(9), None, 10).await, []);
+    assert_eq!(inspections.substituted_count(10).await.unwrap(), 1);
+    assert_eq!(inspections.prune().await.unwrap(), 1, "a sealed item has nothing to wait for");
+    let shown = "SELECT media_id || ' ' || etag || ' ' || found || ' ' || found_etag FROM substituted_media";
+    assert_eq!(fixture.texts(shown).await, [format!("{} one present two", id(4))]);
+
+    journal.record(id(4), sealed("one"));
+    fixture.models.apply(&journal.events).await.unwrap();
+    assert_eq!(inspections.substituted_count(10).await.unwrap(), 0, "it is back");
+}
+
 super::on_both!(
+    confirmed_items_are_unsealed_until_they_are_compared,
     collected_items_are_listed_in_the_order_of_their_collection,
     progress_is_kept_for_each_bucket_and_planned_time_and_never_goes_back,
     an_item_that_was_put_aside_comes_back_at_its_own_time,

@@ -1,6 +1,6 @@
 use zeroload_domain::{
     ByteSize, CollectOutcome, CollectReason, Media, Seen as DomainSeen,
-    media::{Claimed, Wanted},
+    media::{Claimed, Seal, Wanted},
 };
 
 use super::*;
@@ -54,6 +54,18 @@ fn assert_agree(media: &Media, row: Option<&MediaRow>) {
             assert_eq!((row.claim, row.outcome), (ticketed.latest_claim, None));
         }
     }
+    if let Some(seal) = media.seal() {
+        let found = match seal {
+            Seal::Broken(Found::Present(facts)) => Some((FoundAs::Present, Some(facts.etag.clone()))),
+            Seal::Broken(Found::Absent) => Some((FoundAs::Absent, None)),
+            Seal::Open | Seal::Sealed => None,
+        };
+        assert_eq!((row.sealed_at.is_some(), row.found), (*seal == Seal::Sealed, found.as_ref().map(|found| found.0)));
+        assert_eq!(
+            (row.substituted_at.is_some(), &row.found_etag),
+            (found.is_some(), &found.and_then(|found| found.1))
+        );
+    }
     match media {
         Media::Released(_, Wanted::Cancelled(_)) => assert_eq!(row.release_reason, Some(ReleaseReason::Cancelled)),
         Media::Released(_, Wanted::Detached(_)) => assert_eq!(row.release_reason, Some(ReleaseReason::Detached)),
@@ -98,7 +110,7 @@ fn folding_into_a_row_agrees_with_the_domain_on_any_events() {
             }
         }
     }
-    assert_eq!(met.len(), 9 * 10, "every event was met in every state");
+    assert_eq!(met.len(), 9 * 12, "every event was met in every state");
 }
 
 #[test]

@@ -7,7 +7,13 @@ use sqlx::Row;
 use zeroload_domain::{Bucket, MediaId, Store};
 
 use super::{Mode, ReadModels};
-use crate::{Backoff, Error, Inspected, Inspection, PutAside, answers, columns, retries::CHUNK, time_text};
+use crate::{
+    Backoff, Error, Inspected, Inspection, PutAside,
+    answers::{self, Place},
+    columns,
+    retries::CHUNK,
+    time_text,
+};
 
 impl ReadModels {
     pub(crate) async fn collected(&self, position: u64, limit: u32) -> Result<Vec<Inspected>, Error> {
@@ -64,6 +70,39 @@ impl ReadModels {
                 .execute(&mut *tx)
                 .await?;
             tx.commit().await
+        })
+        .await
+    }
+
+    pub(crate) async fn unsealed(
+        &self,
+        store: &Store,
+        bucket: &Bucket,
+        ended: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+    ) -> Result<Vec<Inspected>, Error> {
+        let (models, store, bucket) = (self.clone(), store.to_string(), bucket.to_string());
+        self.run(async move {
+            let place = Place::after(after);
+            let mut tx = models.read().await?;
+            let query = tx.query(include_str!("sql/unsealed.sql")).bind(store).bind(bucket);
+            let query = query.bind(time_text::format(ended)).bind(place.collectable_at).bind(place.media_id);
+            let rows = query.bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+            tx.commit().await?;
+            rows.iter().map(|row| answers::inspected(row)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn substituted_count(&self, at_most: u32) -> Result<u64, Error> {
+        let models = self.clone();
+        self.run(async move {
+            let mut tx = models.read().await?;
+            let query = tx.query(include_str!("sql/substituted_count.sql")).bind(i64::from(at_most));
+            let row = query.fetch_one(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
         })
         .await
     }

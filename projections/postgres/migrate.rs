@@ -10,9 +10,8 @@ use crate::{
 };
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash, 6 keeps
-/// what was reconciled.
-const NEWEST: i64 = 6;
+/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted.
+const NEWEST: i64 = 7;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -72,6 +71,9 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_objects(version)).await?;
         }
+    }
+    if found < 7 {
+        tell_seals(&mut tx, found > 0).await?;
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
@@ -139,6 +141,24 @@ pub(super) async fn script(connection: &mut PgConnection, sql: &str) -> Result<(
     // Not `RawSql::execute`: its future is not `Send` for every lifetime.
     connection.execute(sqlx::raw_sql(sql)).await?;
     Ok(())
+}
+
+/// Step 7. A version that was `made_before` gets its columns; what they say of the past is empty, as no journal had told.
+async fn tell_seals(tx: &mut Transaction, made_before: bool) -> Result<(), Error> {
+    if made_before {
+        for version in versions(tx).await? {
+            script(tx, &statements::sealed(version)).await?;
+        }
+        let select = "SELECT version FROM projection_checkpoints WHERE name = $1 AND status = 'live'";
+        let live = Columns::of(&tx.query(select).bind(MEDIA).fetch_one(&mut **tx).await?).small("version")?;
+        script(tx, &statements::media_view(live)).await?;
+        // A view keeps the columns that there were when it was made.
+        let pending = "CREATE OR REPLACE VIEW pending_media AS
+                       SELECT * FROM media WHERE state IN ('pending', 'uploaded')";
+        script(tx, pending).await?;
+    }
+    script(tx, include_str!("migrations/0007_tell_which_objects_were_substituted.sql")).await?;
+    script(tx, &statements::grants("media", "substituted_media")).await
 }
 
 /// All versions that have a table, for a step that changes each.

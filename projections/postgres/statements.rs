@@ -1,8 +1,21 @@
 //! The SQL of one version's table: the `.sql` files with the version's number in them.
 
 pub(super) fn tables(version: u32) -> String {
-    let media = concat!(include_str!("sql/create_media.sql"), include_str!("sql/index_collected.sql"));
+    let media = concat!(
+        include_str!("sql/create_media.sql"),
+        include_str!("sql/index_collected.sql"),
+        include_str!("sql/index_seals.sql")
+    );
     numbered(&[media, include_str!("sql/create_activity.sql")].concat(), version)
+}
+
+/// The columns and indexes of seals for a version that was made without them.
+pub(super) fn sealed(version: u32) -> String {
+    numbered(concat!(include_str!("sql/add_seals.sql"), include_str!("sql/index_seals.sql")), version)
+}
+
+pub(super) fn media_view(version: u32) -> String {
+    numbered(include_str!("sql/create_media_view.sql"), version)
 }
 
 pub(super) fn index_collected(version: u32) -> String {

@@ -59,12 +59,18 @@ async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them()
     let (models, options) = models().await;
     let journal = crate::testing::one_of_each();
     models.apply(&journal.events).await.unwrap();
-    let back = "DROP TABLE reconciliation_findings, reconciliations, recheck_progress, inspection_retries; DROP INDEX media_v1_collected;
-        UPDATE projection_schema SET version = 3";
+    let back = "DROP VIEW substituted_media; DROP TABLE reconciliation_findings, reconciliations;
+        DROP TABLE recheck_progress, inspection_retries;
+        DROP INDEX media_v1_collected; DROP INDEX media_v1_unsealed; DROP INDEX media_v1_substituted;
+        UPDATE projection_schema SET version = 3;
+        DROP VIEW pending_media, funnel_per_day, bytes_per_owner, collection_runs, media;
+        ALTER TABLE media_v1 DROP COLUMN sealed_at, DROP COLUMN substituted_at, DROP COLUMN found, DROP COLUMN found_etag;
+        CREATE VIEW media AS SELECT * FROM media_v1; CREATE VIEW pending_media AS SELECT * FROM media";
     sqlx::raw_sql(back).execute(models.readers()).await.unwrap();
     let opened = ReadModels::connect(options, cluster::settings()).await.unwrap();
     assert_eq!(rows(&opened).await.1, journal.rows());
     assert_eq!(opened.collected(0, 10).await.unwrap().len(), 1);
+    assert_eq!(opened.substituted_count(10).await.unwrap(), 0);
     let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname = 'media_v1_collected'";
     assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(opened.readers()).await.unwrap(), 1);
 }

@@ -4,7 +4,7 @@ use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
 use super::{Mode, ReadModels, Transaction, activity, statements, transaction::bind_cells};
 use crate::{
-    Applied, Error, MediaRow, RecordedEvent, SeenAs, batch,
+    Applied, Error, FoundAs, MediaRow, RecordedEvent, SeenAs, batch,
     checkpoint::MEDIA,
     columns::{self, Columns},
     runs, time_text,
@@ -143,6 +143,10 @@ async fn write(tx: &mut Transaction, sql: &str, rows: &[MediaRow]) -> Result<(),
         .bind(column(rows, |row| row.bytes_freed.map(|size| columns::integer(size.bytes()))))
         .bind(column(rows, |row| columns::integer(row.sequence)))
         .bind(column(rows, |row| columns::integer(row.position)))
+        .bind(column(rows, |row| row.sealed_at.map(time_text::format)))
+        .bind(column(rows, |row| row.substituted_at.map(time_text::format)))
+        .bind(column(rows, |row| row.found.map(FoundAs::as_str)))
+        .bind(column(rows, |row| row.found_etag.as_ref().map(|etag| etag.as_str())))
         .execute(&mut **tx)
         .await?;
     Ok(())

@@ -4,7 +4,7 @@ use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 use zeroload_domain::{Claim, CollectOutcome, CollectReason};
 
 use crate::{
-    MediaRow, SeenAs,
+    FoundAs, MediaRow, SeenAs,
     columns::{self, Cell},
     time_text,
 };
@@ -44,6 +44,10 @@ pub(super) fn bind<'q>(query: Bound<'q>, row: &'q MediaRow) -> Bound<'q> {
         .bind(row.bytes_freed.map(|size| columns::integer(size.bytes())))
         .bind(columns::integer(row.sequence))
         .bind(columns::integer(row.position))
+        .bind(row.sealed_at.map(time_text::format))
+        .bind(row.substituted_at.map(time_text::format))
+        .bind(row.found.map(FoundAs::as_str))
+        .bind(row.found_etag.as_ref().map(|etag| etag.as_str()))
 }
 
 /// Binds values in their order.

@@ -5,7 +5,13 @@ use serde_json::json;
 use zeroload_domain::{Bucket, MediaId, Store};
 
 use super::{ReadModels, write::json_array};
-use crate::{Backoff, Error, Inspected, Inspection, PutAside, answers, columns, retries::CHUNK, time_text};
+use crate::{
+    Backoff, Error, Inspected, Inspection, PutAside,
+    answers::{self, Place},
+    columns,
+    retries::CHUNK,
+    time_text,
+};
 
 impl ReadModels {
     pub(crate) async fn collected(&self, position: u64, limit: u32) -> Result<Vec<Inspected>, Error> {
@@ -45,6 +51,31 @@ impl ReadModels {
             .execute(self.writer()?)
             .await?;
         Ok(())
+    }
+
+    pub(crate) async fn unsealed(
+        &self,
+        store: &Store,
+        bucket: &Bucket,
+        ended: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+    ) -> Result<Vec<Inspected>, Error> {
+        let place = Place::after(after);
+        let query = sqlx::query(include_str!("sql/unsealed.sql"))
+            .bind(store.as_str())
+            .bind(bucket.as_str())
+            .bind(time_text::format(ended))
+            .bind(place.collectable_at)
+            .bind(place.media_id)
+            .bind(limit);
+        query.fetch_all(&self.readers).await?.iter().map(|row| answers::inspected(row)).collect()
+    }
+
+    pub(crate) async fn substituted_count(&self, at_most: u32) -> Result<u64, Error> {
+        let query = sqlx::query_scalar(include_str!("sql/substituted_count.sql")).bind(at_most);
+        let count: i64 = query.fetch_one(&self.readers).await?;
+        Ok(count.unsigned_abs())
     }
 
     pub(crate) async fn put_aside_due(

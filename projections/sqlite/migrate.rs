@@ -11,9 +11,8 @@ use crate::Error;
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash, 6 keeps
-/// what was reconciled.
-const NEWEST: i64 = 6;
+/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted.
+const NEWEST: i64 = 7;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -52,6 +51,9 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::index_objects(version)).await?;
         }
+    }
+    if found < 7 {
+        tell_seals(&mut tx, found > 0).await?;
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -126,6 +128,19 @@ pub(super) async fn script(connection: &mut SqliteConnection, sql: &str) -> Resu
     // Not `RawSql::execute`: its future is not `Send` for every lifetime.
     connection.execute(sqlx::raw_sql(sql)).await?;
     Ok(())
+}
+
+/// Step 7. A version that was `made_before` gets its columns; what they say of the past is empty, as no journal had told.
+async fn tell_seals(connection: &mut SqliteConnection, made_before: bool) -> Result<(), Error> {
+    if made_before {
+        for version in versions(connection).await? {
+            script(connection, &statements::sealed(version)).await?;
+        }
+        let select = "SELECT version FROM projection_checkpoints WHERE name = ?1 AND status = 'live'";
+        let live: u32 = sqlx::query_scalar(select).bind(MEDIA).fetch_one(&mut *connection).await?;
+        script(connection, &format!("DROP VIEW media; {}", statements::media_view(live))).await?;
+    }
+    script(connection, include_str!("migrations/0007_tell_which_objects_were_substituted.sql")).await
 }
 
 /// All versions that have a table, for a step that changes each.

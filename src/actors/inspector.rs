@@ -113,7 +113,7 @@ impl InspectorActor {
                 self.metrics.inspected(&report);
                 self.failure.send_replace(None);
                 // At once only if this one got on: else what keeps it back is asked again and again.
-                return report.more && report.rechecked > 0;
+                return report.more && report.rechecked + report.sealed + report.substituted > 0;
             }
             Ok(Err(error)) => error.to_string(),
             Err(error) => format!("the run broke off: {error}"),

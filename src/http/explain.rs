@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use zeroload_domain::{CollectReason, Media};
+use zeroload_domain::{CollectReason, Found, Media, media::Seal};
 use zeroload_projections::Retry;
 
 use super::{
@@ -32,6 +32,9 @@ pub struct Explanation {
     /// What keeps the collector from an item that is due; null if nothing does.
     #[schema(required = true)]
     obstacle: Option<Obstacle>,
+    /// Whether the object in use is known to be the confirmed one; null unless the item is confirmed.
+    #[schema(value_type = Option<SealShape>, required = true)]
+    seal: Option<&'static str>,
     /// The same as a sentence for people.
     explanation: String,
 }
@@ -63,6 +66,27 @@ enum ReasonShape {
     Cancelled,
     Detached,
     LateUpload,
+}
+
+/// Whether an object in use is known to be the confirmed one.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here")]
+enum SealShape {
+    /// A ticket may still write it, or it was not compared yet.
+    Open,
+    /// It is, and no ticket can write it any more.
+    Sealed,
+    /// It is another one, or gone.
+    Substituted,
+}
+
+const fn seal_name(seal: &Seal) -> &'static str {
+    match seal {
+        Seal::Open => "open",
+        Seal::Sealed => "sealed",
+        Seal::Broken(_) => "substituted",
+    }
 }
 
 /// Why the collector does not get on.
@@ -148,6 +172,7 @@ impl Explanation {
                 Media::Trashed(..) => collectable_at <= now,
                 _ => matches!(fate, Fate::Due | Fate::Collecting),
             }),
+            seal: media.seal().map(seal_name),
             explanation,
         })
     }
@@ -156,6 +181,13 @@ impl Explanation {
 fn kept(media: &Media) -> String {
     if let Media::Restoring(..) = media {
         return "It is being brought back from the trash, and is kept.".to_owned();
+    }
+    if let Some(Seal::Broken(found)) = media.seal() {
+        let found = match found {
+            Found::Present(facts) => format!("the bucket holds another one, with the ETag {}", facts.etag),
+            Found::Absent => "the bucket holds none".to_owned(),
+        };
+        return format!("It is kept, since it was confirmed; but its object is not the confirmed one: {found}.");
     }
     match media.attached_to() {
         Some(place) => format!("It is kept: it was confirmed for {place} and stays until it is released."),

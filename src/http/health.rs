@@ -102,6 +102,7 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
                 check("journal", Status::Failed, "the writer has ended; see the log, and restart")
             });
             checks.push(projection(api, head.position).await);
+            checks.push(content(api).await);
         }
         Err(error) => checks.push(check("journal", Status::Failed, error.to_string())),
     }
@@ -113,6 +114,20 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
         checks.extend(report.checks.iter().map(|probe| check(probe.name, probe.status, &probe.detail)));
     }
     checks
+}
+
+/// Not failed: whatever happened to an object, no process that a load balancer leaves out would bring it back.
+async fn content(api: &Api) -> ReadyCheck {
+    let name = "content";
+    match api.read_models.inspections().substituted_count(MOST_DUE).await {
+        Ok(0) => check(name, Status::Ok, "no object in use is known to be another one than was confirmed"),
+        Ok(count) => {
+            let detail =
+                format!("{count} items are in use whose object is not the confirmed one; see substituted_media");
+            check(name, Status::Degraded, detail)
+        }
+        Err(error) => check(name, Status::Failed, error.to_string()),
+    }
 }
 
 async fn projection(api: &Api, head: u64) -> ReadyCheck {
@@ -141,17 +156,20 @@ pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
         let now = shared.clock.now();
         let retries = shared.read_models.retries();
         // At once: with the database away each of them waits a while for it.
-        let (head, checkpoint, due, waiting) = tokio::join!(
+        let inspections = shared.read_models.inspections();
+        let (head, checkpoint, due, waiting, substituted) = tokio::join!(
             shared.journal.head(),
             shared.read_models.checkpoint(),
             shared.read_models.due_count(now, MOST_DUE),
             retries.count_by_code(),
+            inspections.substituted_count(MOST_DUE),
         );
         Levels {
             head: head.ok().map(|head| head.position),
             applied: checkpoint.ok().map(|checkpoint| checkpoint.position),
             due: due.ok(),
             waiting: waiting.ok().map(|codes| codes.values().sum()),
+            substituted: substituted.ok(),
         }
     });
     let text = api.metrics.text(levels.await?).map_err(|_| Problem::internal())?;

@@ -50,6 +50,8 @@ pub struct Metrics {
     unreviewed: Gauge<u64, AtomicU64>,
     reconciled: Counter,
     findings: Family<Found, Counter>,
+    seals: Family<Outcome, Counter>,
+    substituted: Gauge<u64, AtomicU64>,
     head: Gauge<u64, AtomicU64>,
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
@@ -62,6 +64,7 @@ pub(super) struct Levels {
     pub applied: Option<u64>,
     pub due: Option<u64>,
     pub waiting: Option<u64>,
+    pub substituted: Option<u64>,
 }
 
 impl Default for Metrics {
@@ -80,6 +83,8 @@ impl Default for Metrics {
             unreviewed: Gauge::default(),
             reconciled: Counter::default(),
             findings: Family::default(),
+            seals: Family::default(),
+            substituted: Gauge::default(),
             head: Gauge::default(),
             applied: Gauge::default(),
             due: Gauge::default(),
@@ -96,6 +101,16 @@ impl Default for Metrics {
         );
         registry.register("late_uploads", "Uploads found after their item was collected", metrics.late.clone());
         registry.register("rechecks", "Collected items that were to be looked at again", metrics.rechecks.clone());
+        registry.register(
+            "seals",
+            "Confirmed objects that were compared with what was confirmed",
+            metrics.seals.clone(),
+        );
+        registry.register(
+            "substituted_objects",
+            "Items in use whose object is not the confirmed one, counted up to 100000",
+            metrics.substituted.clone(),
+        );
         registry.register("notified_objects", "Objects that S3 said were written", metrics.notified.clone());
         registry.register(
             "collection_unreviewed",
@@ -124,6 +139,7 @@ impl Default for Metrics {
         for kind in FindingKind::ALL {
             let _made = metrics.findings.get_or_create(&Found { kind: kind.as_str() });
         }
+        metrics.inspected(&inspector::RunReport::default());
         Self { registry: Arc::new(registry), ..metrics }
     }
 }
@@ -171,6 +187,9 @@ impl Metrics {
         for (outcome, count) in [("gone", gone), ("late", report.late), ("put_aside", report.put_aside)] {
             self.rechecks.get_or_create(&Outcome { outcome }).inc_by(count);
         }
+        for (outcome, count) in [("sealed", report.sealed), ("substituted", report.substituted)] {
+            self.seals.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
     }
 
     pub fn notified(&self, looked: u64, ignored: u64) {
@@ -198,6 +217,7 @@ impl Metrics {
             (&self.applied, levels.applied),
             (&self.due, levels.due),
             (&self.waiting, levels.waiting),
+            (&self.substituted, levels.substituted),
         ] {
             if let Some(level) = level {
                 gauge.set(level);

@@ -203,7 +203,9 @@ impl From<Refusal> for Problem {
             | Refusal::InUse
             | Refusal::NotCollecting
             | Refusal::NotTrashed
-            | Refusal::Restoring => 409,
+            | Refusal::Restoring
+            | Refusal::NotConfirmed
+            | Refusal::NotSealable { .. } => 409,
         };
         Self::new(status, refusal.code(), refusal.to_string())
     }

@@ -1,12 +1,14 @@
 //! Looks again at items whose story seemed to have ended.
 //!
 //! Keeps P-7: a PUT that lands after its item was collected, or while it was, is found at the planned times after the
-//! collection, whoever gives notice of it or does not.
+//! collection, whoever gives notice of it or does not. And an object that is not the confirmed one is noticed, once no
+//! ticket can write it any more.
 //!
 //! A run does bounded work page by page and asks S3 nothing where nothing is to be looked at. Whatever it is doing when
 //! the process dies is done again by the next run, and a repeat changes nothing.
 
 mod recheck;
+mod seal;
 
 use std::{
     sync::{
@@ -22,13 +24,13 @@ use zeroload_projections::{Backoff, Inspected, ReadModels};
 use crate::{
     bucket::BucketGuard,
     clock::{Clock, Ids},
-    commands::Origin,
+    commands::{Commands, Origin},
     journal::{Journal, ReadError},
     late_uploads::LateUploads,
     storage::{Gateway, Location},
 };
 
-/// Items that one run looks at, at most.
+/// Items that one run looks at for each of its purposes, at most.
 const RUN_LIMIT: usize = 20_000;
 
 /// Items in memory at a time.
@@ -62,6 +64,9 @@ pub struct Parts {
     pub ids: Ids,
     /// When an item is looked at again, counted from its collection.
     pub recheck_after: Vec<Duration>,
+    pub commands: Commands,
+    /// How long after its end a ticket may still write.
+    pub late_write_margin: TimeDelta,
 }
 
 /// The inspector as a plain value: whoever calls [`Inspector::run`] decides when.
@@ -77,6 +82,10 @@ pub struct RunReport {
     pub rechecked: u64,
     /// Those whose bytes had come back; they are claimed.
     pub late: u64,
+    /// Confirmed items whose object was proven to be the confirmed one.
+    pub sealed: u64,
+    /// Confirmed items whose object was found to be another one, or gone, for the first time.
+    pub substituted: u64,
     /// Items that could not be looked at; each is tried again at a time of its own.
     pub put_aside: u64,
     /// The run ended at its limit; more is due now.
@@ -91,6 +100,9 @@ struct Run {
     looked: usize,
     /// Asked once, and only if there is something to look at.
     believed: bool,
+    /// The same for seals, which ask for less.
+    sealing: bool,
+    seal_origin: Origin,
 }
 
 impl Run {
@@ -126,9 +138,14 @@ impl Inspector {
     pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
         let request_id = self.parts.ids.new_id(now).to_string();
         let origin = Origin { request_id, caller: "inspector".to_owned(), route: "re-check" };
-        let mut run = Run { now, origin, report: RunReport::default(), looked: 0, believed: false };
-        self.recheck(&mut run).await?;
-        Ok(run.report)
+        let seal_origin = Origin { route: "seal", ..origin.clone() };
+        let report = RunReport::default();
+        let mut run = Run { now, origin, report, looked: 0, believed: false, sealing: false, seal_origin };
+        let rechecked = self.recheck(&mut run).await;
+        // A limit for each, so that a backlog of the one never keeps the other waiting.
+        run.looked = 0;
+        let sealed = self.seal(&mut run).await;
+        rechecked.and(sealed).map(|()| run.report)
     }
 
     fn is_stopping(&self) -> bool {

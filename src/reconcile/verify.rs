@@ -44,7 +44,8 @@ impl Reconciler {
     /// that agree.
     async fn confirmed(&self, item: &Owned) -> Result<Option<Finding>, ReconcileError> {
         let before = self.parts.commands.load_internal(item.media_id).await?;
-        let Media::Confirmed(ticketed, recorded, _) = &before.media else { return Ok(None) };
+        let Media::Confirmed(ticketed, pinned, _) = &before.media else { return Ok(None) };
+        let recorded = &pinned.facts;
         let found = self.parts.gateway.head(&Location::of(&ticketed.request)).await?;
         let kind = match &found {
             None => FindingKind::Missing,

@@ -88,7 +88,11 @@ impl Promises {
             Event::Trashed(_) | Event::RestoreStarted(_) | Event::Restored(_) => {
                 broken("P-8", "the simulation has no trash");
             }
-            Event::MediaRequested(_) | Event::TicketRenewed(_) | Event::Uploaded(_) => {}
+            Event::MediaRequested(_)
+            | Event::TicketRenewed(_)
+            | Event::Uploaded(_)
+            | Event::Sealed(_)
+            | Event::ContentSubstituted(_) => {}
         }
     }
 

@@ -23,7 +23,7 @@ fn in_an_hour() -> DateTime<Utc> {
 }
 
 async fn inspected(app: &TestApp, now: DateTime<Utc>) -> (u64, u64, u64) {
-    let RunReport { rechecked, late, put_aside, more } = app.inspect_at(now).await.expect("a report");
+    let RunReport { rechecked, late, put_aside, more, .. } = app.inspect_at(now).await.expect("a report");
     assert!(!more);
     (rechecked, late, put_aside)
 }

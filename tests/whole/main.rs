@@ -18,6 +18,7 @@ mod reconciliation;
 mod review;
 mod roles;
 mod runs;
+mod seals;
 mod tickets;
 mod trash;
 mod trouble;

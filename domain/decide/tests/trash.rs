@@ -74,6 +74,8 @@ fn what_is_in_the_trash_or_comes_back_answers_every_command_as_the_table_says() 
         (restore(post("post-1")), 3000, ["RestoreStarted", "-"]),
         (restore(post("post-2")), 3000, ["RestoreStarted", "attached-elsewhere"]),
         (finish_restore(), 3000, ["not-trashed", "Restored"]),
+        (seal(Found::Present(facts("e1"))), 3000, ["-", "-"]),
+        (seal(Found::Absent), 3000, ["-", "-"]),
     ];
     for (command, seconds, expected) in table {
         for (state, expected) in ["trashed", "restoring"].into_iter().zip(expected) {
@@ -87,12 +89,26 @@ fn every_other_state_answers_what_concerns_the_trash_as_the_table_says() {
     // Columns in the order of STATES.
     let busy = "not-collecting";
     let none = "not-trashed";
-    let table: Vec<(Command, [&str; 8])> = vec![
+    let table: Vec<(Command, [&str; 10])> = vec![
         // Collecting without a place in the trash: the item is deleted.
-        (trash(Claim::FIRST), ["not-found", busy, busy, busy, busy, busy, "-", "-"]),
-        (restore(post("post-1")), ["not-found", none, none, "-", none, none, none, "gone"]),
-        (restore(post("post-2")), ["not-found", none, none, "attached-elsewhere", none, none, none, "gone"]),
-        (finish_restore(), ["not-found", none, none, "-", none, none, none, none]),
+        (trash(Claim::FIRST), ["not-found", busy, busy, busy, busy, busy, busy, busy, "-", "-"]),
+        (restore(post("post-1")), ["not-found", none, none, "-", "-", "-", none, none, none, "gone"]),
+        (
+            restore(post("post-2")),
+            [
+                "not-found",
+                none,
+                none,
+                "attached-elsewhere",
+                "attached-elsewhere",
+                "attached-elsewhere",
+                none,
+                none,
+                none,
+                "gone",
+            ],
+        ),
+        (finish_restore(), ["not-found", none, none, "-", "-", "-", none, none, none, none]),
     ];
     for (command, expected) in table {
         for (state, expected) in STATES.iter().zip(expected) {

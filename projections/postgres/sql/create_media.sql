@@ -31,7 +31,11 @@ CREATE TABLE media_v{version}
   outcome               TEXT COLLATE "C",
   bytes_freed           BIGINT,
   sequence              BIGINT NOT NULL,
-  position              BIGINT NOT NULL
+  position              BIGINT NOT NULL,
+  sealed_at             TEXT COLLATE "C",
+  substituted_at        TEXT COLLATE "C",
+  found                 TEXT COLLATE "C",
+  found_etag            TEXT COLLATE "C"
 );
 
 -- What the collector reads: what may become due, and what it has claimed or restores but not finished. Two indexes cost no more

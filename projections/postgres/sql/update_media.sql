@@ -20,4 +20,8 @@ ON CONFLICT (media_id) DO UPDATE SET
   outcome               = excluded.outcome,
   bytes_freed           = excluded.bytes_freed,
   sequence              = excluded.sequence,
-  position              = excluded.position
+  position              = excluded.position,
+  sealed_at             = excluded.sealed_at,
+  substituted_at        = excluded.substituted_at,
+  found                 = excluded.found,
+  found_etag            = excluded.found_etag

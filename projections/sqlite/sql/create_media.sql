@@ -34,7 +34,11 @@ CREATE TABLE media_v{version}
   outcome               TEXT,
   bytes_freed           INTEGER,
   sequence              INTEGER NOT NULL,
-  position              INTEGER NOT NULL
+  position              INTEGER NOT NULL,
+  sealed_at             TEXT,
+  substituted_at        TEXT,
+  found                 TEXT,
+  found_etag            TEXT
 ) STRICT;
 
 -- What the collector reads: what may become due, and what it has claimed or restores but not finished. Two indexes cost no more

@@ -90,13 +90,21 @@ async fn a_file_of_another_kind_is_refused_and_stays_as_it_is() {
 async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them() {
     let journal = crate::testing::one_of_each();
     let fixture = Fixture::with(&journal).await;
-    let back = "DROP TABLE reconciliation_findings; DROP TABLE reconciliations; DROP TABLE recheck_progress; DROP TABLE inspection_retries; DROP INDEX media_v1_collected;
-        PRAGMA user_version = 3";
+    let media = include_str!("../sql/create_media_view.sql")
+        .replace(", sealed_at, substituted_at, found, found_etag", "")
+        .replace("{version}", "1");
+    let back = "DROP VIEW substituted_media; DROP TABLE reconciliation_findings; DROP TABLE reconciliations;
+        DROP TABLE recheck_progress; DROP TABLE inspection_retries;
+        DROP INDEX media_v1_collected; DROP INDEX media_v1_unsealed; DROP INDEX media_v1_substituted; DROP VIEW media;";
+    let columns = "ALTER TABLE media_v1 DROP COLUMN sealed_at; ALTER TABLE media_v1 DROP COLUMN substituted_at;
+        ALTER TABLE media_v1 DROP COLUMN found; ALTER TABLE media_v1 DROP COLUMN found_etag; PRAGMA user_version = 3";
+    let back = &format!("{back} {media} {columns}");
     sqlx::raw_sql(back).execute(fixture.writer()).await.unwrap();
     fixture.models.close().await;
     let opened = ReadModels::open(fixture.path()).await.unwrap();
     assert_eq!(rows(&opened).await, journal.rows());
     assert_eq!(opened.collected(0, 10).await.unwrap().len(), 1);
+    assert_eq!(opened.substituted_count(10).await.unwrap(), 0);
     let indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = 'media_v1_collected'";
     assert_eq!(sqlx::query_scalar::<_, i64>(indexes).fetch_one(&opened.readers).await.unwrap(), 1);
 }

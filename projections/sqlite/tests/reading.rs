@@ -37,6 +37,10 @@ async fn each_query_walks_its_index_and_sorts_nothing() {
         (include_str!("../sql/due_count.sql"), "media_v1_due (collectable_at<?)"),
         (include_str!("../sql/unfinished.sql"), "media_v1_collecting ((collectable_at,media_id)>(?,?))"),
         (include_str!("../sql/collected.sql"), "media_v1_collected (position>?)"),
+        (
+            include_str!("../sql/unsealed.sql"),
+            "media_v1_unsealed (store=? AND bucket=? AND (ticket_expires_at,media_id)>(?,?) AND ticket_expires_at<?)",
+        ),
         (include_str!("../sql/put_aside_due.sql"), "inspection_retries_due (inspection=? AND next_try_at<?)"),
         (include_str!("../sql/media_by_id.sql"), "sqlite_autoindex_media_v1_1 (media_id=?)"),
     ];
