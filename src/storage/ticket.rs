@@ -10,24 +10,25 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write},
-    time::{Duration, SystemTime},
+    ops::Bound,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{
-        PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-        UriPathNormalizationMode, sign,
-    },
-    sign::v4,
-};
+use aws_sigv4::sign::v4;
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested};
 
 use super::{credentials::end_of, gateway::Location};
 
 /// The longest life that S3 grants a URL, in seconds.
 const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60;
+
+const HOST: &str = "host";
+
+const TAKES_ALL: &str = "a string takes everything";
 
 /// What a ticket permits.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +104,6 @@ pub enum SignError {
     OtherBucket { store: Store, bucket: Bucket },
     #[error("no credentials to sign with could be had")]
     NoCredentials,
-    #[error("the endpoint's address cannot be signed")]
-    Unsignable,
 }
 
 /// What is the same for all tickets of a bucket.
@@ -112,18 +111,29 @@ pub(super) struct Signer {
     region: String,
     /// Ends with a slash; the key follows.
     base: String,
-    settings: SigningSettings,
+    /// As a client sends it in `Host`.
+    host: String,
+    /// Of `base`: begins and ends with a slash.
+    path: String,
+    key: Mutex<Option<DayKey>>,
+}
+
+/// The key that signatures of one day are made with. Deriving it costs more than all the rest of a ticket.
+struct DayKey {
+    day: String,
+    access_key: String,
+    secret_key: String,
+    key: Arc<[u8]>,
 }
 
 impl Signer {
     pub fn new(region: String, base: String) -> Self {
-        let mut settings = SigningSettings::default();
-        settings.signature_location = SignatureLocation::QueryParams;
-        // S3 takes the path as it stands: encoded once, dots and double slashes kept.
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.excluded_headers = None;
-        Self { region, base, settings }
+        let (scheme, rest) = base.split_once("://").unwrap_or(("https", &base));
+        let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+        let default_port = if scheme == "http" { ":80" } else { ":443" };
+        let host = authority.strip_suffix(default_port).unwrap_or(authority).to_owned();
+        let path = path.to_owned();
+        Self { region, base, host, path, key: Mutex::new(None) }
     }
 
     /// Signs a PUT of `key`, which needs no escaping: all keys are made of `a-z 0-9 . - /`.
@@ -146,32 +156,80 @@ impl Signer {
         let life = u64::try_from(end - start).ok().filter(|life| *life > 0).ok_or(SignError::NoCredentials)?;
         let instant = |seconds| DateTime::from_timestamp(seconds, 0).ok_or(SignError::Expired { expires_at });
 
-        let mut settings = self.settings.clone();
-        settings.expires_in = Some(Duration::from_secs(life));
-        let identity = credentials.clone().into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("s3")
-            .time(SystemTime::from(instant(start)?))
-            .settings(settings)
-            .build()
-            .expect("all parameters are given")
-            .into();
-        // The SDKs name the operation in the query; so a ticket looks like theirs to any server or proxy.
-        let mut url = format!("{}{key}?x-id=PutObject", self.base);
-        let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let request = SignableRequest::new("PUT", url.as_str(), pairs, SignableBody::UnsignedPayload)
-            .map_err(|_| SignError::Unsignable)?;
-        let (instructions, _) = sign(request, &params).map_err(|_| SignError::Unsignable)?.into_parts();
-        for (name, value) in instructions.params() {
-            url.push('&');
-            url.push_str(name);
-            url.push('=');
-            percent_encode(&mut url, value);
+        let date = instant(start)?.format("%Y%m%dT%H%M%SZ").to_string();
+        let day = &date[..8];
+        let scope = format!("{day}/{}/s3/aws4_request", self.region);
+        let mut credential = String::with_capacity(128);
+        percent_encode(&mut credential, credentials.access_key_id());
+        credential.push('/');
+        credential.push_str(&scope);
+        let credential = credential.replace('/', "%2F");
+        let mut token = String::new();
+        if let Some(session) = credentials.session_token() {
+            token.push_str("&X-Amz-Security-Token=");
+            percent_encode(&mut token, session);
         }
+        let names = self.names(&headers);
+        let first = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={date}&X-Amz-Expires={life}"
+        );
+        let last = format!("&X-Amz-SignedHeaders={}", names.replace(';', "%3B"));
+        let mut request = String::with_capacity(1024);
+        write!(request, "PUT\n{}{key}\n{first}{token}{last}&x-id=PutObject\n", self.path).expect(TAKES_ALL);
+        for (name, value) in self.signed(&headers) {
+            writeln!(request, "{name}:{}", one_line(value)).expect(TAKES_ALL);
+        }
+        write!(request, "\n{names}\nUNSIGNED-PAYLOAD").expect(TAKES_ALL);
+        let hash = hex(&Sha256::digest(&request));
+        let signature = v4::calculate_signature(
+            self.key_of(credentials, day, instant(start)?),
+            format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}").as_bytes(),
+        );
+        // The SDKs name the operation in the query; so a ticket looks like theirs to any server or proxy.
+        let url = format!("{}{key}?x-id=PutObject&{first}{last}&X-Amz-Signature={signature}{token}", self.base);
         Ok(Upload { method: "PUT", url, headers, expires_at: instant(end)? })
     }
+
+    /// All headers that the client sends, in the order of their names.
+    fn signed<'h>(&'h self, headers: &'h BTreeMap<String, String>) -> impl Iterator<Item = (&'h str, &'h str)> {
+        let named = |(name, value): (&'h String, &'h String)| (name.as_str(), value.as_str());
+        let before = headers.range::<str, _>((Bound::Unbounded, Bound::Excluded(HOST))).map(named);
+        let behind = headers.range::<str, _>((Bound::Included(HOST), Bound::Unbounded)).map(named);
+        before.chain([(HOST, self.host.as_str())]).chain(behind)
+    }
+
+    fn names(&self, headers: &BTreeMap<String, String>) -> String {
+        self.signed(headers).map(|(name, _)| name).collect::<Vec<_>>().join(";")
+    }
+
+    fn key_of(&self, credentials: &Credentials, day: &str, now: DateTime<Utc>) -> Arc<[u8]> {
+        let (access_key, secret_key) = (credentials.access_key_id(), credentials.secret_access_key());
+        let mut kept = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(kept) if kept.day == day && kept.access_key == access_key && kept.secret_key == secret_key => {
+                kept.key.clone()
+            }
+            _ => {
+                let key = v4::generate_signing_key(secret_key, SystemTime::from(now), &self.region, "s3");
+                let key: Arc<[u8]> = key.as_ref().into();
+                let (day, access_key, secret_key) = (day.to_owned(), access_key.to_owned(), secret_key.to_owned());
+                *kept = Some(DayKey { day, access_key, secret_key, key: key.clone() });
+                key
+            }
+        }
+    }
+}
+
+/// A header's value as it is signed: without spaces around, and one where there were several.
+fn one_line(value: &str) -> String {
+    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect(TAKES_ALL);
+        text
+    })
 }
 
 /// RFC 6266 with the extended form of RFC 8187 alone: pure ASCII, no quotes, so that it passes every client unchanged.
@@ -188,7 +246,7 @@ fn percent_encode(out: &mut String, text: &str) {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
-            write!(out, "%{byte:02X}").expect("a string takes everything");
+            write!(out, "%{byte:02X}").expect(TAKES_ALL);
         }
     }
 }

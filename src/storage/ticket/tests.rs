@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use aws_sdk_s3::{
     Client, Config,
     config::{BehaviorVersion, Region},
