@@ -4,5 +4,5 @@
 --   psql --variable role=zeroload_serve --file grants.sql <database>
 GRANT SELECT ON events, commits, journal_head, event_versions, journal_schema TO :"role";
 GRANT EXECUTE ON FUNCTION journal_begin_writer(), journal_end_writer(bigint), journal_raise_fence(text, bigint, bigint),
-  journal_append(bigint, text, bigint, text[], text[], bigint[], text[], text[], text[], integer[], text[], text[],
-                 text[], bytea[]) TO :"role";
+  journal_append(bigint, text, bigint, boolean, text[], text[], bigint[], integer[], text[], text[], text[], text[],
+                 bigint[], text[], text[], text[], text[], text[], text[], bytea[], integer[], bytea) TO :"role";

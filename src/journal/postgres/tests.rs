@@ -199,7 +199,7 @@ async fn a_migration_waits_for_another_one_however_long_that_takes() {
     migrating.await.expect("it does not panic").expect("it was not cut off");
 }
 
-const NEEDED: i64 = 2;
+const NEEDED: i64 = 3;
 const LATER: i64 = NEEDED + 1;
 
 #[tokio::test]
@@ -384,8 +384,9 @@ async fn a_commit_is_on_disk_whatever_the_database_says() {
     let setting = "SELECT current_setting('synchronous_commit')";
     let before: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
     let call = format!(
-        "SELECT journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, ARRAY['media'], ARRAY['s'], ARRAY[0], ARRAY['c'],
-         ARRAY['t'], ARRAY['{{}}'], ARRAY[1], ARRAY['T'], ARRAY['1.0'], ARRAY['{{}}'], ARRAY['\\x00'::bytea])"
+        "SELECT journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, false, '{{}}', '{{}}', '{{}}', '{{}}',
+         ARRAY['T'], ARRAY['1.0'], ARRAY['media'], ARRAY['s'], ARRAY[1], ARRAY['T'], ARRAY['1.0'], ARRAY['{{}}'],
+         ARRAY['{{}}'], ARRAY['t'], ARRAY['c'], ARRAY['\\x00'::bytea], ARRAY[0], '\\x00'::bytea)"
     );
     session.execute(call.as_str()).await.expect("the call is right");
     let after: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
@@ -432,6 +433,8 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
     let first = format!(
         "DROP FUNCTION journal_append(bigint, text, bigint, text[], text[], bigint[], text[], text[], text[], integer[],
              text[], text[], text[], bytea[]);
+         DROP FUNCTION journal_append(bigint, text, bigint, boolean, text[], text[], bigint[], integer[], text[], text[],
+             text[], text[], bigint[], text[], text[], text[], text[], text[], text[], bytea[], integer[], bytea);
          DELETE FROM journal_schema WHERE version > 1;
          CREATE ROLE {role};
          GRANT EXECUTE ON FUNCTION {before} TO {role}"
@@ -445,7 +448,7 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
     .fetch_all(&mut owner)
     .await
     .expect("it is known");
-    assert_eq!(may, [true, true]);
+    assert_eq!(may, [true, true, true]);
     let (journal, writer) = start_default(&harness).await;
     append_each(&journal, [append(1, 0, 1)]).await;
     writer.stop().await;

@@ -2,6 +2,8 @@
 //!
 //! After any error the connection is dropped, and the next batch opens a new one.
 
+use std::collections::{BTreeSet, HashSet};
+
 use chrono::DateTime;
 use sqlx::error::Error as SqlxError;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
@@ -15,7 +17,8 @@ use super::seen::{Mark, Seen};
 use super::settings::Settings;
 
 const APPEND: &str = "SELECT first_position, recorded_at, lost
-    FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                        $22)";
 const BEGIN_WRITER: &str = "SELECT position, journal_id, journal_begin_writer(),
     (SELECT command_id FROM events WHERE events.position = journal_head.position),
     current_setting('fsync')::boolean AND current_setting('full_page_writes')::boolean FROM journal_head";
@@ -33,6 +36,9 @@ const FIND: &str = "SELECT (a.at - 1)::bigint, e.position, e.recorded_at
 
 /// What `journal_append` raises for a writer whose fence is gone.
 const FENCED_OFF: &str = "ZL004";
+
+/// PostgreSQL's unique_violation: a stream that should be new is there, which `journal_append` was not asked to look up.
+const TAKEN: &str = "23505";
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -52,13 +58,23 @@ pub struct PostgresWriter {
     journal_id: String,
     /// A head before it lost acknowledged events.
     seen: Seen,
+    /// What this writer has written, so that the list of versions needs no look at each append.
+    versions: HashSet<(&'static str, &'static str)>,
 }
 
 impl PostgresWriter {
     pub(super) async fn open(settings: Settings, seen: Seen) -> Result<Self, StoreError> {
         let mut connection = connect(&settings).await?;
         let (journal_id, fence) = begin_writer(&mut connection, settings.pooled, &seen).await?;
-        Ok(Self { settings, connection: Some(connection), fence, fenced_off: false, journal_id, seen })
+        Ok(Self {
+            settings,
+            connection: Some(connection),
+            fence,
+            fenced_off: false,
+            journal_id,
+            seen,
+            versions: HashSet::new(),
+        })
     }
 
     /// A new connection to the journal as it was seen: the address may lead to another server by now.
@@ -83,8 +99,12 @@ impl PostgresWriter {
     async fn append_on(&mut self, connection: &mut PgConnection, batch: &[Prepared]) -> Result<Outcome, WriteError> {
         // Taken before the batch is sent: a reader may see its events before it is known here that they are there.
         let Mark { position: known, .. } = self.seen.mark();
-        let query = append_query(self.fence, &self.journal_id, known, batch);
-        let rows = fetch(connection, self.settings.pooled, query).await.map_err(|failure| match failure {
+        // New streams have new ids, so they are looked up only if one of them is there after all.
+        let mut answer = self.append_once(connection, known, batch, false).await;
+        if matches!(&answer, Err(failure) if has_code(&failure.error, TAKEN)) {
+            answer = self.append_once(connection, known, batch, true).await;
+        }
+        let rows = answer.map_err(|failure| match failure {
             Failure { error, sent } if sent && !is_rolled_back(&error) => unknown(known, error),
             Failure { error, .. } => {
                 self.fenced_off = has_code(&error, FENCED_OFF);
@@ -98,12 +118,25 @@ impl PostgresWriter {
         // It has committed: only whether this program understands the answer is open.
         let outcome = outcome.map_err(|error| unknown(known, error))?;
         if let Some(commit) = outcome.commit {
+            let named = batch.iter().flat_map(|append| &append.events);
+            self.versions.extend(named.map(|event| (event.event_type, event.event_version)));
             let written = batch.iter().enumerate().filter(|(index, _)| !outcome.lost.contains(index));
             let (events, last) = written.fold((0, None), |(events, _), (_, a)| (events + a.event_count(), Some(a)));
             let last_position = commit.first_position.cast_signed() + events as i64 - 1;
             last.inspect(|last| self.seen.note(last_position, &last.command_text));
         }
         Ok(outcome)
+    }
+
+    async fn append_once(
+        &self,
+        connection: &mut PgConnection,
+        known_position: i64,
+        batch: &[Prepared],
+        all_streams: bool,
+    ) -> Result<Vec<PgRow>, Failure> {
+        let query = append_query(self, known_position, batch, all_streams);
+        fetch(connection, self.settings.pooled, query).await
     }
 
     async fn find_on(
@@ -201,25 +234,48 @@ async fn fetch(connection: &mut PgConnection, pooled: bool, query: PgQuery<'_>) 
     Ok(rows)
 }
 
-fn append_query<'q>(fence: i64, journal_id: &'q str, known: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
-    let events = || batch.iter().flat_map(|append| &append.events);
-    let owners = (1_i32..).zip(batch).flat_map(|(owner, append)| append.events.iter().map(move |_| owner));
+fn append_query<'q>(
+    writer: &'q PostgresWriter,
+    known_position: i64,
+    batch: &'q [Prepared],
+    all_streams: bool,
+) -> PgQuery<'q> {
+    let known = || (0_i32..).zip(batch).filter(|(_, append)| append.expected_sequence > 0);
+    // Each event with its append: one element per event in each array.
+    let rows = || (0_i32..).zip(batch).flat_map(|(owner, append)| append.rows().map(move |row| (owner, append, row)));
+    let new = || {
+        let versions =
+            batch.iter().flat_map(|append| &append.events).map(|event| (event.event_type, event.event_version));
+        versions.filter(|version| !writer.versions.contains(version)).collect::<BTreeSet<_>>().into_iter()
+    };
     let leaves = batch.iter().flat_map(|append| &append.leaves);
     sqlx::query(APPEND)
-        .bind(fence)
-        .bind(journal_id)
-        .bind(known)
-        .bind(kinds(batch))
-        .bind(texts(batch, |append| &append.stream_text))
-        .bind(batch.iter().map(|append| append.expected_sequence).collect::<Vec<_>>())
-        .bind(texts(batch, |append| &append.command_text))
-        .bind(texts(batch, |append| &append.tenant))
-        .bind(texts(batch, |append| &append.metadata))
-        .bind(owners.collect::<Vec<_>>())
-        .bind(events().map(|event| event.event_type).collect::<Vec<_>>())
-        .bind(events().map(|event| event.event_version).collect::<Vec<_>>())
-        .bind(events().map(|event| event.payload.as_str()).collect::<Vec<_>>())
-        .bind(leaves.map(|leaf| leaf.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(writer.fence)
+        .bind(&writer.journal_id)
+        .bind(known_position)
+        .bind(all_streams)
+        .bind(list(known().map(|(_, append)| append.kind.as_str())))
+        .bind(list(known().map(|(_, append)| append.stream_text.as_str())))
+        .bind(list(known().map(|(_, append)| append.expected_sequence)))
+        .bind(list(known().map(|(owner, _)| owner)))
+        .bind(list(new().map(|(event_type, _)| event_type)))
+        .bind(list(new().map(|(_, version)| version)))
+        .bind(list(rows().map(|(_, append, _)| append.kind.as_str())))
+        .bind(list(rows().map(|(_, append, _)| append.stream_text.as_str())))
+        .bind(list(rows().map(|(_, _, (sequence, ..))| sequence)))
+        .bind(list(rows().map(|(_, _, (_, event, _))| event.event_type)))
+        .bind(list(rows().map(|(_, _, (_, event, _))| event.event_version)))
+        .bind(list(rows().map(|(_, _, (_, event, _))| event.payload.as_str())))
+        .bind(list(rows().map(|(_, append, _)| append.metadata.as_str())))
+        .bind(list(rows().map(|(_, append, _)| append.tenant.as_str())))
+        .bind(list(rows().map(|(_, append, _)| append.command_text.as_str())))
+        .bind(list(rows().map(|(_, _, (.., leaf))| leaf.as_bytes().as_slice())))
+        .bind(list(rows().map(|(owner, ..)| owner)))
+        .bind(leaves.flat_map(|leaf| leaf.as_bytes()).copied().collect::<Vec<u8>>())
+}
+
+fn list<T>(elements: impl Iterator<Item = T>) -> Vec<T> {
+    elements.collect()
 }
 
 fn kinds(batch: &[Prepared]) -> Vec<&'static str> {
@@ -232,7 +288,9 @@ fn texts<'q>(batch: &'q [Prepared], text: impl Fn(&'q Prepared) -> &'q String) -
 
 fn outcome(row: &PgRow) -> Result<Outcome, SqlxError> {
     let lost: Vec<i32> = row.try_get(2)?;
-    let lost = lost.into_iter().map(usize::try_from).collect::<Result<_, _>>().map_err(decode)?;
+    let lost = lost.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
+    let mut lost = lost.map_err(decode)?;
+    lost.sort_unstable();
     let first: Option<i64> = row.try_get(0)?;
     let commit = match first {
         None => None,
