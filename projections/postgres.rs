@@ -12,6 +12,7 @@
 //! rolls back; only a commit that was already sent may still take effect, whole.
 
 mod activity;
+mod copy;
 mod dump;
 mod inspections;
 mod migrate;

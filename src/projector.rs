@@ -83,7 +83,7 @@ impl Projector {
         let mut checkpoint = self.read_models.checkpoint().await?.position;
         while !self.is_stopped() {
             self.applied.send_replace(checkpoint);
-            let batch = read_batch(self.journal.reader(), checkpoint).await?;
+            let batch = read_batch(self.journal.reader(), checkpoint, BATCH).await?;
             let Some(last) = batch.last() else { break };
             checkpoint = self.read_models.apply(&batch).await?.position;
             self.applied.send_replace(checkpoint);
@@ -142,12 +142,12 @@ pub async fn lag(journal: &Journal, head: u64, checkpoint: u64, now: DateTime<Ut
     Ok(Lag { events, seconds })
 }
 
-/// The events after `checkpoint`, read and decoded.
+/// The events after `checkpoint`, at most `limit`, read and decoded.
 ///
 /// # Errors
 /// [`ProjectorError::Unreadable`] names the position.
-pub async fn read_batch(journal: &Reader, checkpoint: u64) -> Result<Vec<RecordedEvent>, ProjectorError> {
-    journal.read(checkpoint, BATCH).await?.into_iter().map(to_recorded).collect()
+pub async fn read_batch(journal: &Reader, checkpoint: u64, limit: u32) -> Result<Vec<RecordedEvent>, ProjectorError> {
+    journal.read(checkpoint, limit).await?.into_iter().map(to_recorded).collect()
 }
 
 /// A stored event, decoded.

@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted.
-const NEWEST: i64 = 7;
+/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 lets who
+/// changes rows remove them.
+const NEWEST: i64 = 8;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -35,6 +36,7 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
         script(&mut tx, include_str!("migrations/0001_create_the_read_models.sql")).await?;
         let first = next_version(&mut tx).await?;
         create_version(&mut tx, first).await?;
+        script(&mut tx, &statements::indexes(first)).await?;
         script(&mut tx, &statements::views(first)).await?;
         script(&mut tx, include_str!("sql/create_analysts_views.sql")).await?;
         tx.query("UPDATE projection_checkpoints SET status = 'live' WHERE name = $1 AND version = $2")
@@ -74,6 +76,11 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     }
     if found < 7 {
         tell_seals(&mut tx, found > 0).await?;
+    }
+    if (1..8).contains(&found) {
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::grant_delete(version)).await?;
+        }
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
@@ -175,11 +182,11 @@ pub(super) async fn next_version(tx: &mut Transaction) -> Result<u32, Error> {
     Columns::of(&row).small("newest")
 }
 
-/// Creates the table of a version and its checkpoint, before the first event and with no reader.
+/// Creates the tables of a version and its checkpoint, before the first event and with no reader. It has no index but its
+/// key yet.
 pub(super) async fn create_version(tx: &mut Transaction, version: u32) -> Result<(), Error> {
     script(tx, &statements::tables(version)).await?;
     script(tx, &statements::run_table(version)).await?;
-    script(tx, &statements::index_objects(version)).await?;
     let insert = "INSERT INTO projection_checkpoints (name, version, status, position) VALUES ($1, $2, 'building', 0)";
     tx.query(insert).bind(MEDIA).bind(columns::integer(version.into())).execute(&mut **tx).await?;
     Ok(())

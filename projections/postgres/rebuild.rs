@@ -46,6 +46,7 @@ impl ReadModels {
     }
 
     async fn swap_in(&self, version: u32) -> Result<Swapped, Error> {
+        self.create_indexes(version).await?;
         let mut tx = self.write(Mode::Schema).await?;
         let built = claim_building(&mut tx, version).await?;
         let (old, live) = await_live(&mut tx).await?;
@@ -69,6 +70,16 @@ impl ReadModels {
         // The swap holds whatever becomes of this; what stays is dropped when the next rebuild begins.
         drop(self.drop_unused().await);
         Ok(Swapped::Swapped)
+    }
+
+    /// What it needs for readers. As long as this takes, the feeder is told of more to come, and comes again.
+    async fn create_indexes(&self, version: u32) -> Result<(), Error> {
+        let mut tx = self.write(Mode::Schema).await?;
+        // Against a rebuild that takes over: it would drop the table.
+        claim_building(&mut tx, version).await?;
+        migrate::script(&mut tx, "SET LOCAL statement_timeout = 0").await?;
+        migrate::script(&mut tx, &statements::indexes(version)).await?;
+        tx.commit().await
     }
 
     /// Drops the tables of versions that have no checkpoint.

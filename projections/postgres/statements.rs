@@ -1,12 +1,7 @@
 //! The SQL of one version's table: the `.sql` files with the version's number in them.
 
 pub(super) fn tables(version: u32) -> String {
-    let media = concat!(
-        include_str!("sql/create_media.sql"),
-        include_str!("sql/index_collected.sql"),
-        include_str!("sql/index_seals.sql")
-    );
-    numbered(&[media, include_str!("sql/create_activity.sql")].concat(), version)
+    numbered(concat!(include_str!("sql/create_media.sql"), include_str!("sql/create_activity.sql")), version)
 }
 
 /// The columns and indexes of seals for a version that was made without them.
@@ -72,16 +67,29 @@ pub(super) fn dump(version: u32) -> String {
     numbered(include_str!("sql/dump_media.sql"), version)
 }
 
-pub(super) fn load(version: u32) -> String {
-    numbered(include_str!("sql/load_media.sql"), version)
+/// Whoever may change rows may remove them.
+pub(super) fn grant_delete(version: u32) -> String {
+    numbered(include_str!("sql/grant_delete.sql"), version)
 }
 
-pub(super) fn insert(version: u32) -> String {
-    numbered(include_str!("sql/insert_media.sql"), version)
+/// Removes rows and answers with them.
+pub(super) fn take(version: u32) -> String {
+    numbered(include_str!("sql/take_media.sql"), version)
 }
 
-pub(super) fn update(version: u32) -> String {
-    format!("{}{}", insert(version), include_str!("sql/update_media.sql"))
+pub(super) fn copy(version: u32) -> String {
+    numbered(include_str!("sql/copy_media.sql"), version)
+}
+
+/// All but the key's, for the tables of [`tables`].
+pub(super) fn indexes(version: u32) -> String {
+    let all = [
+        include_str!("sql/create_media_indexes.sql"),
+        include_str!("sql/index_collected.sql"),
+        include_str!("sql/index_seals.sql"),
+        include_str!("sql/index_objects.sql"),
+    ];
+    numbered(&all.join("\n"), version)
 }
 
 fn numbered(sql: &str, version: u32) -> String {

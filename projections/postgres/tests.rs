@@ -95,6 +95,25 @@ async fn a_role_that_may_create_nothing_serves_after_the_migration_and_after_a_s
     assert_eq!(rows(&server).await, (100, journal.rows()));
 }
 
+#[tokio::test]
+async fn a_role_that_could_change_rows_before_a_migration_can_after_it() {
+    let (models, options) = models().await;
+    let role = format!("changer_{}", options.get_database().unwrap());
+    let before = format!(
+        "CREATE ROLE {role} LOGIN;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+         REVOKE DELETE ON media_v1 FROM {role}; UPDATE projection_schema SET version = 7"
+    );
+    sqlx::raw_sql(&before).execute(models.readers()).await.unwrap();
+    ReadModels::connect(options.clone(), cluster::settings()).await.unwrap();
+    let server = ReadModels::connect(options.username(&role), cluster::settings()).await.unwrap();
+    let journal = Seeded(7).journal(60, 10);
+    for batch in journal.events.chunks(20) {
+        server.apply(batch).await.unwrap();
+    }
+    assert_eq!(rows(&server).await.1, journal.rows());
+}
+
 /// Times at which an apply is dropped while it is under way.
 const DROPS: usize = 12;
 

@@ -1,10 +1,8 @@
 //! Applying a batch: rows and checkpoint in one transaction.
 
-use zeroload_domain::{Claim, CollectOutcome, CollectReason};
-
-use super::{Mode, ReadModels, Transaction, activity, statements, transaction::bind_cells};
+use super::{Mode, ReadModels, Transaction, activity, copy::copy, statements, transaction::bind_cells};
 use crate::{
-    Applied, Error, FoundAs, MediaRow, RecordedEvent, SeenAs, batch,
+    Applied, Error, RecordedEvent, batch,
     checkpoint::MEDIA,
     columns::{self, Columns},
     runs, time_text,
@@ -92,66 +90,17 @@ async fn apply_rows(tx: &mut Transaction, version: u32, events: &[RecordedEvent]
     let mut stored = Vec::with_capacity(ids.len());
     if !ids.is_empty() {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        let sql = statements::load(version);
+        let sql = statements::take(version);
         for row in tx.query(&sql).bind(ids).fetch_all(&mut **tx).await? {
             stored.push(columns::media_row(&row)?);
         }
     }
     let changes = batch::changes(events, stored);
-    write(tx, &statements::insert(version), &changes.inserted).await?;
-    write(tx, &statements::update(version), &changes.updated).await?;
+    copy(tx, version, &changes.updated).await?;
+    copy(tx, version, &changes.inserted).await?;
     for row in runs::changes(events) {
         let sql = statements::write_run_record(version);
         bind_cells(tx.query(&sql), runs::cells(&row).into()).execute(&mut **tx).await?;
     }
     activity::count(tx, version, &changes.counts).await
-}
-
-/// Writes all rows with one statement: an array for each column, in the order of the table.
-async fn write(tx: &mut Transaction, sql: &str, rows: &[MediaRow]) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    tx.query(sql)
-        .bind(column(rows, |row| row.media_id.to_string()))
-        .bind(column(rows, |row| row.tenant.as_str()))
-        .bind(column(rows, |row| row.owner.as_str()))
-        .bind(column(rows, |row| row.state.as_str()))
-        .bind(column(rows, |row| row.store.as_str()))
-        .bind(column(rows, |row| row.bucket.as_str()))
-        .bind(column(rows, |row| row.object_key.as_str()))
-        .bind(column(rows, |row| row.content_type.as_str()))
-        .bind(column(rows, |row| columns::integer(row.content_length.bytes())))
-        .bind(column(rows, |row| row.checksum_sha256.map(|digest| digest.to_string())))
-        .bind(column(rows, |row| row.etag.as_ref().map(|etag| etag.as_str())))
-        .bind(column(rows, |row| row.attached_to.as_ref().map(|place| place.as_str())))
-        .bind(column(rows, |row| time_text::format(row.requested_at)))
-        .bind(column(rows, |row| time_text::format(row.ticket_expires_at)))
-        .bind(column(rows, |row| time_text::format(row.confirm_by)))
-        .bind(column(rows, |row| time_text::format(row.collectable_at)))
-        .bind(column(rows, |row| row.uploaded_at.map(time_text::format)))
-        .bind(column(rows, |row| row.confirmed_at.map(time_text::format)))
-        .bind(column(rows, |row| row.released_at.map(time_text::format)))
-        .bind(column(rows, |row| row.release_reason.map(columns::release_reason)))
-        .bind(column(rows, |row| row.collection_started_at.map(time_text::format)))
-        .bind(column(rows, |row| row.collected_at.map(time_text::format)))
-        .bind(column(rows, |row| row.claim.map(Claim::number).map(i64::from)))
-        .bind(column(rows, |row| row.collect_reason.map(CollectReason::as_str)))
-        .bind(column(rows, |row| row.collect_run_id.map(|id| id.to_string())))
-        .bind(column(rows, |row| row.seen.map(SeenAs::as_str)))
-        .bind(column(rows, |row| row.outcome.map(CollectOutcome::as_str)))
-        .bind(column(rows, |row| row.bytes_freed.map(|size| columns::integer(size.bytes()))))
-        .bind(column(rows, |row| columns::integer(row.sequence)))
-        .bind(column(rows, |row| columns::integer(row.position)))
-        .bind(column(rows, |row| row.sealed_at.map(time_text::format)))
-        .bind(column(rows, |row| row.substituted_at.map(time_text::format)))
-        .bind(column(rows, |row| row.found.map(FoundAs::as_str)))
-        .bind(column(rows, |row| row.found_etag.as_ref().map(|etag| etag.as_str())))
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-fn column<'r, T>(rows: &'r [MediaRow], value: impl Fn(&'r MediaRow) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }

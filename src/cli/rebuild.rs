@@ -2,10 +2,18 @@
 
 use std::process::ExitCode;
 
-use zeroload_projections::Swapped;
+use tokio::sync::mpsc;
+use zeroload_projections::{RecordedEvent, Swapped};
 
 use super::{Ended, fail, progress::Progress};
-use crate::{projector::read_batch, settings::Settings};
+use crate::{
+    journal::Reader,
+    projector::{ProjectorError, read_batch},
+    settings::Settings,
+};
+
+/// Events per transaction: no reader waits for them, and an item's steps that fall into one are written once.
+const BATCH: u32 = 5000;
 
 /// Works beside a running `serve`: readers see the old tables until the new ones have caught up.
 pub async fn run(settings: &Settings) -> Ended {
@@ -16,13 +24,15 @@ pub async fn run(settings: &Settings) -> Ended {
     let progress = Progress::start("events applied");
     let mut applied = 0;
     loop {
-        let batch = read_batch(&journal, applied).await?;
-        if let Some(last) = batch.last() {
-            applied = last.position;
+        // The next batch is read and decoded while this one is written.
+        let (sender, mut batches) = mpsc::channel(1);
+        let reading = tokio::spawn(read_on(journal.clone(), applied, sender));
+        while let Some(batch) = batches.recv().await {
             rebuild.apply(&batch).await?;
+            applied = batch.last().map_or(applied, |last| last.position);
             progress.at(applied, journal.head().await?.position);
-            continue;
         }
+        reading.await??;
         match rebuild.swap().await? {
             Swapped::Swapped => {
                 progress.end();
@@ -40,6 +50,23 @@ pub async fn run(settings: &Settings) -> Ended {
                 ));
             }
             Swapped::Behind { .. } => {}
+        }
+    }
+}
+
+/// Sends batch after batch until the journal has no more.
+async fn read_on(
+    journal: Reader,
+    mut after: u64,
+    batches: mpsc::Sender<Vec<RecordedEvent>>,
+) -> Result<(), ProjectorError> {
+    loop {
+        let batch = read_batch(&journal, after, BATCH).await?;
+        let Some(last) = batch.last() else { return Ok(()) };
+        after = last.position;
+        if batches.send(batch).await.is_err() {
+            // The writing side has failed, and says why.
+            return Ok(());
         }
     }
 }

@@ -36,7 +36,7 @@ pub async fn believe_any_answer(process: &Process) {
 /// A confirm is taken for a collection.
 pub async fn misread(process: &Process) {
     let Ok(checkpoint) = process.read_models.checkpoint().await else { return };
-    let Ok(mut batch) = read_batch(process.journal.reader(), checkpoint.position).await else { return };
+    let Ok(mut batch) = read_batch(process.journal.reader(), checkpoint.position, 1000).await else { return };
     for recorded in &mut batch {
         if let What::Media(_, event @ Event::Confirmed(_)) = &mut recorded.what {
             let (claim, outcome) = (Claim::FIRST, CollectOutcome::Absent);
