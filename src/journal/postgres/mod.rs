@@ -15,6 +15,7 @@ mod migrate;
 mod reader;
 mod seen;
 mod settings;
+mod streams;
 mod writer;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reading from PostgreSQL: a small pool of connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, Store
 use super::connection::{answered, on, store_error};
 use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
+use super::streams::Streams;
 
 const CONNECTIONS: u32 = 4;
 
@@ -41,7 +43,15 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > $3 ORDER BY position LIMIT $4", "position");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = $5 AND position > $3 ORDER BY position LIMIT $4", "position");
-const STREAM: &str = events_where!("aggregate_type = $3 AND aggregate_id = $4", "sequence");
+/// Each with the number of its stream; a subquery per stream is one look into the primary key.
+const STREAMS: &str = concat!(
+    "SELECT e.position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id, sequence, ",
+    "event_type, event_version, payload, metadata, holds, e.at FROM (SELECT ",
+    holds!(1, 2),
+    " AS holds OFFSET 0) AS k LEFT JOIN LATERAL (SELECT s.*, w.at \
+      FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS w (kind, id, at) CROSS JOIN LATERAL (SELECT * FROM events \
+      WHERE aggregate_type = w.kind AND aggregate_id = w.id OFFSET 0) AS s) AS e ON holds"
+);
 const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
     WHERE commit_id > $1 ORDER BY commit_id LIMIT $2";
 const HEAD: &str =
@@ -61,6 +71,13 @@ type PgQuery = Query<'static, Postgres, PgArguments>;
 
 /// See [`ReadStore`]. Each method is one statement, so one snapshot.
 pub struct PostgresReader {
+    source: Source,
+    streams: Streams,
+}
+
+/// The connections, and what may be believed of them.
+#[derive(Clone)]
+struct Source {
     pool: PgPool,
     pooled: bool,
     seen: Seen,
@@ -76,12 +93,35 @@ impl PostgresReader {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(settings.options.clone());
-        Self { pool, pooled: settings.pooled, seen, runtime: runtime.clone() }
+        Self::of(Source { pool, pooled: settings.pooled, seen, runtime: runtime.clone() })
+    }
+
+    fn of(source: Source) -> Self {
+        let fetching = source.clone();
+        let fetch = move |kinds, ids| {
+            let source = fetching.clone();
+            async move { source.streams(kinds, ids).await }.boxed()
+        };
+        let streams = Streams::start(&source.runtime, Arc::new(fetch));
+        Self { source, streams }
     }
 
     /// The same connections, for who wants what there is.
     pub(super) fn unmarked(&self) -> Self {
-        Self { pool: self.pool.clone(), seen: Seen::default(), pooled: self.pooled, runtime: self.runtime.clone() }
+        Self::of(Source { seen: Seen::default(), ..self.source.clone() })
+    }
+}
+
+impl Source {
+    async fn streams(&self, kinds: Vec<&'static str>, ids: Vec<String>) -> Result<Vec<(usize, RawEvent)>, ReadError> {
+        let rows = self.marked(STREAMS, 13, |query| query.bind(kinds.clone()).bind(ids.clone())).await?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(number) = row.try_get::<Option<i64>, _>(14).map_err(store_error)? else { continue };
+            let index = usize::try_from(number - 1).map_err(|error| StoreError::new(StoreErrorKind::Corrupt, error))?;
+            events.push((index, RawEvent::from_row(&row).map_err(store_error)?));
+        }
+        Ok(events)
     }
 
     fn rows(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<PgRow>, StoreError>> {
@@ -158,34 +198,40 @@ impl ReadStore for PostgresReader {
         limit: u32,
         tenant: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>> {
-        self.marked_events(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT), move |query| {
-            let query = query.bind(after).bind(i64::from(limit));
-            match tenant {
-                Some(tenant) => query.bind(tenant.to_owned()),
-                None => query,
-            }
-        })
-        .boxed()
+        self.source
+            .marked_events(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT), move |query| {
+                let query = query.bind(after).bind(i64::from(limit));
+                match tenant {
+                    Some(tenant) => query.bind(tenant.to_owned()),
+                    None => query,
+                }
+            })
+            .boxed()
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        self.marked_events(STREAM, move |query| query.bind(kind.as_str()).bind(stream.to_string())).boxed()
+        async move {
+            let mut events = self.streams.read(kind, stream).await?;
+            events.sort_unstable_by_key(|event| event.sequence);
+            Ok(events)
+        }
+        .boxed()
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
-        self.all(sqlx::query(COMMITS).bind(after).bind(i64::from(limit)))
+        self.source.all(sqlx::query(COMMITS).bind(after).bind(i64::from(limit)))
     }
 
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>> {
-        self.marked_head(HEAD).boxed()
+        self.source.marked_head(HEAD).boxed()
     }
 
     fn edges(&self) -> BoxFuture<'_, Result<Edges, ReadError>> {
-        self.marked_head(EDGES).boxed()
+        self.source.marked_head(EDGES).boxed()
     }
 
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>> {
-        let row = self.all::<(i64,)>(sqlx::query(NOW));
+        let row = self.source.all::<(i64,)>(sqlx::query(NOW));
         async move {
             let (micros,) = row.await?.into_iter().next().ok_or(ReadError::NoHead)?;
             DateTime::from_timestamp_micros(micros).ok_or_else(|| {
@@ -196,15 +242,15 @@ impl ReadStore for PostgresReader {
     }
 
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>> {
-        self.all(sqlx::query(VERSIONS))
+        self.source.all(sqlx::query(VERSIONS))
     }
 
     fn seen(&self, event: &StoredEvent) {
-        self.seen.note(event.position.cast_signed(), event.command_id.to_string());
+        self.source.seen.note(event.position.cast_signed(), event.command_id.to_string());
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.pool.close().boxed()
+        self.source.pool.close().boxed()
     }
 }
 

@@ -1,0 +1,95 @@
+//! Reading streams for many callers at once: what arrives while a query runs is asked for with the next one, as appends
+//! are. A query of its own costs the server more than the few rows that it yields.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use uuid::Uuid;
+
+use super::super::StreamKind;
+use super::super::store::{StoreError, StoreErrorKind};
+use super::super::stored::{RawEvent, ReadError};
+use super::connection::ended;
+
+/// Queries under way at once.
+const QUERIES: usize = 2;
+
+/// Streams per query.
+const STREAMS: usize = 128;
+
+/// Callers that wait; one more waits for a place.
+const QUEUE: usize = 1024;
+
+/// The events of the streams of these kinds and ids, each with the index of its stream.
+pub(super) type Fetch = Arc<
+    dyn Fn(Vec<&'static str>, Vec<String>) -> BoxFuture<'static, Result<Vec<(usize, RawEvent)>, ReadError>>
+        + Send
+        + Sync,
+>;
+
+type Found = Result<Vec<RawEvent>, ReadError>;
+
+struct Wanted {
+    kind: StreamKind,
+    id: Uuid,
+    answer: oneshot::Sender<Found>,
+}
+
+pub(super) struct Streams(mpsc::Sender<Wanted>);
+
+impl Streams {
+    /// The queries run on `runtime`, until this value is gone.
+    pub fn start(runtime: &Handle, fetch: Fetch) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..QUERIES {
+            runtime.spawn(answer_all(receiver.clone(), fetch.clone()));
+        }
+        Self(sender)
+    }
+
+    /// The events of one stream, in no order.
+    pub async fn read(&self, kind: StreamKind, id: Uuid) -> Found {
+        let stopped = || StoreError::new(StoreErrorKind::Closed, "the reader of streams has stopped");
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Wanted { kind, id, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
+    while let Some(batch) = next(&wanted).await {
+        let (kinds, ids) = batch.iter().map(|wanted| (wanted.kind.as_str(), wanted.id.to_string())).unzip();
+        // As a task of its own, so that a panic in it is an error and not the end of all reading.
+        let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error).into()));
+        answer(batch, events);
+    }
+}
+
+/// Waits for the first; the others are those that are there, or ready to come.
+async fn next(wanted: &Mutex<mpsc::Receiver<Wanted>>) -> Option<Vec<Wanted>> {
+    let mut queue = wanted.lock().await;
+    let mut batch = vec![queue.recv().await?];
+    tokio::task::yield_now().await;
+    while batch.len() < STREAMS {
+        let Ok(more) = queue.try_recv() else { break };
+        batch.push(more);
+    }
+    Some(batch)
+}
+
+fn answer(batch: Vec<Wanted>, events: Result<Vec<(usize, RawEvent)>, ReadError>) {
+    let mut found: Vec<Found> =
+        batch.iter().map(|_| events.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
+    for (index, event) in events.into_iter().flatten() {
+        if let Some(Ok(own)) = found.get_mut(index) {
+            own.push(event);
+        }
+    }
+    for (wanted, own) in batch.into_iter().zip(found) {
+        // Nobody listens when the caller was dropped.
+        let _gone = wanted.answer.send(own);
+    }
+}
