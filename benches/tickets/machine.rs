@@ -1,7 +1,7 @@
 //! What this machine does without the service, so that the service's figures mean something on another one.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     os::unix::fs::FileExt,
     path::Path,
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use sqlx::{
 
 use crate::{
     Failure,
+    describe::machine_name,
     samples::{Samples, micros},
 };
 
@@ -56,22 +57,10 @@ impl Machine {
 
 pub async fn measure(folder: &Path) -> Result<Machine, Failure> {
     Ok(Machine {
-        description: describe(),
+        description: machine_name(),
         syncs: syncs(&folder.join("pages")).await?,
         inserts: inserts(&folder.join("plain.db")).await?,
     })
-}
-
-fn describe() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let line = |path: &str, name: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        line.split(':').nth(1).unwrap_or_default().trim().to_owned()
-    };
-    let kib = line("/proc/meminfo", "MemTotal");
-    let kib: u64 = kib.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
-    format!("{cores} cores, {}, {:.0} GB", line("/proc/cpuinfo", "model name"), kib as f64 * 1024.0 / 1e9)
 }
 
 /// Takes the same step until the time is over.

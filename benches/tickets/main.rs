@@ -11,18 +11,31 @@
 //! | module | one reason to exist |
 //! |---|---|
 //! | [`load`] | the clients: raw HTTP/1.1 over kept connections |
-//! | [`service`] | the process under test: start, memory, commits, lag, size, stop |
+//! | [`wish`], [`calls`] | what they ask for |
+//! | [`service`] | the process under test: start, lag, stop |
+//! | [`usage`] | what it takes: memory, time |
+//! | [`journal`] | what it wrote: commits, size, proof |
 //! | [`machine`] | what the figures are to be compared with |
 //! | [`samples`] | rates and percentiles |
 //! | [`table`] | the results as one markdown table |
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
+mod calls;
+#[path = "../common/describe.rs"]
+mod describe;
+mod journal;
+#[path = "../common/load.rs"]
 mod load;
 mod machine;
+#[path = "../common/samples.rs"]
 mod samples;
+#[path = "../common/service.rs"]
 mod service;
 mod table;
+mod usage;
+#[path = "../common/wish.rs"]
+mod wish;
 
 use std::{
     path::PathBuf,
@@ -31,11 +44,14 @@ use std::{
 
 use clap::Parser;
 
-use load::{Load, Measured, Until};
+use calls::{KeyedTickets, SomeTickets};
+use load::Load;
 use service::Service;
 use table::Table;
+use usage::{Measured, measured, memory};
+use wish::Tickets;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const MEGABYTE: u64 = 1_000_000;
 
@@ -86,58 +102,66 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let before = machine::measure(folder.path()).await?;
     let many = options.connections;
 
-    let service = Service::start(&options.binary, &data).await?;
-    table.memory("with an empty journal", service.memory()?);
+    let service = Service::start(&options.binary, &data, &[]).await?;
+    table.memory("with an empty journal", memory(&service)?);
     let length = Duration::from_secs(options.seconds);
-    let short = Until::Elapsed(length.div_f64(5.0));
+    let short = length.div_f64(5.0);
 
     say("warm-up");
-    let mut issued = run_load(&service, &Load::new(many, short)).await?.tickets();
+    let mut issued =
+        measured(&service, &data, &Load { connections: many, length: short, calls: &Tickets }).await?.calls();
     for connections in [1, 16, 64] {
         say(&format!("{connections} at once"));
-        let measured = run_load(&service, &Load::new(connections, short)).await?;
-        issued += measured.tickets();
-        table.load(&format!("{connections} at once"), &measured);
+        let run = measured(&service, &data, &Load { connections, length: short, calls: &Tickets }).await?;
+        issued += run.calls();
+        table.load(&format!("{connections} at once"), &run);
     }
     say("with Idempotency-Key");
-    let measured = run_load(&service, &Load::new(many, short).idempotent()).await?;
-    issued += measured.tickets();
-    table.load(&format!("{many} at once, with Idempotency-Key"), &measured);
+    let run = measured(
+        &service,
+        &data,
+        &Load { connections: many, length: short, calls: &KeyedTickets { run: uuid::Uuid::now_v7() } },
+    )
+    .await?;
+    issued += run.calls();
+    table.load(&format!("{many} at once, with Idempotency-Key"), &run);
 
     say(&format!("{many} at once, for {} s", options.seconds));
-    let main_run = run_load(&service, &Load::new(many, Until::Elapsed(length))).await?;
-    issued += main_run.tickets();
+    let main_run = measured(&service, &data, &Load { connections: many, length, calls: &Tickets }).await?;
+    issued += main_run.calls();
     table.load(&format!("**{many} at once**"), &main_run);
-    table.memory(&format!("with {issued} media"), service.memory()?);
+    table.memory(&format!("with {issued} media"), memory(&service)?);
 
     let left = options.media.saturating_sub(issued);
     if left > 0 {
         say(&format!("{many} at once, for {left} more media"));
-        let measured = run_load(&service, &Load::new(many, Until::Count(left))).await?;
-        issued += measured.tickets();
-        table.load(&format!("{many} at once, until there are {issued} media"), &measured);
+        let run =
+            measured(&service, &data, &Load { connections: many, length: Duration::MAX, calls: &SomeTickets(left) })
+                .await?;
+        issued += run.calls();
+        table.load(&format!("{many} at once, until there are {issued} media"), &run);
     }
     let (lag, catching_up) = (service.lag().await?, Instant::now());
     service.caught_up().await?;
     table.lag(&lag, catching_up.elapsed());
-    let memory = service.memory()?;
-    table.memory(&format!("with {issued} media, projections caught up"), memory);
+    let in_the_end = memory(&service)?;
+    table.memory(&format!("with {issued} media, projections caught up"), in_the_end);
 
     say("stop, verify, start again");
     service.stop().await?;
-    table.disk(issued, &service::sizes(&data)?);
+    table.disk(issued, &journal::sizes(&data)?);
     let verifying = Instant::now();
-    let head = service::verify(&options.binary, &data).await?;
+    let head = journal::verify(&options.binary, &data).await?;
     table.verified(head, verifying.elapsed());
     if head != issued {
         return Err(format!("{issued} tickets were acknowledged, but the journal's head is {head}").into());
     }
     let starting = Instant::now();
-    let service = Service::start(&options.binary, &data).await?;
+    let service = Service::start(&options.binary, &data, &[]).await?;
     table.restart(issued, starting.elapsed());
-    run_load(&service, &Load::new(many, short)).await?;
+    measured(&service, &data, &Load { connections: many, length: short, calls: &Tickets }).await?;
     service.caught_up().await?;
-    table.memory("started again on them, and under load", service.memory()?);
+    table.memory("started again on them, and under load", memory(&service)?);
     service.stop().await?;
     say("the machine alone, again");
     // Whatever else ran may have slowed one of the two down: the service is compared with the better one.
@@ -145,20 +169,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     table.machine(&machine);
     table.ratio(&main_run, &machine);
     println!("{table}");
-    check_goals(options, &main_run, memory.peak)
-}
-
-/// Runs the clients; what it took is added.
-async fn run_load(service: &Service, load: &Load) -> Result<Measured, Failure> {
-    let before = (service::cpu_time("self")?, service.cpu_time()?, service::cpu_time_of_all()?);
-    let commits = service.commits().await?;
-    let mut measured = load.run(service.address).await?;
-    measured.commits = service.commits().await? - commits;
-    measured.client_cpu = service::cpu_time("self")? - before.0;
-    measured.service_cpu = service.cpu_time()? - before.1;
-    let all = service::cpu_time_of_all()? - before.2;
-    measured.other_cpu = all.saturating_sub(measured.client_cpu + measured.service_cpu);
-    Ok(measured)
+    check_goals(options, &main_run, in_the_end.peak)
 }
 
 fn check_goals(options: &Options, main_run: &Measured, peak: u64) -> Result<(), Failure> {

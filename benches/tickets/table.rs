@@ -3,10 +3,11 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    load::Measured,
+    journal::Sizes,
     machine::Machine,
     samples::Samples,
-    service::{Lag, Memory, Sizes},
+    service::Lag,
+    usage::{Measured, Memory},
 };
 
 #[derive(Default)]

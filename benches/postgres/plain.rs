@@ -1,0 +1,68 @@
+//! What a backend would do without zeroload: one row per upload in a table of its own, one transaction per change.
+
+use std::{fs, path::Path};
+
+use crate::{
+    Failure,
+    cluster::{Cluster, Pgbench},
+};
+
+const DATABASE: &str = "plain";
+
+const CREATE: &str = "
+CREATE TABLE media (
+  id uuid PRIMARY KEY, object_key text NOT NULL UNIQUE, owner text NOT NULL, content_type text NOT NULL,
+  content_length bigint NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, confirmed_at timestamptz);
+CREATE INDEX media_by_status ON media (status, created_at)";
+
+/// The key is a random UUID, as backends use them.
+const INSERT: &str = "
+\\set owner random(1, 100000)
+\\set length random(1, 5000000)
+INSERT INTO media (id, object_key, owner, content_type, content_length, status, created_at)
+VALUES (gen_random_uuid(), 'media/' || gen_random_uuid(), 'user-' || :owner, 'image/jpeg', :length, 'pending', now());
+";
+
+/// Each row once: the clients take turns.
+const UPDATE: &str = "
+\\set i :i + 1
+\\set row :i * :clients + :client_id
+UPDATE media SET status = 'confirmed', confirmed_at = now() WHERE id = md5((:row)::text)::uuid;
+";
+
+/// Enough rows for an update each, at any rate that one may expect of two cores.
+fn fill(seconds: u64) -> String {
+    format!(
+        "TRUNCATE media;
+         INSERT INTO media SELECT md5(n::text)::uuid, 'media/' || n, 'user-' || n % 100000, 'image/jpeg', 123456,
+                                  'pending', now()
+           FROM generate_series(0, {}) AS n;
+         CHECKPOINT",
+        25_000 * seconds
+    )
+}
+
+pub fn create(cluster: &Cluster) -> Result<(), Failure> {
+    cluster.create_database(DATABASE)?;
+    cluster.psql(DATABASE, CREATE)
+}
+
+/// One prepared single-row `INSERT` per transaction.
+pub fn insert(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
+    cluster.psql(DATABASE, "TRUNCATE media")?;
+    run(cluster, folder, INSERT, clients, seconds)
+}
+
+/// One prepared `UPDATE` of a row by its key per transaction.
+pub fn update(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
+    for statement in fill(seconds).split(';') {
+        cluster.psql(DATABASE, statement)?;
+    }
+    run(cluster, folder, UPDATE, clients, seconds)
+}
+
+fn run(cluster: &Cluster, folder: &Path, script: &str, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
+    let path = folder.join("script.sql");
+    fs::write(&path, script)?;
+    cluster.pgbench(DATABASE, &path, clients, seconds)
+}
