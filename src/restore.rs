@@ -77,7 +77,25 @@ pub async fn resume(
     finish(commands, gateway, loaded, origin, now).await
 }
 
+/// Two may be at it, a call and the collector: what one of them has copied and removed, the other no longer finds.
 async fn finish(
+    commands: &Commands,
+    gateway: &Gateway,
+    loaded: Loaded,
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Result<Loaded, RestoreError> {
+    let id = loaded.id;
+    match try_to_finish(commands, gateway, loaded, origin, now).await {
+        Ok(restored) => Ok(restored),
+        Err(error) => match commands.load_of(id, None).await {
+            Ok(loaded) if !matches!(loaded.media, Media::Restoring(..)) => Ok(loaded),
+            Ok(_) | Err(_) => Err(error),
+        },
+    }
+}
+
+async fn try_to_finish(
     commands: &Commands,
     gateway: &Gateway,
     loaded: Loaded,

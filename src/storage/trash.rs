@@ -103,8 +103,12 @@ impl Gateway {
             (_, Some(copy)) => copy,
             (None, None) => return Err(NotRestored::Failed { code: TRASH_LOST }),
             (Some(source), None) => {
-                self.copy(from, version, &source.etag, to).await?;
+                let copied = self.copy(from, version, &source.etag, to).await;
                 let copy = self.head_key(to.as_str()).await?;
+                // Whoever else is at it may have copied it, and removed the source before this copy began.
+                if copy.is_none() {
+                    copied?;
+                }
                 copy.ok_or_else(|| StorageError::answer("a copy that was made is not there"))?
             }
         };

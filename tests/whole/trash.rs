@@ -1,7 +1,7 @@
 //! The trash: what is collected can be brought back for a while, and goes for good after it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
@@ -149,7 +149,6 @@ async fn whatever_breaks_on_the_way_into_the_trash_is_mended_by_the_next_process
 async fn a_restore_that_breaks_is_ended_by_a_repeat_or_by_the_collector() {
     for (effect, operation) in [
         (Effect::CutRequest, Operation::CopyObject),
-        (Effect::CutAnswer, Operation::CopyObject),
         (Effect::CutRequest, Operation::DeleteObjects),
         (Effect::CutAnswer, Operation::DeleteObjects),
     ] {
@@ -176,6 +175,30 @@ async fn a_restore_that_breaks_is_ended_by_a_repeat_or_by_the_collector() {
             assert!(holds(&app, &key(media).restored(Claim::FIRST)).await);
             assert!(!holds(&app, &key(media)).await && !holds(&app, &key(media).in_trash(Claim::FIRST)).await);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_whose_answer_was_lost_is_found_by_the_look_after_it() {
+    let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+    let media = app.uploaded(BYTES).await;
+    app.run_at(later(), false).await.expect("a run");
+    let faults = app.parts.faults.clone().expect("the embedded server");
+    faults.add(Fault::new(Effect::CutAnswer).on(Operation::CopyObject));
+    let (status, restored) = restore(&app, &media).await;
+    assert_eq!((status, &restored["state"]), (StatusCode::OK, &json!("confirmed")), "{restored}");
+    assert!(app.in_bucket(&restored).await);
+}
+
+#[tokio::test]
+async fn a_repeat_beside_a_restore_that_is_under_way_answers_the_same() {
+    let app = keeping(|_| {}).await;
+    let items: Vec<Value> = stream::iter(0..10).map(|_| app.uploaded(BYTES)).buffered(8).collect().await;
+    assert_eq!(app.run_at(later(), false).await.expect("a run").trashed, 10);
+    let restores = items.iter().flat_map(|media| (0..4).map(|_| restore(&app, media)));
+    for (status, restored) in join_all(restores).await {
+        assert_eq!((status, &restored["state"]), (StatusCode::OK, &json!("confirmed")), "{restored}");
+        assert!(app.in_bucket(&restored).await);
     }
 }
 
