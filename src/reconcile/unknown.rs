@@ -16,7 +16,7 @@ pub(super) const DELETED: &str = "deleted";
 const TOO_YOUNG: &str = "kept: too young";
 /// A request with the same idempotency key would own it.
 const MAY_BE_REQUESTED: &str = "kept: may be requested again";
-/// The journal knows an item of this key by now.
+/// The journal knows an item of this id by now.
 const OWNED: &str = "kept: an item's";
 
 /// The version of ids that are derived from idempotency keys.
@@ -86,6 +86,8 @@ impl Reconciler {
         if key.media_id().as_uuid().get_version_num() == DERIVED {
             return Ok(Some(MAY_BE_REQUESTED));
         }
-        Ok(self.owner(key.media_id(), key.as_str()).await?.map(|_| OWNED))
+        // Also under another key than the item has now: a restore may be about to give it this one.
+        let known = self.parts.commands.load_internal(key.media_id()).await?.sequence > 0;
+        Ok(known.then_some(OWNED))
     }
 }
