@@ -19,6 +19,9 @@ const MAY_BE_REQUESTED: &str = "kept: may be requested again";
 /// The journal knows an item of this id by now.
 const OWNED: &str = "kept: an item's";
 
+/// Looks like what a service with a prefix below ours keeps.
+const OTHER_SERVICE: &str = "kept: may be another service's";
+
 /// The version of ids that are derived from idempotency keys.
 const DERIVED: usize = 8;
 
@@ -82,7 +85,14 @@ impl Reconciler {
         if finding.last_modified.is_none_or(|at| at > older_than) {
             return Ok(Some(TOO_YOUNG));
         }
+        // Another service may have a prefix below ours: its marker and its items are not ours to judge.
+        if finding.object_key.split('/').any(|part| part.starts_with('.')) {
+            return Ok(Some(OTHER_SERVICE));
+        }
         let Ok(key) = ObjectKey::parse(finding.object_key.as_str()) else { return Ok(None) };
+        if !key.is_in(self.parts.gateway.prefix()) {
+            return Ok(Some(OTHER_SERVICE));
+        }
         if key.media_id().as_uuid().get_version_num() == DERIVED {
             return Ok(Some(MAY_BE_REQUESTED));
         }
