@@ -114,7 +114,12 @@ impl Gateway {
         };
         // An earlier try may have removed the source, after it had compared the two.
         let fits = source.map_or(copy.content_length == kept.content_length, |source| same(&source, &copy));
-        if fits { Ok(copy) } else { Err(NotRestored::Failed { code: COPY_DIFFERS }) }
+        // Where two copy at once, each makes a version of its own: which of them stays on top is not known here.
+        if fits {
+            Ok(ObjectFacts { version_id: None, ..copy })
+        } else {
+            Err(NotRestored::Failed { code: COPY_DIFFERS })
+        }
     }
 
     async fn move_away(&self, at: &Location<'_>, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
