@@ -61,6 +61,9 @@ impl Streams {
 
 async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
     while let Some(batch) = next(&wanted).await {
+        if batch.is_empty() {
+            continue;
+        }
         let (kinds, ids) = batch.iter().map(|wanted| (wanted.kind.as_str(), wanted.id.to_string())).unzip();
         // As a task of its own, so that a panic in it is an error and not the end of all reading.
         let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error).into()));
@@ -77,6 +80,8 @@ async fn next(wanted: &Mutex<mpsc::Receiver<Wanted>>) -> Option<Vec<Wanted>> {
         let Ok(more) = queue.try_recv() else { break };
         batch.push(more);
     }
+    // While the database was silent, callers may have gone away.
+    batch.retain(|wanted| !wanted.answer.is_closed());
     Some(batch)
 }
 
