@@ -148,7 +148,9 @@ impl Fixture {
 fn without_seals(version: impl std::fmt::Display) -> String {
     let columns = ["sealed_at", "substituted_at", "found", "found_etag"];
     let drop = columns.map(|column| format!("ALTER TABLE media_v{version} DROP COLUMN {column};"));
-    format!("DROP INDEX media_v{version}_unsealed; DROP INDEX media_v{version}_substituted; {}", drop.concat())
+    // A version that is being built has no index yet.
+    let indexes = ["unsealed", "substituted"].map(|name| format!("DROP INDEX IF EXISTS media_v{version}_{name};"));
+    [indexes.concat(), drop.concat()].concat()
 }
 
 async fn open(place: &Place) -> ReadModels {
