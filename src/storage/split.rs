@@ -9,6 +9,7 @@ use super::{
     delete::{Answers, Deletion},
     error::{Fault, StorageError},
     gateway::Gateway,
+    pace::Pace,
 };
 
 /// Calls in a row that fail as a whole, after which it is no single key.
@@ -64,6 +65,10 @@ impl Gateway {
                     match part.split_at_checked(part.len() / 2).filter(|_| may_be_one && part.len() > 1) {
                         Some((one, other)) => parts.extend([one, other]),
                         None => deleted.fail(part, &why),
+                    }
+                    // Several keys that each break a call stop the halving; in smaller calls what is healthy goes between them.
+                    if failures == IN_A_ROW && may_be_one_key(&why) {
+                        self.pace().into_iter().for_each(Pace::fewer_keys);
                     }
                     if !may_be_one {
                         parts.drain(..).for_each(|part| deleted.fail(part, &why));

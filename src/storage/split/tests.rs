@@ -1,5 +1,9 @@
 use super::*;
 use crate::storage::test_s3::{Scripted, answer, error_body};
+use crate::{
+    clock::{Ids, Sleeper},
+    storage::PaceSettings,
+};
 
 /// What is named in a request.
 fn named(request: &str) -> Vec<String> {
@@ -27,4 +31,22 @@ async fn what_concerns_all_keys_is_not_asked_again_in_parts() {
         assert!(matches!(deleted.of("media/2", None), Some(Deletion::Unknown { .. })));
         assert!(server.requests().iter().all(|request| named(request).len() == 2), "{code}");
     }
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_tried_in_smaller_calls_until_healthy_keys_go() {
+    let server = Scripted::answering(vec![answer(400, "", &error_body("MalformedXML"))]).await;
+    let pace = PaceSettings { requests_per_second: 1_000_000, parallel_requests: 1 };
+    let gateway = server.gateway().await.paced(pace, Ids::seeded(1), Sleeper::system());
+    let keys: Vec<String> = (0..64).map(|number| format!("media/{number:02}")).collect();
+    let all: Vec<_> = keys.iter().map(|key| (key.as_str(), None)).collect();
+    let first = gateway.keys_per_call();
+    gateway.delete_all(&all).await;
+    assert_eq!(gateway.keys_per_call(), first / 2);
+    while gateway.keys_per_call() > 10 {
+        gateway.delete_all(&all).await;
+    }
+    let before = server.requests().len();
+    gateway.delete_all(&all).await;
+    assert!(server.requests()[before..].iter().all(|request| named(request).len() <= 10));
 }
