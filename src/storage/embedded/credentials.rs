@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::STANDARD;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
@@ -44,9 +44,10 @@ impl Credentials {
     fn generate() -> io::Result<Self> {
         let mut bytes = [0_u8; 48];
         OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+        // In the characters of AWS, too: one that begins with a hyphen would be taken for a flag on a command line.
         let (name, secret) = bytes.split_at(18);
         let name: String = name.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
-        Ok(Self { access_key: format!("ZL{name}"), secret_key: URL_SAFE_NO_PAD.encode(secret) })
+        Ok(Self { access_key: format!("ZL{name}"), secret_key: STANDARD.encode(secret) })
     }
 
     /// A crash leaves no file or the whole file, never half a secret.
