@@ -135,7 +135,7 @@ impl Fingerprint {
     pub fn of(key: &str, fields: &[&str]) -> Self {
         let mut parts = vec![b"zeroload request".as_slice(), key.as_bytes()];
         parts.extend(fields.iter().map(|field| field.as_bytes()));
-        Self(digest_of(&parts).iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(digest_of(&parts)))
     }
 }
 

@@ -49,7 +49,7 @@ mod tests {
     fn file_of(keys: &[&str]) -> String {
         let mut text = String::new();
         for key in keys {
-            let digest: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = hex::encode(Sha256::digest(key));
             text += &format!("[[key]]\ntenant = \"acme\"\nname = \"k\"\nrole = \"backend\"\nsha256 = \"{digest}\"\n");
         }
         text

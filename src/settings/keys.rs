@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn hex_of(key: &str) -> String {
-        Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(Sha256::digest(key.as_bytes()))
     }
 
     #[test]

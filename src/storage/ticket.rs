@@ -180,7 +180,7 @@ impl Signer {
             writeln!(request, "{name}:{}", one_line(value)).expect(TAKES_ALL);
         }
         write!(request, "\n{names}\nUNSIGNED-PAYLOAD").expect(TAKES_ALL);
-        let hash = hex(&Sha256::digest(&request));
+        let hash = hex::encode(Sha256::digest(&request));
         let signature = v4::calculate_signature(
             self.key_of(credentials, day, instant(start)?),
             format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}").as_bytes(),
@@ -223,13 +223,6 @@ impl Signer {
 /// A header's value as it is signed: without spaces around, and one where there were several.
 fn one_line(value: &str) -> String {
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect(TAKES_ALL);
-        text
-    })
 }
 
 /// RFC 6266 with the extended form of RFC 8187 alone: pure ASCII, no quotes, so that it passes every client unchanged.

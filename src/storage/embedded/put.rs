@@ -56,7 +56,7 @@ impl Backend {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(internal)?;
-        let etag = md5.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let etag = hex::encode(md5);
         let put = Put {
             bucket: input.bucket,
             key: input.key,

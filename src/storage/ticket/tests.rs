@@ -113,11 +113,11 @@ async fn the_signature_is_that_of_the_specification() {
     ]
     .join("\n");
     let scope = "20260304/eu-central-1/s3/aws4_request";
-    let to_sign = format!("AWS4-HMAC-SHA256\n20260304T050607Z\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    let to_sign = format!("AWS4-HMAC-SHA256\n20260304T050607Z\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
     let key = ["20260304", "eu-central-1", "s3", "aws4_request"]
         .iter()
         .fold(b"AWS4hush".to_vec(), |key, part| hmac(&key, part.as_bytes()));
-    assert_eq!(signature, hex(&hmac(&key, to_sign.as_bytes())));
+    assert_eq!(signature, hex::encode(hmac(&key, to_sign.as_bytes())));
 }
 
 /// RFC 2104, for keys of at most 64 bytes.
@@ -125,10 +125,6 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let pad = |with: u8| -> Vec<u8> { (0..64).map(|i| key.get(i).copied().unwrap_or(0) ^ with).collect() };
     let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
