@@ -4,6 +4,7 @@
 //! decides how long it takes, whether it fails, and whether its answer is lost.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     pin::Pin,
@@ -90,8 +91,9 @@ impl ReadModels {
         .await
     }
 
-    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        self.at_one_stroke(|rows| rows.apply(events)).await?
+    pub(crate) async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+        let events = events.into();
+        self.at_one_stroke(|rows| rows.apply(&events)).await?
     }
 
     pub(crate) async fn due(

@@ -1,6 +1,6 @@
 //! The read models over either database, behind one type.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
@@ -224,7 +224,7 @@ impl ReadModels {
     /// [`Error::Hole`] where the events do not go on right after the checkpoint; [`Error::Busy`], [`Error::Full`],
     /// [`Error::Unreachable`], [`Error::Database`]. Nothing of the batch is applied then, unless the connection was lost
     /// during the commit; a repeat is safe.
-    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+    pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
         on_any!(&self.tables, tables => tables.apply(events).await)
     }
 
@@ -310,7 +310,7 @@ impl Rebuild {
     ///
     /// # Errors
     /// As [`ReadModels::apply`], and [`Error::RebuildReplaced`].
-    pub async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
+    pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
         match &self.building {
             Building::Sqlite(rebuild) => rebuild.apply(events).await,
             Building::Postgres(rebuild) => rebuild.apply(events).await,

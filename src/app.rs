@@ -25,6 +25,7 @@ use crate::{
     journal::{self, Journal, WriterTask},
     late_uploads::LateUploads,
     projector::Projector,
+    recent::Recent,
     reconcile::{self, Reconciler},
     review::Reviewer,
     service::Service,
@@ -110,10 +111,11 @@ impl Core {
             clock.clone(),
         ));
         let read_models = open_read_models(&settings.database, &journal).await?;
-        let projector = Projector::new(journal.clone(), read_models.clone());
-        let commands = Commands::new(journal.clone(), settings.policy.clone(), ids.clone());
+        let recent = Recent::default();
+        let projector = Projector::new(journal.clone(), recent.clone(), read_models.clone());
+        let commands = Commands::new(journal.clone(), recent, settings.policy.clone(), ids.clone());
         // Collector and inspector give way to callers, and share one pace towards S3.
-        let background = Commands::new(journal.giving_way(), settings.policy.clone(), ids.clone());
+        let background = commands.giving_way();
         let paced = gateway.paced(settings.pace, ids.clone(), Sleeper::system());
         let collector = Arc::new(Collector::new(Parts {
             commands: background.clone(),

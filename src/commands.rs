@@ -8,10 +8,12 @@ use serde::Serialize;
 use zeroload_domain::{
     Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, RunEvent, Tenant, codec, media::Ticketed,
 };
+use zeroload_projections::{RecordedEvent, What};
 
 use crate::{
     clock::Ids,
-    journal::{Append, AppendError, Journal, NewEvent, ReadError, StoredEvent, StreamKind},
+    journal::{Append, AppendError, Appended, Journal, NewEvent, ReadError, StoredEvent, StreamKind},
+    recent::Recent,
 };
 
 /// How often a decision is taken again on what others wrote before the caller hears of it.
@@ -71,13 +73,21 @@ impl CommandError {
 #[derive(Clone)]
 pub struct Commands {
     journal: Journal,
+    recent: Recent,
     policy: Policy,
     ids: Ids,
 }
 
 impl Commands {
-    pub fn new(journal: Journal, policy: Policy, ids: Ids) -> Self {
-        Self { journal, policy, ids }
+    /// What it records is in `recent` too, for a projector.
+    pub fn new(journal: Journal, recent: Recent, policy: Policy, ids: Ids) -> Self {
+        Self { journal, recent, policy, ids }
+    }
+
+    /// The same whose appends give way to those of others: for work that can wait.
+    #[must_use]
+    pub fn giving_way(&self) -> Self {
+        Self { journal: self.journal.giving_way(), ..self.clone() }
     }
 
     /// The item of this id, if it belongs to `tenant`.
@@ -209,7 +219,9 @@ impl Commands {
             tenant: String::new(),
             command_id,
         };
-        self.journal.append(append).await.map(drop)
+        let appended = self.journal.append(append).await?;
+        self.recent.put(recorded(&appended, "", [What::Run(event.clone())]));
+        Ok(())
     }
 
     async fn decide_and_append(
@@ -241,12 +253,14 @@ impl Commands {
                 command_id,
             };
             let mut next = loaded.clone();
-            for event in events {
-                next.media.apply(event);
+            for event in &events {
+                next.media.apply(event.clone());
             }
             let tenant = next.media.ticketed().map(tenant_of).unwrap_or_default();
-            match self.journal.append(Append { tenant, ..append }).await {
+            match self.journal.append(Append { tenant: tenant.clone(), ..append }).await {
                 Ok(appended) => {
+                    let what = events.into_iter().map(|event| What::Media(id, event));
+                    self.recent.put(recorded(&appended, &tenant, what));
                     next.sequence = appended.last_sequence;
                     next.position = appended.last_position;
                     return Ok(next);
@@ -287,8 +301,30 @@ pub fn decode_run(stored: &StoredEvent) -> Result<RunEvent, DecodeError> {
     RunEvent::decode(&stored.event_type, &stored.event_version, &stored.payload)
 }
 
+/// What an append has recorded, as the journal will tell it.
+fn recorded(
+    appended: &Appended,
+    tenant: &str,
+    what: impl IntoIterator<Item = What>,
+) -> impl Iterator<Item = RecordedEvent> {
+    let count = appended.last_position - appended.first_position;
+    let places = (appended.first_position..).zip(appended.last_sequence - count..);
+    places.zip(what).map(move |((position, sequence), what)| RecordedEvent {
+        position,
+        recorded_at: appended.recorded_at,
+        tenant: tenant.to_owned(),
+        sequence,
+        what,
+    })
+}
+
 fn to_new(event: &Event) -> NewEvent {
-    NewEvent { event_type: event.type_name(), event_version: event.version(), payload: event.encode() }
+    let new = NewEvent { event_type: event.type_name(), event_version: event.version(), payload: event.encode() };
+    debug_assert!(
+        codec::decode(new.event_type, new.event_version, &new.payload).is_ok_and(|decoded| decoded == *event),
+        "{event:?} is another one once it is written"
+    );
+    new
 }
 
 fn tenant_of(ticketed: &Ticketed) -> String {

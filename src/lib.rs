@@ -17,6 +17,7 @@
 //! | [`commands`] | the one write path |
 //! | [`journal`] | the event store |
 //! | [`projector`] | feeds the read models |
+//! | [`recent`] | what was just recorded, for the projector |
 //! | [`collector`] | claims, deletes, records |
 //! | [`inspector`] | looks again at what seemed to have ended |
 //! | [`late_uploads`] | claims bytes that arrived after their item was collected |
@@ -47,6 +48,7 @@ pub mod journal;
 pub mod late_uploads;
 pub mod notification;
 pub mod projector;
+pub mod recent;
 pub mod reconcile;
 pub mod restore;
 pub mod review;

@@ -12,13 +12,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use zeroload_domain::DecodeError;
 use zeroload_projections::{ReadModels, RecordedEvent, What};
 
 use crate::{
     commands::{decode, decode_run},
     journal::{Journal, ReadError, Reader, StoredEvent, StreamKind},
+    recent::Recent,
 };
 
 /// Events that one transaction applies at most.
@@ -46,21 +47,27 @@ pub struct Lag {
 /// Applies the journal to the read models.
 pub struct Projector {
     journal: Journal,
+    recent: Recent,
     read_models: ReadModels,
     applied: watch::Sender<u64>,
     failure: watch::Sender<Option<String>>,
     turn: tokio::sync::Mutex<()>,
+    /// A reader waits.
+    wanted: Notify,
     stopped: AtomicBool,
 }
 
 impl Projector {
-    pub fn new(journal: Journal, read_models: ReadModels) -> Arc<Self> {
+    /// What is in `recent` need not be read from `journal`.
+    pub fn new(journal: Journal, recent: Recent, read_models: ReadModels) -> Arc<Self> {
         Arc::new(Self {
             journal,
+            recent,
             read_models,
             applied: watch::Sender::new(0),
             failure: watch::Sender::new(None),
             turn: tokio::sync::Mutex::new(()),
+            wanted: Notify::new(),
             stopped: AtomicBool::new(false),
         })
     }
@@ -83,17 +90,36 @@ impl Projector {
         let mut checkpoint = self.read_models.checkpoint().await?.position;
         while !self.is_stopped() {
             self.applied.send_replace(checkpoint);
-            let batch = read_batch(self.journal.reader(), checkpoint, BATCH).await?;
-            let Some(last) = batch.last() else { break };
-            checkpoint = self.read_models.apply(&batch).await?.position;
+            let batch = self.next(checkpoint).await?;
+            let (Some(last), count) = (batch.last().map(|event| event.position), batch.len()) else { break };
+            checkpoint = self.read_models.apply(batch).await?.position;
             self.applied.send_replace(checkpoint);
             // What came while it was applied is left to the next turn, so that under load batches do not get small; and
             // what another process is applying right now is left to that one.
-            if batch.len() < BATCH as usize || checkpoint < last.position {
+            if count < BATCH as usize || checkpoint < last {
                 break;
             }
         }
         Ok(checkpoint)
+    }
+
+    /// The events after `checkpoint`, from memory if they are there.
+    async fn next(&self, checkpoint: u64) -> Result<Vec<RecordedEvent>, ProjectorError> {
+        if self.recent.holds_after(checkpoint) {
+            // What this process remembers counts as far as the database that answers now holds it: it may be a copy that
+            // took the place of another.
+            let head = self.journal.head().await?.position;
+            let events = self.recent.take(checkpoint, head, BATCH as usize);
+            if !events.is_empty() {
+                return Ok(events);
+            }
+        }
+        read_batch(self.journal.reader(), checkpoint, BATCH).await
+    }
+
+    /// Returns after `pause`, or as soon as a reader waits for a position that is not applied.
+    pub async fn gather(&self, pause: Duration) {
+        drop(tokio::time::timeout(pause, self.wanted.notified()).await);
     }
 
     /// Lets a batch that is under way end; none is begun after it.
@@ -116,6 +142,9 @@ impl Projector {
     /// Whether `position` is applied, waiting for it at most as long as `deadline`.
     pub async fn wait_for(&self, position: u64, deadline: Duration) -> bool {
         let mut applied = self.applied.subscribe();
+        if *applied.borrow() < position {
+            self.wanted.notify_one();
+        }
         let reached = applied.wait_for(|applied| *applied >= position);
         matches!(tokio::time::timeout(deadline, reached).await, Ok(Ok(_)))
     }

@@ -21,6 +21,7 @@ use zeroload::{
         self, Options,
         postgres::{PostgresJournal, Settings},
     },
+    recent::Recent,
 };
 use zeroload_domain::{Context, Media};
 
@@ -47,7 +48,7 @@ pub async fn ours(url: &str, length: Duration) -> Result<f64, Failure> {
     let opened = PostgresJournal::open_writer(&settings, &Handle::current()).await?;
     let (journal, writer) =
         journal::start(opened.writer, opened.reader, Options::default(), &Handle::current()).await?;
-    let commands = Commands::new(journal, history::policy(), ids);
+    let commands = Commands::new(journal, Recent::default(), history::policy(), ids);
     let origin = Origin { request_id: Uuid::nil().to_string(), caller: "anonymous".into(), route: "POST /v1/media" };
     let rate = rate(length, async |id, number| {
         let command = history::request(id, number);

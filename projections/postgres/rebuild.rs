@@ -3,6 +3,8 @@
 //! As on SQLite there is one at a time and a later one takes over. Readers meet the swap as a short wait for the view; the
 //! table that went out of use is dropped after it, since a dump may read that table for long.
 
+use std::borrow::Cow;
+
 use sqlx::Row;
 
 use super::{
@@ -98,8 +100,8 @@ impl Rebuild {
         self.version
     }
 
-    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        self.models.apply_to(Target::Building(self.version), events).await
+    pub(crate) async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+        self.models.apply_to(Target::Building(self.version), events.into().into_owned()).await
     }
 
     pub(crate) async fn swap(&self) -> Result<Swapped, Error> {

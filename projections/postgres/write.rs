@@ -1,5 +1,7 @@
 //! Applying a batch: rows and checkpoint in one transaction.
 
+use std::borrow::Cow;
+
 use super::{Mode, ReadModels, Transaction, activity, copy::copy, statements, transaction::bind_cells};
 use crate::{
     Applied, Error, RecordedEvent, batch,
@@ -17,12 +19,12 @@ pub(super) enum Target {
 }
 
 impl ReadModels {
-    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        self.apply_to(Target::Live, events).await
+    pub(crate) async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+        self.apply_to(Target::Live, events.into().into_owned()).await
     }
 
-    pub(super) async fn apply_to(&self, target: Target, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        let (models, events) = (self.clone(), events.to_vec());
+    pub(super) async fn apply_to(&self, target: Target, events: Vec<RecordedEvent>) -> Result<Applied, Error> {
+        let models = self.clone();
         self.run(async move { models.apply_here(target, &events).await }).await
     }
 

@@ -4,6 +4,8 @@
 //! earlier one (crashed, perhaps) has built, and the earlier one, if it still runs, ends with
 //! [`Error::RebuildReplaced`] at its next step.
 
+use std::borrow::Cow;
+
 use super::{
     MEDIA, ReadModels, migrate, statements,
     transaction::WriteTransaction,
@@ -38,8 +40,8 @@ impl Rebuild {
         self.version
     }
 
-    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        self.models.apply_to(Target::Building(self.version), events).await
+    pub(crate) async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+        self.models.apply_to(Target::Building(self.version), &events.into()).await
     }
 
     pub(crate) async fn swap(&self) -> Result<Swapped, Error> {

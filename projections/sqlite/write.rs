@@ -1,5 +1,7 @@
 //! Applying a batch: rows and checkpoint in one transaction.
 
+use std::borrow::Cow;
+
 use sqlx::SqliteConnection;
 
 use super::{
@@ -18,8 +20,8 @@ pub(super) enum Target {
 }
 
 impl ReadModels {
-    pub(crate) async fn apply(&self, events: &[RecordedEvent]) -> Result<Applied, Error> {
-        self.apply_to(Target::Live, events).await
+    pub(crate) async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+        self.apply_to(Target::Live, &events.into()).await
     }
 
     pub(super) async fn apply_to(&self, target: Target, events: &[RecordedEvent]) -> Result<Applied, Error> {

@@ -9,8 +9,9 @@ use crate::projector::Projector;
 /// Between two looks where nothing woke it, and after a failure.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Lets the commits of a moment come together into one batch; a reader never waits longer for it than this.
-const GATHER: Duration = Duration::from_millis(5);
+/// Lets the commits of a moment come together into one batch, which costs little more than that of one commit. A reader
+/// that waits for a position is not made to wait for this.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// Runs a [`Projector`] until it is told to stop.
 pub struct ProjectorActor {
@@ -33,7 +34,7 @@ impl ProjectorActor {
             head.mark_unchanged();
             match projector.run_once().await {
                 // Another process has its turn; readers here still wait for what this process has committed.
-                Ok(applied) if applied < *head.borrow() => return tokio::time::sleep(GATHER).await,
+                Ok(applied) if applied < *head.borrow() => return projector.gather(GATHER).await,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, "the projector stands still");
@@ -41,7 +42,7 @@ impl ProjectorActor {
                 }
             }
             match tokio::time::timeout(POLL, head.changed()).await {
-                Ok(Ok(())) => tokio::time::sleep(GATHER).await,
+                Ok(Ok(())) => projector.gather(GATHER).await,
                 // The writer is gone, so nothing wakes us any more.
                 Ok(Err(_)) => tokio::time::sleep(POLL).await,
                 Err(_) => {}

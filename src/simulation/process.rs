@@ -29,6 +29,7 @@ use crate::{
     journal::{self, Journal, Options, ReadError, Reader},
     late_uploads::LateUploads,
     projector::{Projector, ProjectorError},
+    recent::Recent,
     service::Service,
     storage::{Gateway, GatewaySettings, StaticKeys},
 };
@@ -93,10 +94,11 @@ impl Process {
         let read_models = ReadModels::in_memory(world.tables.clone(), gate(sim));
         let guard = BucketGuard::new(gateway.clone(), journal.clone(), journal_id, false, clock.clone());
         let guard = Arc::new(guard.without_probe());
-        let projector = Projector::new(journal.clone(), read_models.clone());
-        let commands = Commands::new(journal.clone(), world.policy.clone(), ids.clone());
+        let recent = Recent::default();
+        let projector = Projector::new(journal.clone(), recent.clone(), read_models.clone());
+        let commands = Commands::new(journal.clone(), recent, world.policy.clone(), ids.clone());
         let collector = Collector::new(Parts {
-            commands: Commands::new(journal.giving_way(), world.policy.clone(), ids.clone()),
+            commands: commands.giving_way(),
             journal: journal.clone(),
             gateway: gateway.clone(),
             guard: guard.clone(),

@@ -8,6 +8,7 @@ use zeroload::{
     clock::Ids,
     commands::{Commands, Origin},
     inspector::{RunError, RunReport},
+    recent::Recent,
     settings::Settings,
     storage::embedded::{Effect, Fault, Operation, Refusal},
 };
@@ -74,7 +75,7 @@ async fn a_put_that_lands_while_its_item_is_collected_and_is_told_of_too_early_i
     let media_id = MediaId::parse(id(&media)).expect("an id");
     // A collector, step by step, so that something can happen between its delete and its record.
     let settings = Settings::try_from(app.raw.clone()).expect("settings");
-    let commands = Commands::new(app.parts.journal.clone(), settings.policy, Ids::from_os());
+    let commands = Commands::new(app.parts.journal.clone(), Recent::default(), settings.policy, Ids::from_os());
     let later = Utc::now() + TimeDelta::days(30);
     let decide = async |command: Command| {
         let commands = commands.clone();
