@@ -77,7 +77,7 @@ pub struct Core {
     pub inspector: Arc<Inspector>,
     pub late_uploads: LateUploads,
     pub reconciler: Arc<Reconciler>,
-    pub service: Service,
+    pub service: Arc<Service>,
     pub metrics: Metrics,
     pub clock: Clock,
     pub ids: Ids,
@@ -166,6 +166,7 @@ impl Core {
         }));
         let service =
             Service::new(commands, late_uploads.clone(), gateway.clone(), guard.clone(), clock.clone(), ids.clone());
+        let service = Arc::new(service);
         Ok(Self {
             journal,
             gateway,

@@ -61,7 +61,7 @@ use crate::{
 
 /// What the handlers work with.
 pub struct Api {
-    pub service: Service,
+    pub service: Arc<Service>,
     pub journal: Journal,
     pub read_models: ReadModels,
     pub projector: Arc<Projector>,
@@ -83,14 +83,18 @@ impl Api {
     ///
     /// # Errors
     /// A [`Problem`] of status 500 if the work panics.
-    async fn on_runtime<T: Send + 'static>(
+    fn on_runtime<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Problem> {
-        self.runtime.spawn(work).await.map_err(|error| {
-            tracing::error!(%error, "a request's work did not end");
-            Problem::internal()
-        })
+        work: F,
+    ) -> impl Future<Output = Result<T, Problem>> + use<T, F> {
+        // Begun at once: what a handler waits for is then small, and the work is not moved about with the handler.
+        let work = self.runtime.spawn(work);
+        async move {
+            work.await.map_err(|error| {
+                tracing::error!(%error, "a request's work did not end");
+                Problem::internal()
+            })
+        }
     }
 }
 
