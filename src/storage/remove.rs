@@ -67,7 +67,9 @@ pub fn explain(code: &str) -> Option<&'static str> {
         VERSION_DENIED => "the server denies the delete of a version; grant s3:DeleteObjectVersion",
         VERSIONS_LEFT => "versions or delete markers of its key went on appearing",
         UPLOAD_DENIED => "an unfinished multipart upload of its key may not be aborted; grant s3:AbortMultipartUpload",
-        COPY_DIFFERS => "its copy has another length, or neither its ETag nor its SHA-256; nothing was removed",
+        COPY_DIFFERS => {
+            "its copy has another length or SHA-256, or nothing shows that it is the same; nothing was removed"
+        }
         TRASH_LOST => "what the trash kept of it is gone: somebody else has removed it",
         UPLOAD_LEFT => "parts of an unfinished multipart upload of its key went on arriving",
         _ => return None,

@@ -112,8 +112,10 @@ impl Gateway {
                 copy.ok_or_else(|| StorageError::answer("a copy that was made is not there"))?
             }
         };
-        // An earlier try may have removed the source, after it had compared the two.
-        let fits = source.map_or(copy.content_length == kept.content_length, |source| same(&source, &copy));
+        // Nobody else writes under this key, so it holds the copy or nothing; that an ETag changes is no sign of another
+        // object (encryption, parts). An earlier try may have removed the source, after it had compared the two.
+        let length = source.as_ref().map_or(kept.content_length, |source| source.content_length);
+        let fits = copy.content_length == length && !source.is_some_and(|source| digests_differ(&source, &copy));
         // Where two copy at once, each makes a version of its own: which of them stays on top is not known here.
         if fits {
             Ok(ObjectFacts { version_id: None, ..copy })
@@ -211,6 +213,11 @@ fn same(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
     let digests = source.checksum_sha256.zip(copy.checksum_sha256);
     source.content_length == copy.content_length
         && (source.etag == copy.etag || digests.is_some_and(|(source, copy)| source == copy))
+}
+
+/// Both are known, and not the same.
+fn digests_differ(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
+    source.checksum_sha256.zip(copy.checksum_sha256).is_some_and(|(source, copy)| source != copy)
 }
 
 /// The characters of a version id that mean something in a URL.

@@ -58,6 +58,35 @@ async fn a_copy_whose_etag_changed_is_known_by_its_checksum() {
     assert!(requests[3].starts_with("POST"), "{requests:#?}");
 }
 
+/// Brings `kept`, of 5 bytes, back from a server that shows nothing at its key at first.
+async fn back_with(source: String, copy: String) -> Result<ObjectFacts, NotRestored> {
+    let server = Scripted::answering(vec![bare(404, ""), source, copied(), copy]).await;
+    let gateway = server.gateway().await;
+    let item = Item::fresh(&gateway);
+    let place = Place::Copy { trash_key: item.object_key.in_trash(Claim::FIRST) };
+    let kept = Kept { place, etag: ETag::parse("e1").unwrap(), content_length: ByteSize::new(5) };
+    gateway.bring_back(&item.at(), &kept, &item.object_key.restored(Claim::FIRST)).await
+}
+
+#[tokio::test]
+async fn what_comes_back_may_have_another_etag_but_no_other_length_or_checksum() {
+    let with_digest = |etag: &str, bytes: &[u8]| {
+        let digest = zeroload_domain::Sha256Digest::of(bytes);
+        bare(200, &format!("content-length: 5\r\netag: \"{etag}\"\r\nx-amz-checksum-sha256: {digest}\r\n"))
+    };
+    for (source, copy) in [
+        (head("e1", 5), head("e2", 5)),
+        (with_digest("e1", b"hello"), head("e2", 5)),
+        (with_digest("e1", b"hello"), with_digest("e2", b"hello")),
+    ] {
+        let back = back_with(source, copy).await;
+        assert_eq!(back.map(|facts| facts.etag.to_string()), Ok("e2".to_owned()));
+    }
+    for (source, copy) in [(head("e1", 5), head("e1", 4)), (with_digest("e1", b"hello"), with_digest("e1", b"olleh"))] {
+        assert_eq!(back_with(source, copy).await, Err(NotRestored::Failed { code: COPY_DIFFERS }));
+    }
+}
+
 async fn upload(gateway: &Gateway, item: &Item, body: &'static [u8]) {
     let (issued, length) = (now(), body.len() as u64);
     let upload = gateway.sign_ticket(&item.ticket(length), issued, issued + chrono::TimeDelta::minutes(5)).await;
