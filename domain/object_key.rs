@@ -93,6 +93,11 @@ impl ObjectKey {
         Self(format!("{folder}/{id}.{}.{extension}", claim.number()))
     }
 
+    /// Whether an item with this key was brought back from the trash.
+    pub fn is_restored(&self) -> bool {
+        self.0.rsplit('/').next().is_some_and(|name| name.split('.').count() > 2)
+    }
+
     /// Folder, id and extension.
     fn parts(&self) -> (&str, &str, &str) {
         let (folder, name) = self.0.rsplit_once('/').unwrap_or(("", &self.0));
@@ -213,10 +218,12 @@ mod tests {
         assert_eq!(key.in_trash(Claim::FIRST).as_str(), format!("media/.trash/default/ab/{id}.1.jpg"));
         let restored = key.restored(Claim::FIRST);
         assert_eq!(restored.as_str(), format!("media/default/ab/{id}.1.jpg"));
+        assert_eq!((key.is_restored(), restored.is_restored()), (false, true));
         assert_eq!(restored.in_trash(second).as_str(), format!("media/.trash/default/ab/{id}.2.jpg"));
         assert_eq!(restored.restored(second).as_str(), format!("media/default/ab/{id}.2.jpg"));
-        let deep = ObjectKey::parse(format!("a/b/default/ab/{id}.jpg")).unwrap();
-        assert_eq!(deep.in_trash(second).as_str(), format!("a/b/.trash/default/ab/{id}.2.jpg"));
+        let deep = ObjectKey::parse(format!("a.b.c/b/default/ab/{id}.jpg")).unwrap();
+        assert!(!deep.is_restored());
+        assert_eq!(deep.in_trash(second).as_str(), format!("a.b.c/b/.trash/default/ab/{id}.2.jpg"));
         for made in [key.in_trash(second), restored, deep.in_trash(Claim::FIRST)] {
             assert_eq!(made.media_id().to_string(), id);
             assert_eq!(ObjectKey::parse(made.as_str()), Ok(made));

@@ -20,7 +20,7 @@ pub struct Minute {
     pub starts_at: DateTime<Utc>,
     /// Items that were requested in it.
     pub requested: u64,
-    /// Items that were confirmed in it.
+    /// Items that were confirmed in it, without those that were brought back from the trash.
     pub confirmed: u64,
     /// Items whose time ended in it and that are neither confirmed nor claimed.
     pub open: u64,
@@ -61,7 +61,8 @@ impl Counts {
 
     fn count(&mut self, row: &MediaRow, by: i64) {
         self.at(row.requested_at)[REQUESTED] += by;
-        if let Some(at) = row.confirmed_at {
+        // What an operator brings back from the trash is no sign that confirms arrive.
+        if let Some(at) = row.confirmed_at.filter(|_| !row.object_key.is_restored()) {
             self.at(at)[CONFIRMED] += by;
         }
         let fate = match row.state {

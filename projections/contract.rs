@@ -134,6 +134,22 @@ impl Fixture {
         }
     }
 
+    /// Changes the tables behind the models' back.
+    async fn run(&self, script: &str) {
+        match &self.place {
+            Place::File(folder) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));
+                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+                sqlx::raw_sql(script).execute(&mut connection).await.unwrap();
+                sqlx::Connection::close(connection).await.unwrap();
+            }
+            Place::Database(options) => {
+                let mut connection = sqlx::ConnectOptions::connect(&**options).await.unwrap();
+                sqlx::raw_sql(script).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
     /// The first column of an answer.
     async fn texts(&self, sql: &str) -> Vec<String> {
         match &self.models.tables {

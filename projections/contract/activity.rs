@@ -4,8 +4,12 @@ use super::{Fixture, Kind, catch_up};
 use crate::{
     Minute, ReadModels, Unanswered,
     activity::Counts,
-    testing::{Journal, Seeded, at, confirmed, deadlines, id, one_of_each, requested, uploaded},
+    testing::{
+        Journal, Seeded, at, confirmed, deadlines, id, one_of_each, present, released, requested, restore_started,
+        restored, started, trashed, uploaded,
+    },
 };
+use zeroload_domain::{CollectReason, ReleaseReason};
 
 async fn counted(models: &ReadModels) -> Vec<Minute> {
     let mut minutes = models.activity(DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, 1_000_000).await.unwrap();
@@ -92,7 +96,48 @@ async fn tables_that_were_made_without_counts_are_counted_when_they_are_opened(k
     assert_eq!(counted(&reopened).await, expected(&longer));
 }
 
+/// 1 was never confirmed and comes back from the trash, is released and collected once more; 2 stays pending.
+fn brought_back() -> Journal {
+    let mut journal = Journal::of([(id(1), requested(id(1))), (id(2), requested(id(2)))]);
+    journal.record(id(1), started(1, CollectReason::Expired, present("one")));
+    journal.record(id(1), trashed(id(1), 1, 1_000_000));
+    journal.record(id(1), restore_started(id(1), 1, None));
+    journal.record(id(1), restored(id(1), 1, None));
+    journal.record(id(1), released(ReleaseReason::Detached, 100));
+    journal.record(id(1), started(2, CollectReason::Detached, present("kept")));
+    journal
+}
+
+async fn what_is_brought_back_from_the_trash_is_no_confirm(kind: Kind) {
+    let (journal, before) = (brought_back(), Fixture::with(kind, &Journal::default()).await);
+    for event in &journal.events {
+        before.models.apply(std::slice::from_ref(event)).await.unwrap();
+        let minutes = counted(&before.models).await;
+        assert!(minutes.iter().all(|minute| minute.confirmed == 0), "{event:?} {minutes:?}");
+    }
+    let unanswered = before.models.unanswered(at(-10_000), at(10_000)).await.unwrap();
+    assert_eq!(unanswered.requested, 2, "its request stays one that nobody has answered");
+    let minutes = counted(&before.models).await;
+    before.take_back_to_the_first_step().await;
+    assert_eq!(counted(&before.another().await).await, minutes);
+}
+
+async fn counts_of_an_older_rule_are_made_anew_when_the_tables_are_opened(kind: Kind) {
+    let journal = brought_back();
+    let fixture = Fixture::with(kind, &journal).await;
+    let older = "UPDATE activity_v1 SET confirmed = confirmed + 1";
+    fixture
+        .run(&match kind {
+            Kind::Sqlite => format!("{older}; PRAGMA user_version = 7"),
+            Kind::Postgres => format!("{older}; UPDATE projection_schema SET version = 8"),
+        })
+        .await;
+    assert_eq!(counted(&fixture.another().await).await, expected(&journal));
+}
+
 super::on_both!(
+    what_is_brought_back_from_the_trash_is_no_confirm,
+    counts_of_an_older_rule_are_made_anew_when_the_tables_are_opened,
     the_counts_are_those_of_the_rows_whatever_the_batches,
     a_rebuilt_version_counts_the_same_and_the_old_counts_go,
     each_item_counts_in_the_minute_of_its_request_and_in_that_of_its_deadline,

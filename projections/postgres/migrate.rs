@@ -11,8 +11,8 @@ use crate::{
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
 /// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 lets who
-/// changes rows remove them.
-const NEWEST: i64 = 8;
+/// changes rows remove them, 9 counts no restore as a confirm.
+const NEWEST: i64 = 9;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -82,6 +82,9 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
             script(&mut tx, &statements::grant_delete(version)).await?;
         }
     }
+    if (2..9).contains(&found) {
+        recount_activity(&mut tx).await?;
+    }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
 }
@@ -98,6 +101,16 @@ async fn count_activity(tx: &mut Transaction) -> Result<(), Error> {
             script(tx, &statements::activity_view(version)).await?;
             script(tx, &statements::grants("media", "activity")).await?;
         }
+    }
+    Ok(())
+}
+
+/// Step 9. Nobody applies events meanwhile, since the checkpoints are locked.
+async fn recount_activity(tx: &mut Transaction) -> Result<(), Error> {
+    let select = "SELECT version FROM projection_checkpoints WHERE name = $1 FOR UPDATE";
+    for row in tx.query(select).bind(MEDIA).fetch_all(&mut **tx).await? {
+        let version = Columns::of(&row).small("version")?;
+        script(tx, &statements::recounted(version)).await?;
     }
     Ok(())
 }

@@ -11,8 +11,9 @@ use crate::Error;
 const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
-/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted.
-const NEWEST: i64 = 7;
+/// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 counts no restore as a
+/// confirm.
+const NEWEST: i64 = 8;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -54,6 +55,11 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
     }
     if found < 7 {
         tell_seals(&mut tx, found > 0).await?;
+    }
+    if (2..8).contains(&found) {
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::recounted(version)).await?;
+        }
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -100,6 +106,11 @@ pub(super) async fn recognise(readers: &SqlitePool, path: &Path) -> Result<(), E
 pub(super) async fn check(readers: &SqlitePool, path: &Path) -> Result<(), Error> {
     let mut tx = readers.begin().await?;
     let found = schema_of(&mut tx, path).await?;
+    if (2..8).contains(&found) {
+        for version in versions(&mut tx).await? {
+            script(&mut tx, &statements::recounted(version)).await?;
+        }
+    }
     if found < NEWEST {
         return Err(Error::NotMigrated { found, known: NEWEST });
     }

@@ -105,6 +105,11 @@ pub(super) fn counted(version: u32) -> String {
     numbered(concat!(include_str!("sql/create_activity.sql"), include_str!("sql/fill_activity.sql")), version)
 }
 
+/// Counts a version anew whose counts were made by another rule.
+pub(super) fn recounted(version: u32) -> String {
+    numbered(concat!("DELETE FROM activity_v{version};\n", include_str!("sql/fill_activity.sql")), version)
+}
+
 pub(super) fn activity_view(version: u32) -> String {
     numbered(include_str!("sql/create_activity_view.sql"), version)
 }

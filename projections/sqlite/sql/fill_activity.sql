@@ -6,6 +6,8 @@ FROM (SELECT substr(requested_at, 1, 16) AS minute, 1 AS requested, 0 AS confirm
       UNION ALL
       SELECT substr(confirmed_at, 1, 16), 0, 1, 0, 0, 0
       FROM media_v{version} WHERE confirmed_at IS NOT NULL
+        -- The key of a restore: its confirmed_at is no confirm.
+        AND object_key NOT LIKE '%/' || media_id || '.%.%'
       UNION ALL
       SELECT substr(CASE WHEN state IN ('trashed', 'restoring')
                            OR state = 'confirmed' AND claim IS NOT NULL
