@@ -24,15 +24,15 @@ impl Collector {
         let removed = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none());
         let locations: Vec<Location<'_>> = removed.flat_map(|(item, claimed)| remains(item, claimed)).collect();
         let mut removals: VecDeque<Removal> = self.parts.gateway.remove(&locations).await.into();
-        let kept: Vec<(Ticketed, Claim)> = claimed
+        let kept: Vec<(Ticketed, Claimed)> = claimed
             .iter()
             .filter(|(_, claimed)| claimed.trash_until.is_some())
-            .map(|(item, claimed)| ((*item).clone(), claimed.claim))
+            .map(|(item, claimed)| ((*item).clone(), (*claimed).clone()))
             .collect();
         let gateway = self.parts.gateway.clone();
-        let trash = move |(item, claim): (Ticketed, Claim)| {
+        let trash = move |(item, claimed): (Ticketed, Claimed)| {
             let gateway = gateway.clone();
-            async move { gateway.trash(&Location::of(&item.request), claim).await }
+            async move { gateway.trash(&Location::of(&item.request), &claimed).await }
         };
         let mut trashed: VecDeque<Trashing> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
         let of = |(item, claimed): &(&Ticketed, &Claimed)| {

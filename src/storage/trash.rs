@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Every step looks first at what is there, so each may be repeated, and nothing is removed before its copy was seen and
-//! found the same. A copy is made by the server: no byte passes here (P-6).
+//! found the same. What was seen at the claim is what is kept: bytes that come late, between two tries, take no place of
+//! it. A copy is made by the server: no byte passes here (P-6).
 
-use zeroload_domain::{Claim, ETag, Kept, ObjectFacts, ObjectKey, Place, VersionId};
+use zeroload_domain::{ByteSize, ETag, Kept, ObjectFacts, ObjectKey, Place, Seen, VersionId, media::Claimed};
 
 use super::{
     connect::copy_config,
@@ -59,14 +60,14 @@ fn unknown(why: StorageError) -> Trashing {
 
 impl Gateway {
     /// Puts the object of an item into the trash under its claim.
-    pub async fn trash(&self, at: &Location<'_>, claim: Claim) -> Trashing {
+    pub async fn trash(&self, at: &Location<'_>, claimed: &Claimed) -> Trashing {
         if let Some(refusal) = self.refusal(at) {
             return Trashing::Removed(Removal::from(refusal));
         }
         let outcome = if self.adds_versions() {
-            self.hide(at).await
+            self.hide(at, &claimed.seen).await
         } else {
-            self.move_away(at, &at.object_key.in_trash(claim)).await
+            self.move_away(at, &claimed.seen, &at.object_key.in_trash(claimed.claim)).await
         };
         outcome.unwrap_or_else(unknown)
     }
@@ -124,25 +125,28 @@ impl Gateway {
         }
     }
 
-    async fn move_away(&self, at: &Location<'_>, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
-        let own = self.head(at).await?;
+    async fn move_away(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
+        let mut own = self.head(at).await?;
+        let mut copied = None;
+        if !own.as_ref().is_some_and(|own| is_claimed(seen, &own.etag, own.content_length)) {
+            // An earlier try has copied it and died before it said so; or it is another object than at the claim, or none.
+            let copy = self.head_key(trash_key.as_str()).await?;
+            copied = copy.filter(|copy| own.is_none() || is_claimed(seen, &copy.etag, copy.content_length));
+            own = own.filter(|_| copied.is_none());
+        }
         let kept = |facts: &ObjectFacts| Kept {
             place: Place::Copy { trash_key: trash_key.clone() },
             etag: facts.etag.clone(),
             content_length: facts.content_length,
         };
-        let copied = match own {
-            Some(own) => {
-                self.copy(at.object_key, None, &own.etag, trash_key).await?;
-                match self.head_key(trash_key.as_str()).await? {
-                    Some(copy) if same(&own, &copy) => Some(copy),
-                    Some(_) => return Ok(failed(COPY_DIFFERS)),
-                    None => return Err(StorageError::answer("a copy that was made is not there")),
-                }
-            }
-            // An earlier try has moved it and died before it said so, or there never was an object.
-            None => self.head_key(trash_key.as_str()).await?,
-        };
+        if let Some(own) = own {
+            self.copy(at.object_key, None, &own.etag, trash_key).await?;
+            copied = match self.head_key(trash_key.as_str()).await? {
+                Some(copy) if same(&own, &copy) => Some(copy),
+                Some(_) => return Ok(failed(COPY_DIFFERS)),
+                None => return Err(StorageError::answer("a copy that was made is not there")),
+            };
+        }
         Ok(match (self.remove(std::slice::from_ref(at)).await.pop(), copied) {
             (Some(Removal::Gone { .. }), Some(copy)) => Trashing::Kept(kept(&copy)),
             (Some(removal), _) => Trashing::Removed(removal),
@@ -150,12 +154,13 @@ impl Gateway {
         })
     }
 
-    /// Puts a delete marker over the newest version.
-    async fn hide(&self, at: &Location<'_>) -> Result<Trashing, StorageError> {
+    /// Puts a delete marker over all versions, and keeps the one that was claimed, or else the newest.
+    async fn hide(&self, at: &Location<'_>, seen: &Seen) -> Result<Trashing, StorageError> {
         let key = at.object_key.as_str();
         let versions = self.versions_of(key).await?;
         let is_object = |version: &&Version| matches!(version.what, What::Object { .. });
-        let Some(newest) = versions.iter().find(is_object) else {
+        let claimed = versions.iter().find(|version| is_claimed_version(seen, version));
+        let Some(kept) = claimed.or_else(|| versions.iter().find(is_object)) else {
             if versions.len() >= LIST {
                 return Ok(failed(VERSIONS_LEFT));
             }
@@ -172,7 +177,7 @@ impl Gateway {
         if self.head(at).await?.is_some() {
             return Err(StorageError::answer("an object is seen under a delete marker: it was written meanwhile"));
         }
-        Ok(Trashing::Kept(kept_version(newest)?))
+        Ok(Trashing::Kept(kept_version(kept)?))
     }
 
     async fn copy(
@@ -204,8 +209,21 @@ fn kept_version(version: &Version) -> Result<Kept, StorageError> {
     Ok(Kept {
         place: Place::Version { version_id: VersionId::parse(version.id.as_str()).map_err(unusable)? },
         etag: ETag::parse(version.etag.as_deref().unwrap_or_default()).map_err(unusable)?,
-        content_length: zeroload_domain::ByteSize::new(bytes),
+        content_length: ByteSize::new(bytes),
     })
+}
+
+/// Whether an object is what was seen before the claim.
+fn is_claimed(seen: &Seen, etag: &ETag, length: ByteSize) -> bool {
+    matches!(seen, Seen::Present { etag: claimed, content_length } if claimed == etag && *content_length == length)
+}
+
+fn is_claimed_version(seen: &Seen, version: &Version) -> bool {
+    let etag = version.etag.as_deref().and_then(|etag| ETag::parse(etag).ok());
+    match (version.what, etag) {
+        (What::Object { bytes }, Some(etag)) => is_claimed(seen, &etag, ByteSize::new(bytes)),
+        _ => false,
+    }
 }
 
 /// Of the same length, and the same by ETag or SHA-256: one of them may change with a copy (encryption, parts).

@@ -1,4 +1,4 @@
-use zeroload_domain::ByteSize;
+use zeroload_domain::{ByteSize, Claim, CollectReason};
 
 use super::*;
 use crate::storage::{
@@ -14,12 +14,28 @@ fn copied() -> String {
     answer(200, "", "<CopyObjectResult><ETag>\"e1\"</ETag></CopyObjectResult>")
 }
 
+fn claimed(seen: Seen) -> Claimed {
+    Claimed { claim: Claim::FIRST, reason: CollectReason::Expired, seen, trash_until: None, trashed: None }
+}
+
+fn present(etag: &str, length: u64) -> Seen {
+    Seen::Present { etag: ETag::parse(etag).unwrap(), content_length: ByteSize::new(length) }
+}
+
+/// The claim of an item as the collector makes it.
+async fn claim(gateway: &Gateway, item: &Item) -> Claimed {
+    let facts = gateway.head(&item.at()).await.unwrap();
+    claimed(
+        facts.map_or(Seen::Absent, |facts| Seen::Present { etag: facts.etag, content_length: facts.content_length }),
+    )
+}
+
 async fn trash_with(answers: Vec<String>) -> (Trashing, Vec<String>) {
     let server = Scripted::answering(answers).await;
     let gateway = server.gateway().await;
     gateway.expect_no_uploads();
     let item = Item::fresh(&gateway);
-    let trashing = gateway.trash(&item.at(), Claim::FIRST).await;
+    let trashing = gateway.trash(&item.at(), &claimed(present("e1", 5))).await;
     let lines = server.requests().into_iter().map(|request| request.lines().next().unwrap_or_default().to_owned());
     (trashing, lines.collect())
 }
@@ -104,12 +120,13 @@ fn kept(trashing: Trashing) -> Kept {
 async fn there_and_back(gateway: &Gateway) -> Kept {
     let (item, never) = (Item::fresh(gateway), Item::fresh(gateway));
     upload(gateway, &item, b"hello").await;
-    let in_trash = kept(gateway.trash(&item.at(), Claim::FIRST).await);
+    let (claim, nothing) = (claim(gateway, &item).await, claimed(Seen::Absent));
+    let in_trash = kept(gateway.trash(&item.at(), &claim).await);
     assert_eq!(in_trash.content_length, ByteSize::new(5));
     assert_eq!(gateway.head(&item.at()).await, Ok(None));
-    assert_eq!(kept(gateway.trash(&item.at(), Claim::FIRST).await), in_trash);
+    assert_eq!(kept(gateway.trash(&item.at(), &claim).await), in_trash);
     assert_eq!(gateway.holds(&item.at(), &in_trash).await, Ok(true));
-    assert!(matches!(gateway.trash(&never.at(), Claim::FIRST).await, Trashing::Removed(Removal::Gone { .. })));
+    assert!(matches!(gateway.trash(&never.at(), &nothing).await, Trashing::Removed(Removal::Gone { .. })));
 
     let to = item.object_key.restored(Claim::FIRST);
     let facts = gateway.bring_back(&item.at(), &in_trash, &to).await.unwrap();
@@ -141,6 +158,34 @@ async fn where_versions_are_kept_the_version_stays_under_a_marker() {
     };
     assert_eq!(gateway.versioning().await, Ok(Versioning::Kept));
     assert!(matches!(there_and_back(&gateway).await.place, Place::Version { .. }));
+}
+
+/// What was claimed is moved; other bytes arrive under its own key before that is recorded; and it is moved again.
+async fn late_bytes_take_no_place(gateway: &Gateway) {
+    let item = Item::fresh(gateway);
+    upload(gateway, &item, b"hello").await;
+    let claim = claim(gateway, &item).await;
+    let in_trash = kept(gateway.trash(&item.at(), &claim).await);
+    upload(gateway, &item, b"too late").await;
+    assert_eq!(kept(gateway.trash(&item.at(), &claim).await), in_trash);
+    assert_eq!(gateway.head(&item.at()).await, Ok(None));
+    let to = item.object_key.restored(Claim::FIRST);
+    let back = gateway.bring_back(&item.at(), &in_trash, &to).await.unwrap();
+    assert_eq!((back.content_length, back.etag), (ByteSize::new(5), in_trash.etag));
+}
+
+#[tokio::test]
+async fn bytes_that_come_late_take_no_place_in_the_trash() {
+    late_bytes_take_no_place(&RealServer::start().await.gateway().await).await;
+}
+
+#[tokio::test]
+async fn a_version_that_comes_late_takes_no_place_in_the_trash() {
+    let Some(gateway) = RealServer::start().await.versioned().await else {
+        return eprintln!("skipped: no bucket with versions is named (ZEROLOAD_TEST_S3_VERSIONED_BUCKET)");
+    };
+    assert_eq!(gateway.versioning().await, Ok(Versioning::Kept));
+    late_bytes_take_no_place(&gateway).await;
 }
 
 #[test]
