@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! no versions, or suspended   copy to a key in the trash ─▶ compare ─▶ remove the item's own key
-//! versions on                 a delete marker over the version that is kept
+//! versions on                 a delete marker over the version that is kept, unless that one is of a time without
 //! back                        copy to a new key ─▶ compare ─▶ remove what was kept (by the caller)
 //! ```
 //!
@@ -28,6 +28,9 @@ pub const TRASH_LOST: &str = "trash-lost";
 /// A list has no more entries.
 const LIST: usize = 1000;
 
+/// The version of what was written while no versions were kept.
+const NULL: &str = "null";
+
 /// What became of an object that was to go into the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trashing {
@@ -35,6 +38,20 @@ pub enum Trashing {
     Kept(Kept),
     /// There was nothing to keep, or it was removed.
     Removed(Removal),
+}
+
+/// What a try to put an object into the trash begins with.
+enum Source {
+    /// What is to be copied, and its version where it is not what is seen under the key.
+    Object {
+        version: Option<String>,
+        facts: ObjectFacts,
+    },
+    /// The copy that an earlier try has made.
+    Moved(ObjectFacts),
+    Nothing,
+    /// There are more delete markers than a list shows.
+    BeyondTheList,
 }
 
 /// Why an object could not be brought back, now.
@@ -64,10 +81,11 @@ impl Gateway {
         if let Some(refusal) = self.refusal(at) {
             return Trashing::Removed(Removal::from(refusal));
         }
+        let trash_key = at.object_key.in_trash(claimed.claim);
         let outcome = if self.adds_versions() {
-            self.hide(at, &claimed.seen).await
+            self.hide(at, &claimed.seen, &trash_key).await
         } else {
-            self.move_away(at, &claimed.seen, &at.object_key.in_trash(claimed.claim)).await
+            self.move_away(at, &claimed.seen, &trash_key).await
         };
         outcome.unwrap_or_else(unknown)
     }
@@ -125,47 +143,80 @@ impl Gateway {
         }
     }
 
+    /// Copies what is to be kept into the trash, if no earlier try has, and removes all that is under the item's own key.
     async fn move_away(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
-        let mut own = self.head(at).await?;
-        let mut copied = None;
-        if !own.as_ref().is_some_and(|own| is_claimed(seen, &own.etag, own.content_length)) {
-            // An earlier try has copied it and died before it said so; or it is another object than at the claim, or none.
-            let copy = self.head_key(trash_key.as_str()).await?;
-            copied = copy.filter(|copy| own.is_none() || is_claimed(seen, &copy.etag, copy.content_length));
-            own = own.filter(|_| copied.is_none());
-        }
-        let kept = |facts: &ObjectFacts| Kept {
-            place: Place::Copy { trash_key: trash_key.clone() },
-            etag: facts.etag.clone(),
-            content_length: facts.content_length,
+        let copied = match self.source(at, seen, trash_key).await? {
+            Source::Object { version, facts } => {
+                self.copy(at.object_key, version.as_deref(), &facts.etag, trash_key).await?;
+                match self.head_key(trash_key.as_str()).await? {
+                    Some(copy) if same(&facts, &copy) => Some(copy),
+                    Some(_) => return Ok(failed(COPY_DIFFERS)),
+                    None => return Err(StorageError::answer("a copy that was made is not there")),
+                }
+            }
+            Source::Moved(copy) => Some(copy),
+            Source::Nothing => None,
+            Source::BeyondTheList => return Ok(failed(VERSIONS_LEFT)),
         };
-        if let Some(own) = own {
-            self.copy(at.object_key, None, &own.etag, trash_key).await?;
-            copied = match self.head_key(trash_key.as_str()).await? {
-                Some(copy) if same(&own, &copy) => Some(copy),
-                Some(_) => return Ok(failed(COPY_DIFFERS)),
-                None => return Err(StorageError::answer("a copy that was made is not there")),
-            };
-        }
-        Ok(match (self.remove(std::slice::from_ref(at)).await.pop(), copied) {
-            (Some(Removal::Gone { .. }), Some(copy)) => Trashing::Kept(kept(&copy)),
+        let kept = copied.map(|copy| Kept {
+            place: Place::Copy { trash_key: trash_key.clone() },
+            etag: copy.etag,
+            content_length: copy.content_length,
+        });
+        Ok(self.clear_away(at, kept).await)
+    }
+
+    /// Removes all that is under the item's own key, of which `kept` is in the trash.
+    async fn clear_away(&self, at: &Location<'_>, kept: Option<Kept>) -> Trashing {
+        match (self.remove(std::slice::from_ref(at)).await.pop(), kept) {
+            (Some(Removal::Gone { .. }), Some(kept)) => Trashing::Kept(kept),
             (Some(removal), _) => Trashing::Removed(removal),
             (None, _) => unknown(StorageError::answer("nothing is said of the key")),
-        })
+        }
+    }
+
+    async fn source(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Source, StorageError> {
+        let key = at.object_key.as_str();
+        let own = match self.head(at).await? {
+            Some(own) if is_claimed(seen, &own.etag, own.content_length) => {
+                return Ok(Source::Object { version: None, facts: own });
+            }
+            other => other,
+        };
+        // An earlier try has copied it and died before it said so; or it is another object than at the claim, or none.
+        if let Some(copy) = self.head_key(trash_key.as_str()).await?
+            && (own.is_none() || is_claimed(seen, &copy.etag, copy.content_length))
+        {
+            return Ok(Source::Moved(copy));
+        }
+        // Or versions were kept then, and that try has hidden it.
+        let versions = if self.expects_versions() { self.versions_of(key).await? } else { Vec::new() };
+        let hidden = match (claimed_version(seen, &versions), own) {
+            (Some(claimed), _) => claimed,
+            (None, Some(own)) => return Ok(Source::Object { version: None, facts: own }),
+            (None, None) => match newest(&versions) {
+                Some(newest) => newest,
+                None if versions.len() >= LIST => return Ok(Source::BeyondTheList),
+                None => return Ok(Source::Nothing),
+            },
+        };
+        let facts = self.head_version(key, Some(&hidden.id)).await?;
+        let facts = facts.ok_or_else(|| StorageError::answer("a version that was listed is not there"))?;
+        Ok(Source::Object { version: Some(hidden.id.clone()), facts })
     }
 
     /// Puts a delete marker over all versions, and keeps the one that was claimed, or else the newest.
-    async fn hide(&self, at: &Location<'_>, seen: &Seen) -> Result<Trashing, StorageError> {
+    async fn hide(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
         let key = at.object_key.as_str();
         let versions = self.versions_of(key).await?;
-        let is_object = |version: &&Version| matches!(version.what, What::Object { .. });
-        let claimed = versions.iter().find(|version| is_claimed_version(seen, version));
-        let Some(kept) = claimed.or_else(|| versions.iter().find(is_object)) else {
-            if versions.len() >= LIST {
-                return Ok(failed(VERSIONS_LEFT));
-            }
-            let removal = self.remove(std::slice::from_ref(at)).await.pop();
-            return removal.map(Trashing::Removed).ok_or_else(|| StorageError::answer("nothing is said of the key"));
+        let (claimed, newest) = (claimed_version(seen, &versions), newest(&versions));
+        // It may be in the trash already, from a time when no versions were kept.
+        let moved = claimed.is_none() && self.head_key(trash_key.as_str()).await?.is_some();
+        let kept = match claimed.or(newest) {
+            // What was written while no versions were kept goes with the next such write, should they be suspended.
+            Some(kept) if kept.id != NULL && !moved => kept,
+            None if versions.len() < LIST && !moved => return Ok(self.clear_away(at, None).await),
+            _ => return self.move_away(at, seen, trash_key).await,
         };
         if !versions.iter().any(|version| version.is_latest && version.what == What::DeleteMarker) {
             self.asked(|| async {
@@ -218,12 +269,18 @@ fn is_claimed(seen: &Seen, etag: &ETag, length: ByteSize) -> bool {
     matches!(seen, Seen::Present { etag: claimed, content_length } if claimed == etag && *content_length == length)
 }
 
-fn is_claimed_version(seen: &Seen, version: &Version) -> bool {
-    let etag = version.etag.as_deref().and_then(|etag| ETag::parse(etag).ok());
-    match (version.what, etag) {
-        (What::Object { bytes }, Some(etag)) => is_claimed(seen, &etag, ByteSize::new(bytes)),
-        _ => false,
-    }
+fn claimed_version<'a>(seen: &Seen, versions: &'a [Version]) -> Option<&'a Version> {
+    versions.iter().find(|version| {
+        let etag = version.etag.as_deref().and_then(|etag| ETag::parse(etag).ok());
+        match (version.what, etag) {
+            (What::Object { bytes }, Some(etag)) => is_claimed(seen, &etag, ByteSize::new(bytes)),
+            _ => false,
+        }
+    })
+}
+
+fn newest(versions: &[Version]) -> Option<&Version> {
+    versions.iter().find(|version| matches!(version.what, What::Object { .. }))
 }
 
 /// Of the same length, and the same by ETag or SHA-256: one of them may change with a copy (encryption, parts).
