@@ -41,6 +41,7 @@ struct Waiting {
     claim: Option<Claim>,
     attempts: usize,
     next_try_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
 impl MemoryTables {
@@ -150,7 +151,7 @@ impl ReadModels {
         backoff: Backoff,
     ) -> Result<(), Error> {
         let times = backoff.times(now);
-        self.at_one_stroke(|rows| items.iter().for_each(|item| rows.postpone(item, &times))).await
+        self.at_one_stroke(|rows| items.iter().for_each(|item| rows.postpone(item, now, &times))).await
     }
 
     pub(crate) async fn clear_retries(&self, ids: &[MediaId]) -> Result<(), Error> {
@@ -160,8 +161,12 @@ impl ReadModels {
     pub(crate) async fn prune_retries(&self) -> Result<u64, Error> {
         self.at_one_stroke(|rows| {
             let before = rows.retries.len();
-            let ended = |row: &MediaRow| matches!(row.state, State::Confirmed | State::Collected);
-            rows.retries.retain(|id, _| !rows.media.get(id).is_some_and(ended));
+            let is_over = |waiting: &Waiting, row: &MediaRow| match row.state {
+                State::Confirmed | State::Collected => true,
+                State::Trashed => waiting.claim.is_some() || Some(waiting.updated_at) < row.collection_started_at,
+                _ => false,
+            };
+            rows.retries.retain(|id, waiting| !rows.media.get(id).is_some_and(|row| is_over(waiting, row)));
             (before - rows.retries.len()) as u64
         })
         .await
@@ -209,14 +214,15 @@ impl Rows {
             .filter(move |minute| (minute_of(from)..=minute_of(until)).contains(&minute_of(minute.starts_at)))
     }
 
-    fn postpone(&mut self, item: &Postponed, times: &[DateTime<Utc>]) {
-        let fresh = Waiting { claim: item.claim, attempts: 0, next_try_at: DateTime::<Utc>::MIN_UTC };
+    fn postpone(&mut self, item: &Postponed, now: DateTime<Utc>, times: &[DateTime<Utc>]) {
+        let fresh = Waiting { claim: item.claim, attempts: 0, next_try_at: DateTime::<Utc>::MIN_UTC, updated_at: now };
         let waiting = self.retries.entry(item.media_id).or_insert(fresh);
         if waiting.claim != item.claim {
             (waiting.claim, waiting.attempts) = (item.claim, 0);
         }
         waiting.next_try_at = times[waiting.attempts.min(times.len() - 1)];
         waiting.attempts += 1;
+        waiting.updated_at = now;
     }
 }
 

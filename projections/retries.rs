@@ -100,7 +100,8 @@ impl RetryStore<'_> {
         on_any!(&self.models.tables, tables => tables.clear_retries(ids).await)
     }
 
-    /// Forgets items that are confirmed or collected by now, and returns how many: what another process has finished.
+    /// Forgets items that are confirmed or collected by now, or that have waited for the claim that put them into the trash,
+    /// and returns how many: what another process has finished.
     ///
     /// # Errors
     /// As [`RetryStore::postpone`].

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::{Fixture, Kind};
 use crate::{
     Backoff, Postponed, Retry,
-    testing::{Journal, at, claim, collected, confirmed, id, present, requested, started, uploaded},
+    testing::{Journal, at, claim, collected, confirmed, id, present, requested, started, trashed, uploaded},
 };
 use zeroload_domain::{CollectOutcome, CollectReason, MediaId};
 
@@ -94,6 +94,29 @@ async fn waiting_items_are_counted_by_code_and_pruned_once_done(kind: Kind) {
     assert_eq!(waits(&fixture).await, [(id(2), 1, 60)]);
 }
 
+async fn what_is_in_the_trash_waits_for_its_next_claim_and_not_for_the_last_one(kind: Kind) {
+    let mut journal = Journal::default();
+    for number in 1..=3 {
+        journal.record(id(number), requested(id(number)));
+        journal.record(id(number), started(1, CollectReason::Expired, present("one")));
+        journal.record(id(number), trashed(id(number), 1, 1000));
+    }
+    let fixture = Fixture::with(kind, &journal).await;
+    let models = &fixture.models;
+    // 1 could not be claimed out of the trash; 2 not before it was put there; 3 was claimed, and is there all the same.
+    for (item, at) in [
+        (failed(1, None, "gone"), at(1000)),
+        (failed(2, None, "Timeout"), at(0)),
+        (failed(3, Some(1), "SlowDown"), at(1000)),
+    ] {
+        models.retries().postpone(&[item], at, BACKOFF).await.unwrap();
+    }
+    assert_eq!(models.retries().prune().await.unwrap(), 2);
+    assert_eq!(waits(&fixture).await, [(id(1), 1, 1060)]);
+    let due = models.due(at(1059), None, 10).await.unwrap();
+    assert_eq!(due.iter().map(|item| item.media_id).collect::<Vec<_>>(), [id(2), id(3)]);
+}
+
 async fn many_items_are_postponed_and_cleared(kind: Kind) {
     let fixture = Fixture::with(kind, &Journal::requests(1)).await;
     let models = &fixture.models;
@@ -118,6 +141,7 @@ async fn an_item_that_waits_tells_why_and_until_when(kind: Kind) {
 }
 
 super::on_both!(
+    what_is_in_the_trash_waits_for_its_next_claim_and_not_for_the_last_one,
     an_item_that_waits_tells_why_and_until_when,
     failures_of_one_claim_in_a_row_wait_longer_each_time,
     an_item_that_waits_is_not_due_until_its_time_and_delays_no_other,

@@ -199,3 +199,18 @@ async fn a_dry_run_asks_and_confirms_nothing() {
     assert_eq!((outcome(&used), outcome(&free)), (Some(ItemOutcome::InUse), Some(ItemOutcome::WouldCollect)));
     assert_eq!(app.state(&used).await, "pending");
 }
+
+#[tokio::test]
+async fn what_is_in_use_and_in_the_trash_is_asked_about_again_after_a_while_and_not_in_each_run() {
+    let backend = Backend::start().await;
+    let app = backend.app(|raw| raw.trash = Some("1d".to_owned())).await;
+    let media = app.uploaded(BYTES).await;
+    assert_eq!(app.collect_later().await.trashed, 1);
+    backend.says(200, &json!({ "in_use": { id(&media): null } }));
+    let ended = Utc::now() + TimeDelta::days(40);
+    for (seconds, questions) in [(0, 2), (10, 2), (29, 2), (31, 3)] {
+        let report = app.run_at(ended + TimeDelta::seconds(seconds), false).await.expect("a run");
+        assert_eq!((report.collected, backend.questions().len()), (0, questions), "{seconds}: {report:?}");
+    }
+    assert_eq!(app.state(&media).await, "trashed", "it stays, for an operator to restore");
+}
