@@ -23,7 +23,7 @@ use super::streams::Streams;
 
 const CONNECTIONS: u32 = 4;
 
-/// How long a read waits for one of them.
+/// How long a read waits for one of them, or that of a stream for a query that takes it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// In the same snapshot whether the journal is the one that was seen. Without any event one row of nothing else.
@@ -102,7 +102,7 @@ impl PostgresReader {
             let source = fetching.clone();
             async move { source.streams(kinds, ids).await }.boxed()
         };
-        let streams = Streams::start(&source.runtime, Arc::new(fetch));
+        let streams = Streams::start(&source.runtime, ACQUIRE_TIMEOUT, Arc::new(fetch));
         Self { source, streams }
     }
 

@@ -1,11 +1,15 @@
 //! Reading streams for many callers at once: what arrives while a query runs is asked for with the next one, as appends
 //! are. A query of its own costs the server more than the few rows that it yields.
+//!
+//! While the server is silent to the queries under way, who comes later waits as long as for a connection, and no longer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::super::StreamKind;
@@ -34,27 +38,42 @@ type Found = Result<Vec<RawEvent>, ReadError>;
 struct Wanted {
     kind: StreamKind,
     id: Uuid,
+    /// Told when a query is about to ask for it.
+    taken: oneshot::Sender<()>,
     answer: oneshot::Sender<Found>,
 }
 
-pub(super) struct Streams(mpsc::Sender<Wanted>);
+pub(super) struct Streams {
+    queue: mpsc::Sender<Wanted>,
+    /// How long a read waits for a query that takes it.
+    patience: Duration,
+}
 
 impl Streams {
     /// The queries run on `runtime`, until this value is gone.
-    pub fn start(runtime: &Handle, fetch: Fetch) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+    pub fn start(runtime: &Handle, patience: Duration, fetch: Fetch) -> Self {
+        let (queue, receiver) = mpsc::channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
         for _ in 0..QUERIES {
             runtime.spawn(answer_all(receiver.clone(), fetch.clone()));
         }
-        Self(sender)
+        Self { queue, patience }
     }
 
     /// The events of one stream, in no order.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NoConnection`] where all queries are under way for too long; else what the query says.
     pub async fn read(&self, kind: StreamKind, id: Uuid) -> Found {
         let stopped = || StoreError::new(StoreErrorKind::Closed, "the reader of streams has stopped");
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Wanted { kind, id, answer }).await.map_err(|_| stopped())?;
+        let ((taken, is_taken), (answer, answered)) = (oneshot::channel(), oneshot::channel());
+        let queued = async {
+            self.queue.send(Wanted { kind, id, taken, answer }).await.map_err(|_| stopped())?;
+            is_taken.await.map_err(|_| stopped())
+        };
+        timeout(self.patience, queued)
+            .await
+            .map_err(|elapsed| StoreError::new(StoreErrorKind::NoConnection, elapsed))??;
         answered.await.map_err(|_| stopped())?
     }
 }
@@ -65,9 +84,15 @@ async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
             continue;
         }
         let (kinds, ids) = batch.iter().map(|wanted| (wanted.kind.as_str(), wanted.id.to_string())).unzip();
+        let answers = batch.into_iter().map(|wanted| {
+            // Nobody listens when the caller was dropped.
+            let _gone = wanted.taken.send(());
+            wanted.answer
+        });
+        let answers = answers.collect();
         // As a task of its own, so that a panic in it is an error and not the end of all reading.
         let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error).into()));
-        answer(batch, events);
+        answer(answers, events);
     }
 }
 
@@ -85,16 +110,15 @@ async fn next(wanted: &Mutex<mpsc::Receiver<Wanted>>) -> Option<Vec<Wanted>> {
     Some(batch)
 }
 
-fn answer(batch: Vec<Wanted>, events: Result<Vec<(usize, RawEvent)>, ReadError>) {
+fn answer(answers: Vec<oneshot::Sender<Found>>, events: Result<Vec<(usize, RawEvent)>, ReadError>) {
     let mut found: Vec<Found> =
-        batch.iter().map(|_| events.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
+        answers.iter().map(|_| events.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
     for (index, event) in events.into_iter().flatten() {
         if let Some(Ok(own)) = found.get_mut(index) {
             own.push(event);
         }
     }
-    for (wanted, own) in batch.into_iter().zip(found) {
-        // Nobody listens when the caller was dropped.
-        let _gone = wanted.answer.send(own);
+    for (answer, own) in answers.into_iter().zip(found) {
+        let _gone = answer.send(own);
     }
 }

@@ -16,7 +16,8 @@ use self::cluster::Database;
 use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default, stream};
 use super::super::sqlite::SqliteJournal;
 use super::super::{
-    AppendError, Hash, Journal, Options, Reader, StoreErrorKind, WriteError, WriteStore, WriterTask, start, verify,
+    AppendError, Hash, Journal, Options, ReadError, Reader, StoreError, StoreErrorKind, WriteError, WriteStore,
+    WriterTask, start, verify,
 };
 use super::{OpenError, PostgresJournal, PostgresWriter, Settings, SettingsError};
 
@@ -328,6 +329,32 @@ async fn a_lookup_waits_for_the_head_and_refuses_what_arrives_later() {
     let events = reader.stream(stream(1)).await.expect("it can be read");
     assert_eq!((found.len(), found[0].first_position), (1, events[0].position));
     assert_eq!(found[0].recorded_at, events[0].recorded_at);
+}
+
+#[tokio::test]
+async fn who_would_wait_behind_silent_queries_for_a_stream_is_told_so_and_the_others_get_theirs() {
+    let harness = OnPostgres::create().await;
+    let (mut writer, reader) = harness.open().await;
+    let batch = [append(1, 0, 2)].map(|append| append.prepare().expect("it holds events"));
+    writer.append(&batch).await.expect("nothing stands against it");
+    let mut other = harness.database.outsider().await;
+    other.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.expect("nobody holds it");
+    let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                   WHERE datname = current_database() AND NOT granted";
+    let mut silent = Vec::new();
+    for queries in 1..=2 {
+        let reader = reader.clone();
+        silent.push(tokio::spawn(async move { reader.stream(stream(1)).await }));
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("it may") < queries {}
+    }
+    let refused = reader.stream(stream(1)).await;
+    let no_connection = |error: &StoreError| error.kind == StoreErrorKind::NoConnection;
+    assert!(matches!(&refused, Err(ReadError::Unavailable(error)) if no_connection(error)), "{refused:?}");
+    other.execute("COMMIT").await.expect("it was begun");
+    for read in silent {
+        assert_eq!(read.await.expect("it does not panic").expect("it can be read").len(), 2);
+    }
+    assert_eq!(reader.stream(stream(1)).await.expect("it can be read").len(), 2);
 }
 
 #[tokio::test]
