@@ -144,7 +144,7 @@ impl Shared {
             drop(state);
             if client.write_all(&buffer[..count]).is_err() {
                 // Nobody waits for it any more, but perhaps whoever delivered a late question.
-                self.lock().late_answer = Some(buffer[..count].to_vec());
+                self.lock().late_answer.get_or_insert_default().extend_from_slice(&buffer[..count]);
                 self.answered.notify_all();
             }
         }
