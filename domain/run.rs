@@ -13,9 +13,12 @@ use uuid::Uuid;
 use crate::{codec::DecodeError, values::ByteSize};
 
 /// Every `(event_type, event_version)` that [`RunEvent::decode`] reads.
-pub const READABLE: [(&str, &str); 2] = [("CollectionRunStarted", V1), ("CollectionRunEnded", V1)];
+pub const READABLE: [(&str, &str); 3] =
+    [("CollectionRunStarted", V1), ("CollectionRunEnded", V1), ("CollectionRunEnded", V1_1)];
 
 const V1: &str = "1.0";
+/// Counts what went into the trash; what has nothing of it is still written as 1.0, which older binaries read.
+const V1_1: &str = "1.1";
 
 /// One thing that has happened to a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct CollectionRunEnded {
     pub due: u64,
     /// Items whose object was deleted.
     pub collected: u64,
+    /// Items whose object was moved into the trash. Since version 1.1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trashed: u64,
     /// Items that turned out never to have had an object.
     pub absent: u64,
     /// Items that were confirmed, renewed or taken over meanwhile.
@@ -73,7 +79,7 @@ impl RunEvent {
     pub fn decode(event_type: &str, event_version: &str, payload: &str) -> Result<Self, DecodeError> {
         let decoded = match (event_type, event_version) {
             ("CollectionRunStarted", V1) => serde_json::from_str(payload).map(Self::CollectionRunStarted),
-            ("CollectionRunEnded", V1) => serde_json::from_str(payload).map(Self::CollectionRunEnded),
+            ("CollectionRunEnded", V1 | V1_1) => serde_json::from_str(payload).map(Self::CollectionRunEnded),
             _ => {
                 return Err(DecodeError::Unknown {
                     event_type: event_type.to_owned(),
@@ -106,6 +112,7 @@ impl RunEvent {
     /// The stored `event_version` that new events of this type get.
     pub const fn version(&self) -> &'static str {
         match self {
+            Self::CollectionRunEnded(ended) if ended.trashed > 0 => V1_1,
             Self::CollectionRunStarted(_) | Self::CollectionRunEnded(_) => V1,
         }
     }
@@ -116,12 +123,16 @@ impl RunEvent {
     }
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A line here is never changed: what it shows is stored for ever.
-    const GOLDEN: [(&str, &str, &str); 3] = [
+    const GOLDEN: [(&str, &str, &str); 4] = [
         (
             "CollectionRunStarted",
             "1.0",
@@ -136,6 +147,11 @@ mod tests {
             "CollectionRunEnded",
             "1.0",
             r#"{"type":"CollectionRunEnded","run_id":"00000000-0000-0000-0000-000000000001","caller":"ops","started_at":"2026-01-02T03:04:05Z","ended_at":"2026-01-02T03:04:06Z","due":1,"collected":1,"absent":0,"in_use":0,"failed":0,"unknown":0,"bytes_freed":10,"more":false,"reasons":{"cancelled":1},"failures":{}}"#,
+        ),
+        (
+            "CollectionRunEnded",
+            "1.1",
+            r#"{"type":"CollectionRunEnded","run_id":"00000000-0000-0000-0000-000000000001","caller":"ops","started_at":"2026-01-02T03:04:05Z","ended_at":"2026-01-02T03:04:06Z","due":3,"collected":1,"trashed":2,"absent":0,"in_use":0,"failed":0,"unknown":0,"bytes_freed":10,"more":false,"reasons":{"cancelled":1,"expired":2},"failures":{}}"#,
         ),
     ];
 

@@ -150,6 +150,29 @@ impl Fixture {
         }
     }
 
+    /// Goes back to where runs did not count what they had put into the trash, and further to the step `sqlite`.
+    async fn forget_the_trash_of_runs(&self, sqlite: i64) {
+        let (records, runs, step) = match self.kind {
+            Kind::Sqlite => (
+                include_str!("sqlite/sql/create_run_records_view.sql"),
+                include_str!("sqlite/sql/create_run_views.sql"),
+                format!("PRAGMA user_version = {sqlite}"),
+            ),
+            Kind::Postgres => (
+                include_str!("postgres/sql/create_run_records_view.sql"),
+                include_str!("postgres/sql/create_run_views.sql"),
+                // That one has had a step more.
+                format!("UPDATE projection_schema SET version = {}", sqlite + 1),
+            ),
+        };
+        let records = records.replace(", trashed", "").replace("{version}", "1");
+        let (before, after) = runs.split_once(",\n       records.trashed").unwrap();
+        let runs = [before, after.trim_start_matches(" ").trim_start_matches("AS trashed")].concat();
+        let runs = runs.replace("DROP VIEW collection_runs;", "");
+        let column = "ALTER TABLE run_records_v1 DROP COLUMN trashed;";
+        self.run(&format!("DROP VIEW collection_runs; DROP VIEW run_records; {column} {records} {runs} {step}")).await;
+    }
+
     /// The first column of an answer.
     async fn texts(&self, sql: &str) -> Vec<String> {
         match &self.models.tables {

@@ -85,7 +85,7 @@ pub(crate) fn page(limit: u32, mut runs: Vec<RunRow>) -> RunPage {
 }
 
 /// All columns of a row in the order of the table.
-pub(crate) fn cells(row: &RunRow) -> [Cell; 17] {
+pub(crate) fn cells(row: &RunRow) -> [Cell; 18] {
     let ended = row.ended.as_deref();
     let number = |value: fn(&CollectionRunEnded) -> u64| Cell::Number(ended.map(value).map(integer));
     let json = |value: Option<serde_json::Value>| Cell::Text(value.map(|value| value.to_string()));
@@ -107,6 +107,7 @@ pub(crate) fn cells(row: &RunRow) -> [Cell; 17] {
         Cell::Text(ended.and_then(|ended| ended.broken_off.clone())),
         Cell::Number(Some(integer(row.first_position))),
         Cell::Number(Some(integer(row.position))),
+        number(|ended| ended.trashed),
     ]
 }
 
@@ -125,6 +126,7 @@ pub(crate) fn row(cells: &dyn Cells) -> Result<RunRow, Error> {
     let failures = columns.optional("failures", |text| serde_json::from_str(text).ok())?.unwrap_or_default();
     let broken_off = columns.optional("broken_off", |text| Some(text.to_owned()))?;
     let (first_position, position) = (columns.integer("first_position")?, columns.integer("position")?);
+    let trashed = columns.optional_integer("trashed")?.unwrap_or_default();
     let ended = ended_at.map(|ended_at| {
         let caller = caller.clone();
         Box::new(CollectionRunEnded {
@@ -134,6 +136,7 @@ pub(crate) fn row(cells: &dyn Cells) -> Result<RunRow, Error> {
             ended_at,
             due,
             collected,
+            trashed,
             absent,
             in_use,
             failed,

@@ -125,13 +125,8 @@ async fn what_is_brought_back_from_the_trash_is_no_confirm(kind: Kind) {
 async fn counts_of_an_older_rule_are_made_anew_when_the_tables_are_opened(kind: Kind) {
     let journal = brought_back();
     let fixture = Fixture::with(kind, &journal).await;
-    let older = "UPDATE activity_v1 SET confirmed = confirmed + 1";
-    fixture
-        .run(&match kind {
-            Kind::Sqlite => format!("{older}; PRAGMA user_version = 7"),
-            Kind::Postgres => format!("{older}; UPDATE projection_schema SET version = 8"),
-        })
-        .await;
+    fixture.run("UPDATE activity_v1 SET confirmed = confirmed + 1").await;
+    fixture.forget_the_trash_of_runs(7).await;
     assert_eq!(counted(&fixture.another().await).await, expected(&journal));
 }
 

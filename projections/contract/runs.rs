@@ -29,6 +29,7 @@ fn ended(number: u128, broken_off: Option<&str>) -> RunEvent {
         ended_at: at(100),
         due: 6,
         collected: 2,
+        trashed: u64::from(broken_off.is_none()),
         absent: 1,
         in_use: 1,
         failed: 1,
@@ -122,7 +123,25 @@ async fn tables_from_before_there_were_records_get_them(kind: Kind) {
     assert_eq!(models.run_records(None, 1000).await.unwrap().runs, rows);
 }
 
+async fn what_had_ended_before_the_trash_was_counted_has_put_nothing_into_it(kind: Kind) {
+    let mut journal = Journal::default();
+    journal.record_run(began(1));
+    journal.record_run(ended(1, Some("it was cut off")));
+    journal.record_run(began(2));
+    let fixture = Fixture::with(kind, &journal).await;
+    let rows = recorded(&fixture).await;
+    fixture.forget_the_trash_of_runs(8).await;
+    let models = fixture.another().await;
+    assert_eq!(models.run_records(None, 1000).await.unwrap().runs, rows);
+    let texts = "SELECT run_id || ' ' || coalesce(trashed, -1) FROM collection_runs ORDER BY run_id";
+    assert_eq!(fixture.texts(texts).await, [format!("{} 0", run(1)), format!("{} -1", run(2))]);
+    journal.record_run(ended(2, None));
+    models.apply(&journal.events).await.unwrap();
+    assert_eq!(fixture.texts(texts).await[1], format!("{} 1", run(2)));
+}
+
 super::on_both!(
+    what_had_ended_before_the_trash_was_counted_has_put_nothing_into_it,
     a_run_is_recorded_from_its_beginning_to_its_end,
     records_are_the_same_however_they_were_applied_or_rebuilt,
     runs_come_newest_first_and_page_by_page,

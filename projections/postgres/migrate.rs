@@ -11,8 +11,9 @@ use crate::{
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
 /// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 lets who
-/// changes rows remove them, 9 counts no restore as a confirm.
-const NEWEST: i64 = 9;
+/// changes rows remove them, 9 counts no restore as a confirm, 10 counts what a run has moved into the
+/// trash.
+const NEWEST: i64 = 10;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -84,6 +85,9 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     }
     if (2..9).contains(&found) {
         recount_activity(&mut tx).await?;
+    }
+    if (3..10).contains(&found) {
+        count_trashed(&mut tx).await?;
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await
@@ -179,6 +183,17 @@ async fn tell_seals(tx: &mut Transaction, made_before: bool) -> Result<(), Error
     }
     script(tx, include_str!("migrations/0007_tell_which_objects_were_substituted.sql")).await?;
     script(tx, &statements::grants("media", "substituted_media")).await
+}
+
+/// Step 10.
+async fn count_trashed(tx: &mut Transaction) -> Result<(), Error> {
+    for version in versions(tx).await? {
+        script(tx, &statements::trashed(version)).await?;
+    }
+    let select = "SELECT version FROM projection_checkpoints WHERE name = $1 AND status = 'live'";
+    let live = Columns::of(&tx.query(select).bind(MEDIA).fetch_one(&mut **tx).await?).small("version")?;
+    script(tx, &statements::run_view(live)).await?;
+    script(tx, include_str!("sql/create_run_views.sql")).await
 }
 
 /// All versions that have a table, for a step that changes each.

@@ -12,8 +12,8 @@ const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
 /// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 counts no restore as a
-/// confirm.
-const NEWEST: i64 = 8;
+/// confirm, 9 counts what a run has moved into the trash.
+const NEWEST: i64 = 9;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -60,6 +60,9 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
         for version in versions(&mut tx).await? {
             script(&mut tx, &statements::recounted(version)).await?;
         }
+    }
+    if (3..9).contains(&found) {
+        count_trashed(&mut tx).await?;
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.
@@ -111,6 +114,9 @@ pub(super) async fn check(readers: &SqlitePool, path: &Path) -> Result<(), Error
             script(&mut tx, &statements::recounted(version)).await?;
         }
     }
+    if (3..9).contains(&found) {
+        count_trashed(&mut tx).await?;
+    }
     if found < NEWEST {
         return Err(Error::NotMigrated { found, known: NEWEST });
     }
@@ -152,6 +158,17 @@ async fn tell_seals(connection: &mut SqliteConnection, made_before: bool) -> Res
         script(connection, &format!("DROP VIEW media; {}", statements::media_view(live))).await?;
     }
     script(connection, include_str!("migrations/0007_tell_which_objects_were_substituted.sql")).await
+}
+
+/// Step 9.
+async fn count_trashed(connection: &mut SqliteConnection) -> Result<(), Error> {
+    for version in versions(connection).await? {
+        script(connection, &statements::trashed(version)).await?;
+    }
+    let select = "SELECT version FROM projection_checkpoints WHERE name = ?1 AND status = 'live'";
+    let live: u32 = sqlx::query_scalar(select).bind(MEDIA).fetch_one(&mut *connection).await?;
+    script(connection, &format!("DROP VIEW run_records; {}", statements::run_view(live))).await?;
+    script(connection, include_str!("sql/create_run_views.sql")).await
 }
 
 /// All versions that have a table, for a step that changes each.

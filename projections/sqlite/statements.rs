@@ -91,6 +91,11 @@ pub(super) fn run_table(version: u32) -> String {
     numbered(include_str!("sql/create_run_records.sql"), version)
 }
 
+/// The column for what went into the trash, for a table that was made without it.
+pub(super) fn trashed(version: u32) -> String {
+    numbered(include_str!("sql/add_trashed.sql"), version)
+}
+
 pub(super) fn run_view(version: u32) -> String {
     numbered(include_str!("sql/create_run_records_view.sql"), version)
 }

@@ -39,6 +39,7 @@ impl Collector {
             ended_at: self.parts.clock.now(),
             due: report.due,
             collected: report.collected,
+            trashed: report.trashed,
             absent: report.absent,
             in_use: report.in_use,
             failed: report.failed,

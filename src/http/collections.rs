@@ -91,6 +91,9 @@ pub struct CollectionRun {
     due: Option<u64>,
     #[schema(required = true)]
     collected: Option<u64>,
+    /// Items whose object was moved into the trash.
+    #[schema(required = true)]
+    trashed: Option<u64>,
     #[schema(required = true)]
     absent: Option<u64>,
     #[schema(required = true)]
@@ -141,7 +144,7 @@ pub struct ClaimedItem {
     claim: u32,
     /// Why: `expired`, `cancelled`, `detached` or `late_upload`.
     reason: &'static str,
-    /// `deleted` or `absent`; null where it was not proven gone before the run ended.
+    /// `deleted`, `trashed` or `absent`; null where it was neither proven gone nor in the trash before the run ended.
     #[schema(required = true)]
     outcome: Option<&'static str>,
     /// Of the claim in the journal.
@@ -161,6 +164,7 @@ impl CollectionRun {
             duration_seconds: ended.map(|ended| (ended.ended_at - ended.started_at).as_seconds_f64().max(0.0)),
             due: of(|ended| ended.due),
             collected: of(|ended| ended.collected),
+            trashed: of(|ended| ended.trashed),
             absent: of(|ended| ended.absent),
             in_use: of(|ended| ended.in_use),
             failed: of(|ended| ended.failed),
@@ -250,6 +254,11 @@ async fn claimed_by(run: &RunRow, journal: &Reader) -> Result<Vec<ClaimedItem>, 
                 Event::Collected(collected) => {
                     if let Some(item) = places.get(&(id, collected.claim)).and_then(|place| items.get_mut(*place)) {
                         item.outcome = Some(collected.outcome.as_str());
+                    }
+                }
+                Event::Trashed(trashed) => {
+                    if let Some(item) = places.get(&(id, trashed.claim)).and_then(|place| items.get_mut(*place)) {
+                        item.outcome = Some("trashed");
                     }
                 }
                 _ => {}

@@ -43,6 +43,13 @@ async fn a_collected_item_comes_back_under_a_new_key_and_stays() {
     let report = app.run_at(later(), false).await.expect("a run");
     assert_eq!((report.trashed, report.collected, report.bytes_freed), (2, 0, 0), "{report:?}");
     assert_eq!(app.state(&media).await, "trashed");
+    app.caught_up().await;
+    let (_, run) = app.get(&format!("/v1/collections/{}", report.run_id)).await;
+    assert_eq!(
+        (&run["run"]["due"], &run["run"]["trashed"], &run["run"]["collected"]),
+        (&json!(2), &json!(2), &json!(0))
+    );
+    assert!(run["items"].as_array().expect("items").iter().all(|item| item["outcome"] == "trashed"), "{run}");
     let (own, kept, back) = (key(&media), key(&media).in_trash(Claim::FIRST), key(&media).restored(Claim::FIRST));
     assert!(!holds(&app, &own).await && holds(&app, &kept).await);
     let (_, explanation) = app.get(&format!("/v1/media/{}/explain", id(&media))).await;

@@ -19,5 +19,6 @@ CREATE TABLE IF NOT EXISTS run_records_v{version}
   failures       TEXT COLLATE "C",
   broken_off     TEXT COLLATE "C",
   first_position BIGINT NOT NULL,
-  position       BIGINT NOT NULL
+  position       BIGINT NOT NULL,
+  trashed        BIGINT
 );

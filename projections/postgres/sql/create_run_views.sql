@@ -23,7 +23,8 @@ SELECT coalesce(items.run_id, records.run_id)                              AS ru
        records.failed                                                      AS failed,
        records.unknown                                                     AS unknown,
        records.failures                                                    AS failures,
-       records.broken_off                                                  AS broken_off
+       records.broken_off                                                  AS broken_off,
+       records.trashed                                                     AS trashed
 FROM (SELECT collect_run_id                                                AS run_id,
              CASE collect_reason WHEN 'late_upload' THEN 'late_upload' ELSE 'run' END AS kind,
              min(collection_started_at)                                    AS started_at,

@@ -19,5 +19,6 @@ CREATE TABLE IF NOT EXISTS run_records_v{version}
   failures       TEXT,
   broken_off     TEXT,
   first_position INTEGER NOT NULL,
-  position       INTEGER NOT NULL
+  position       INTEGER NOT NULL,
+  trashed        INTEGER
 ) STRICT, WITHOUT ROWID;

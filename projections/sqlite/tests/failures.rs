@@ -93,7 +93,10 @@ async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them()
     let media = include_str!("../sql/create_media_view.sql")
         .replace(", sealed_at, substituted_at, found, found_etag", "")
         .replace("{version}", "1");
-    let back = "DROP VIEW substituted_media; DROP TABLE reconciliation_findings; DROP TABLE reconciliations;
+    let back = "DROP VIEW collection_runs; DROP VIEW run_records; ALTER TABLE run_records_v1 DROP COLUMN trashed;
+        CREATE VIEW run_records AS SELECT run_id FROM run_records_v1;
+        CREATE VIEW collection_runs AS SELECT run_id FROM run_records;
+        DROP VIEW substituted_media; DROP TABLE reconciliation_findings; DROP TABLE reconciliations;
         DROP TABLE recheck_progress; DROP TABLE inspection_retries;
         DROP INDEX media_v1_collected; DROP INDEX media_v1_unsealed; DROP INDEX media_v1_substituted; DROP VIEW media;";
     let columns = "ALTER TABLE media_v1 DROP COLUMN sealed_at; ALTER TABLE media_v1 DROP COLUMN substituted_at;

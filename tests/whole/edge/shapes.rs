@@ -198,7 +198,7 @@ async fn projections_collections_and_checks_have_all_members() {
     members(&listed, &["runs", "next_cursor"]);
     let of_run =
         ["status", "caller", "started_at", "ended_at", "duration_seconds", "reasons", "failures", "broken_off"];
-    let of_run = [counts.as_slice(), &of_run, &["run_id", "more", "position"]].concat();
+    let of_run = [counts.as_slice(), &of_run, &["run_id", "more", "position", "trashed"]].concat();
     members(&listed["runs"][0], &of_run);
     let (_, whole) = app.get(&format!("/v1/collections/{}", report["run_id"].as_str().expect("an id"))).await;
     members(&whole, &["run", "items"]);
