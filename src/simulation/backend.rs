@@ -48,6 +48,12 @@ pub async fn care_for(world: &World, number: u64) {
         item.wait().await;
         item.act().await;
     }
+    if world.keeps_trash && sim.percent(60) {
+        sim.sleep(sim.between(Duration::ZERO, Duration::from_secs(150))).await;
+        item.restore().await;
+        item.wait().await;
+        item.act().await;
+    }
 }
 
 struct Item<'a> {
@@ -113,6 +119,20 @@ impl Item<'_> {
         let id = self.id;
         self.world.releases(id);
         repeat(self.world, move |process| async move { process.service.release(id, &tenant(), &origin()).await }).await
+    }
+
+    /// An operator wants it back, and asks until the trash has it.
+    async fn restore(&mut self) {
+        let id = self.id;
+        for _ in 0..4 {
+            let call =
+                move |process: Arc<Process>| async move { process.service.restore(id, None, None, &origin()).await };
+            if let Some(loaded) = repeat(self.world, call).await {
+                self.known = loaded;
+                return;
+            }
+            self.world.sim.sleep(self.world.sim.between(Duration::ZERO, Duration::from_secs(60))).await;
+        }
     }
 
     async fn renew(&self) -> Option<Loaded> {
@@ -211,6 +231,7 @@ fn begin_upload(world: &World, upload: Upload) {
         query: query.chars().take(14).collect(),
         only_if_absent: upload.headers.get("if-none-match").is_some_and(|condition| condition == "*"),
         content_type: upload.headers["content-type"].clone(),
+        copied: None,
         body: vec![b'x'; LENGTH as usize],
     };
     world.sim.spawn(Group::Network, async move {

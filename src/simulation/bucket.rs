@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use zeroload_domain::ObjectKey;
+use zeroload_domain::{MediaId, ObjectKey};
 
 use super::{promises::Promises, sim::Sim};
 
@@ -18,6 +18,8 @@ pub struct Asked {
     /// `If-None-Match: *` was sent.
     pub only_if_absent: bool,
     pub content_type: String,
+    /// What a `CopyObject` copies, and the ETag that it must have.
+    pub copied: Option<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -78,10 +80,18 @@ impl Bucket {
         self.objects().contains_key(key.as_str())
     }
 
+    /// Whether the trash has something of an item.
+    pub fn has_in_trash(&self, id: MediaId) -> bool {
+        let in_trash = |key: &String| {
+            key.contains("/.trash/") && ObjectKey::parse(key.as_str()).is_ok_and(|key| key.media_id() == id)
+        };
+        self.objects().keys().any(in_trash)
+    }
+
     /// Somebody sends a request: what a delete needs must be true already.
     pub fn sent(&self, asked: &Asked) {
         asked.deletes().iter().filter_map(|key| ObjectKey::parse(key.as_str()).ok()).for_each(|key| {
-            self.promises.deleting(key.media_id(), false);
+            self.promises.deleting(&key, false);
         });
     }
 
@@ -91,6 +101,7 @@ impl Bucket {
             "GET" if asked.query.starts_with("versioning") => Answer::with(200, "<VersioningConfiguration/>"),
             "GET" if !asked.key.is_empty() => self.get(&asked.key),
             "HEAD" => Answer { body: Vec::new(), ..self.get(&asked.key) },
+            "PUT" if asked.copied.is_some() => self.copy(asked),
             "PUT" => self.put(asked),
             "POST" if asked.query.starts_with("delete") => self.delete(asked.deletes()),
             _ => Answer::refusal(501, "NotImplemented"),
@@ -117,8 +128,22 @@ impl Bucket {
         }
         let etag = format!("etag-{}", self.sim.below(1_000_000_000));
         let object = Object { etag, content_type: asked.content_type.clone(), bytes: asked.body.clone() };
+        self.promises.stored(&asked.key, &object.etag);
         objects.insert(asked.key.clone(), object);
         Answer::with(200, "")
+    }
+
+    fn copy(&self, asked: &Asked) -> Answer {
+        let mut objects = self.objects();
+        let (key, etag) = asked.copied.as_ref().expect("it names a source");
+        let Some(object) = objects.get(key).cloned() else { return Answer::refusal(404, "NoSuchKey") };
+        if object.etag != *etag {
+            return Answer::refusal(412, "PreconditionFailed");
+        }
+        let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
+        self.promises.stored(&asked.key, etag);
+        objects.insert(asked.key.clone(), object);
+        Answer::with(200, answer)
     }
 
     fn delete(&self, keys: Vec<String>) -> Answer {
@@ -130,7 +155,7 @@ impl Bucket {
             if !refused {
                 self.objects().remove(&key);
                 if let Ok(key) = ObjectKey::parse(key.as_str()) {
-                    self.promises.deleting(key.media_id(), true);
+                    self.promises.deleting(&key, true);
                 }
             }
             if refused || slandered {

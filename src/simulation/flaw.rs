@@ -13,4 +13,10 @@ pub enum Flaw {
     BelievesAnyAnswer,
     /// A projector that takes some events for others.
     MisreadsEvents,
+    /// A restore that removes what the trash keeps before it has copied it.
+    EmptiesTrashOnRestore,
+    /// A collector that puts into the trash whatever the item's key holds by then.
+    KeepsWhatIsThere,
+    /// A collector that goes on while the brake is on.
+    OverridesBrake,
 }

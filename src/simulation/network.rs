@@ -178,6 +178,10 @@ fn asked(request: &HttpRequest) -> Asked {
         query: query.to_owned(),
         only_if_absent: header("if-none-match") == "*",
         content_type: header("content-type"),
+        copied: request.headers().get("x-amz-copy-source").map(|source| {
+            let key = source.strip_prefix(BUCKET).unwrap_or(source).trim_start_matches('/');
+            (key.to_owned(), header("x-amz-copy-source-if-match").trim_matches('"').to_owned())
+        }),
         body: request.body().bytes().unwrap_or_default().to_vec(),
     }
 }

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     bucket::BucketGuard,
     clock::{Clock, Ids, Sleeper},
-    collector::{BrakeSettings, Collector, Parts, RunError, RunReport, Wanted},
-    commands::Commands,
+    collector::{Collector, Parts, RunError, RunReport, Wanted},
+    commands::{Commands, Origin},
     http::metrics::Metrics,
     journal::{self, Journal, Options, ReadError, Reader},
     late_uploads::LateUploads,
@@ -37,10 +37,6 @@ use crate::{
 /// Keys per delete: small, so that a run has several pages.
 const PAGE: usize = 2;
 
-/// Runs are too small for it.
-const BRAKE: BrakeSettings =
-    BrakeSettings { share: 50, above: 1000, window: TimeDelta::hours(1), silence: TimeDelta::hours(6) };
-
 pub struct Process {
     pub group: Group,
     pub service: Service,
@@ -51,7 +47,7 @@ pub struct Process {
     pub clock: Clock,
     collector: Collector,
     projector: Arc<Projector>,
-    world: World,
+    pub world: World,
     skew: Arc<AtomicI64>,
     /// Dropped, it would say no more than that nobody will ever stop the writer.
     _stop: watch::Sender<bool>,
@@ -108,7 +104,7 @@ impl Process {
             ids: ids.clone(),
             page: PAGE,
             looks: 4,
-            brake: BRAKE,
+            brake: world.brake,
             reviewer: None,
         });
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), Metrics::default());
@@ -165,9 +161,24 @@ impl Process {
         match self.world.flaw {
             Some(Flaw::DeletesBeforeClaim) => sabotage::delete_before_the_claim(self).await,
             Some(Flaw::BelievesAnyAnswer) => sabotage::believe_any_answer(self).await,
+            Some(Flaw::EmptiesTrashOnRestore) => sabotage::empty_the_trash(self).await,
+            Some(Flaw::KeepsWhatIsThere) => sabotage::keep_what_is_there(self).await,
             _ => {}
         }
-        self.collector.run(Wanted::plain(false)).await
+        let wanted = match self.world.flaw {
+            Some(Flaw::OverridesBrake) => overriding(),
+            _ => Wanted::plain(false),
+        };
+        let ended = self.collector.run(wanted).await;
+        if let Ok(report) = &ended {
+            self.world.check_brake(report);
+        }
+        ended
+    }
+
+    /// One run in which the brake stops nothing, as an operator asks for it.
+    pub async fn collect_all(&self) -> Result<RunReport, RunError> {
+        self.collector.run(overriding()).await
     }
 
     pub async fn project(&self) -> Result<(), ProjectorError> {
@@ -176,6 +187,11 @@ impl Process {
         }
         self.projector.run_once().await.map(drop)
     }
+}
+
+fn overriding() -> Wanted {
+    let origin = Origin { request_id: "r".to_owned(), caller: "operator".to_owned(), route: "simulated" };
+    Wanted { override_brake: Some(origin), ..Wanted::plain(false) }
 }
 
 fn summary(run: &Result<RunReport, RunError>) -> String {

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use zeroload_domain::{Claim, Event, MediaId};
+use zeroload_domain::{Claim, ETag, Event, MediaId, ObjectKey, Place, Seen};
 use zeroload_projections::RecordedEvent;
 
 use super::sim::Sim;
@@ -20,6 +20,8 @@ use crate::{
 pub struct Promises {
     sim: Sim,
     items: Arc<Mutex<BTreeMap<MediaId, Item>>>,
+    /// The ETag of what the bucket holds under each key.
+    held: Arc<Mutex<BTreeMap<String, String>>>,
     recorded: Arc<Mutex<Vec<RecordedEvent>>>,
 }
 
@@ -29,19 +31,41 @@ struct Item {
     sequence: u64,
     confirmed: bool,
     claims: Vec<Claim>,
+    /// It is claimed, and was not brought back since.
+    claimed: bool,
     /// The last claim is still open.
     collecting: bool,
+    /// What the last claim has seen and is to be kept in the trash. Unknown where a delete of an earlier claim may still be
+    /// under way to the same key.
+    keeps: Option<ETag>,
+    /// It is in the trash.
+    trashed: bool,
+    /// Where the trash keeps it, or kept it last.
+    kept_at: Option<ObjectKey>,
+    /// It is on its way back.
+    restoring: bool,
+    /// Its key since it was brought back, or is about to be.
+    restored: Option<ObjectKey>,
     /// A delete of its object has taken place since the last claim.
     deleted_since: bool,
 }
 
 impl Promises {
     pub fn new(sim: Sim) -> Self {
-        Self { sim, items: Arc::default(), recorded: Arc::default() }
+        Self { sim, items: Arc::default(), held: Arc::default(), recorded: Arc::default() }
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<MediaId, Item>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bucket holds an object from now on.
+    pub fn stored(&self, key: &str, etag: &str) {
+        self.held().insert(key.to_owned(), etag.to_owned());
     }
 
     /// The journal so far.
@@ -68,25 +92,58 @@ impl Promises {
         }
         item.sequence = sequence;
         match event {
-            Event::Confirmed(_) if !item.claims.is_empty() => broken("P-1", "confirmed after a claim"),
+            Event::Confirmed(_) if item.claimed => broken("P-1", "confirmed after a claim"),
             Event::Confirmed(_) => item.confirmed = true,
             Event::Released(_) => item.confirmed = false,
             Event::CollectionStarted(_) if item.confirmed => broken("P-1", "claimed while confirmed"),
             Event::CollectionStarted(_) if item.collecting => broken("P-7", "claimed again before it was collected"),
             Event::CollectionStarted(started) => {
+                item.keeps = match &started.seen {
+                    Seen::Present { etag, .. } if started.trash_until.is_some() && !item.claimed => Some(etag.clone()),
+                    _ => None,
+                };
                 item.claims.push(started.claim);
-                (item.collecting, item.deleted_since) = (true, false);
+                (item.claimed, item.collecting, item.trashed, item.deleted_since) = (true, true, false, false);
             }
             Event::Collected(collected) => {
                 if !item.collecting || item.claims.last() != Some(&collected.claim) {
                     broken("P-1", "collected without a claim");
                 } else if !item.deleted_since {
                     broken("P-7", "collected, and no delete has taken place since the claim");
+                } else if item.keeps.is_some() {
+                    broken("the trash", "what was seen and was to be kept is gone");
                 }
                 item.collecting = false;
             }
-            Event::Trashed(_) | Event::RestoreStarted(_) | Event::Restored(_) => {
-                broken("P-8", "the simulation has no trash");
+            Event::Trashed(trashed) => {
+                let Place::Copy { trash_key } = &trashed.kept.place else {
+                    return broken("the trash", "the bucket has no versions");
+                };
+                if !item.collecting || item.claims.last() != Some(&trashed.claim) {
+                    broken("P-1", "moved into the trash without a claim");
+                } else if !item.deleted_since {
+                    broken("P-7", "moved, and no delete has taken place since the claim");
+                } else if self.held().get(trash_key.as_str()).map(String::as_str) != Some(trashed.kept.etag.as_str()) {
+                    broken("the trash", "it does not hold what it is said to hold");
+                } else if item.keeps.as_ref().is_some_and(|seen| *seen != trashed.kept.etag) {
+                    broken("the trash", "something else is kept than was claimed");
+                }
+                (item.collecting, item.trashed) = (false, true);
+                item.kept_at = Some(trash_key.clone());
+            }
+            Event::RestoreStarted(_) if !item.trashed => broken("P-1", "brought back from elsewhere than the trash"),
+            Event::RestoreStarted(started) => {
+                // From here on it is as good as confirmed.
+                (item.confirmed, item.claimed, item.trashed, item.restoring) = (true, false, false, true);
+                item.restored = Some(started.object_key.clone());
+            }
+            Event::Restored(restored) => {
+                if !item.restoring || item.restored.as_ref() != Some(&restored.object_key) {
+                    broken("P-1", "brought back to another key than was said");
+                } else if !self.held().contains_key(restored.object_key.as_str()) {
+                    broken("the trash", "what was brought back is not there");
+                }
+                item.restoring = false;
             }
             Event::MediaRequested(_)
             | Event::TicketRenewed(_)
@@ -96,16 +153,26 @@ impl Promises {
         }
     }
 
-    /// A process sends a delete for the item's key, or the bucket carries one out.
-    pub fn deleting(&self, id: MediaId, carried_out: bool) {
+    /// A process sends a delete for a key of an item, or the bucket carries one out.
+    pub fn deleting(&self, key: &ObjectKey, carried_out: bool) {
+        let id = key.media_id();
         let mut items = self.items();
         let item = items.entry(id).or_default();
-        if item.claims.is_empty() {
-            self.sim.broken("P-1", || format!("a delete of media {id}, which has no claim"));
+        // Under its older keys, and in the trash, nothing is left that anybody uses.
+        let in_use = item.restored.as_ref().is_none_or(|restored| restored == key);
+        if item.claims.is_empty() || in_use && !item.claimed {
+            self.sim.broken("P-1", || format!("a delete of {key}, which has no claim"));
         }
-        if item.confirmed {
-            self.sim.broken("P-1", || format!("a delete of media {id}, which is confirmed"));
+        if in_use && item.confirmed {
+            self.sim.broken("P-1", || format!("a delete of {key}, which is confirmed"));
         }
-        item.deleted_since |= carried_out;
+        if carried_out {
+            item.deleted_since = true;
+            self.held().remove(key.as_str());
+            let is_back = item.restored.as_ref().is_some_and(|restored| self.held().contains_key(restored.as_str()));
+            if item.restoring && item.kept_at.as_ref() == Some(key) && !is_back {
+                self.sim.broken("the trash", || format!("a delete of {key}, which is not back yet"));
+            }
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! The work of a process as it would be with a [`Flaw`](super::flaw::Flaw).
 
+use std::time::Duration;
+
 use uuid::Uuid;
-use zeroload_domain::{ByteSize, Claim, CollectOutcome, Command, Event, Media, event::Collected};
+use zeroload_domain::{
+    ByteSize, Claim, CollectOutcome, Command, Event, Media, ObjectFacts, Place, Seen, event::Collected, media::Claimed,
+};
 use zeroload_projections::{DueItem, What};
 
 use super::process::Process;
@@ -45,6 +49,42 @@ pub async fn misread(process: &Process) {
     }
     // What failed is read rightly later.
     let _failed = process.read_models.apply(&batch).await;
+}
+
+/// What is to come back is taken out of the trash first.
+pub async fn empty_the_trash(process: &Process) {
+    let Ok(unfinished) = process.read_models.unfinished(process.clock.now(), None, 100).await else { return };
+    for item in unfinished {
+        if let Ok(Loaded { media: Media::Restoring(_, kept, _), .. }) =
+            process.commands.load_of(item.media_id, None).await
+            && let Place::Copy { trash_key } = &kept.place
+        {
+            process.gateway.delete(&[Location { object_key: trash_key, ..location(&item) }]).await;
+        }
+    }
+}
+
+/// What is claimed is moved, and whatever has come meanwhile is moved once more, as if nothing were known of either.
+pub async fn keep_what_is_there(process: &Process) {
+    let now = process.clock.now();
+    let Ok(due) = process.read_models.due(now, None, 100).await else { return };
+    let origin = Origin { request_id: "saboteur".to_owned(), caller: "saboteur".to_owned(), route: "collector run" };
+    for item in due {
+        let Ok(Some(ObjectFacts { etag, content_length, .. })) = process.gateway.head(&location(&item)).await else {
+            continue;
+        };
+        let execute = |command| process.commands.execute_internal(item.media_id, command, &origin, now);
+        let looked = Some(Seen::Present { etag, content_length });
+        let start = Command::StartCollection { run_id: Uuid::nil(), looked };
+        if let Ok(Loaded { media: Media::Collecting(_, claimed), .. }) = execute(start).await
+            && claimed.trash_until.is_some()
+        {
+            let claimed = Claimed { seen: Seen::Unknown, ..claimed };
+            process.gateway.trash(&location(&item), &claimed).await;
+            process.world.sim.sleep(Duration::from_secs(60)).await;
+            process.gateway.trash(&location(&item), &claimed).await;
+        }
+    }
 }
 
 fn location(item: &DueItem) -> Location<'_> {

@@ -84,8 +84,11 @@ fn each_deliberate_mistake_is_found() {
         (Flaw::DeletesBeforeClaim, "P-1"),
         (Flaw::BelievesAnyAnswer, "P-7"),
         (Flaw::MisreadsEvents, "P-4"),
+        (Flaw::EmptiesTrashOnRestore, "the trash"),
+        (Flaw::KeepsWhatIsThere, "the trash"),
+        (Flaw::OverridesBrake, "the brake"),
     ] {
-        let (failed, _) = run_all(0..400, Some(flaw), &|broken| broken.starts_with(promise));
+        let (failed, _) = run_all(0..1000, Some(flaw), &|broken| broken.starts_with(promise));
         let (seed, ended) = failed.unwrap_or_else(|| panic!("{flaw:?} is not found"));
         println!("{flaw:?}, seed {seed}: {}", ended.result.expect_err("it failed"));
     }

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use zeroload_domain::{ByteSize, Media, MediaId, Policy, SeenVia, State};
+use zeroload_domain::{ByteSize, Event, Media, MediaId, Policy, SeenVia, State};
 use zeroload_projections::{MediaRow, RecordedEvent, fold::fold, memory::MemoryTables};
 
 use super::{
@@ -26,7 +26,11 @@ use super::{
     promises::Promises,
     sim::{Group, Sim},
 };
-use crate::{commands::Loaded, journal::verify};
+use crate::{
+    collector::{BrakeSettings, RunReport},
+    commands::Loaded,
+    journal::verify,
+};
 
 /// Rounds of quiet after which everything must be settled.
 const ROUNDS: usize = 8;
@@ -39,6 +43,9 @@ pub struct World {
     pub sim: Sim,
     pub flaw: Option<Flaw>,
     pub policy: Policy,
+    /// What is collected is kept for a while.
+    pub keeps_trash: bool,
+    pub brake: BrakeSettings,
     pub database: Database,
     pub bucket: Bucket,
     pub network: Network,
@@ -86,12 +93,20 @@ impl World {
         let margin = seconds([0, 10, 40][sim.below(3) as usize]);
         let (ttl, grace) = (seconds(20), seconds(25 + sim.below(40)));
         let policy = Policy::new(ttl, grace, seconds(200), margin, ByteSize::new(100)).expect("it is within bounds");
+        let trash = if sim.percent(50) { seconds(20 + sim.below(200)) } else { TimeDelta::zero() };
+        let policy = policy.with_trash(trash).expect("it is within bounds");
+        // Runs are small: the usual limit never stops any.
+        let above = [1000, 1000, 1000, 1000, 0, 1][sim.below(6) as usize];
+        let window = TimeDelta::minutes([1, 5, 60][sim.below(3) as usize]);
+        let brake = BrakeSettings { share: 50, above, window, silence: TimeDelta::hours(6) };
         let promises = Promises::new(sim.clone());
         let bucket = Bucket::new(sim.clone(), promises.clone());
         Self {
             sim: sim.clone(),
             flaw,
             policy,
+            keeps_trash: trash > TimeDelta::zero(),
+            brake,
             database: Database::new(sim.clone(), promises.clone(), flaw),
             promises,
             network: Network { sim: sim.clone(), bucket: bucket.clone() },
@@ -174,6 +189,16 @@ impl World {
         TimeDelta::milliseconds(self.sim.below(2 * most).cast_signed() - most.cast_signed())
     }
 
+    /// A run has ended that nobody had told to override the brake: what it says that stopped it must have stopped it.
+    pub fn check_brake(&self, report: &RunReport) {
+        let claimed = |recorded: &RecordedEvent| matches!(recorded.of_media(), Some((_, Event::CollectionStarted(started))) if started.run_id == report.run_id);
+        if let Some(reason) = &report.braked
+            && self.promises.recorded().iter().any(claimed)
+        {
+            self.sim.broken("the brake", || format!("run {} has claimed, although {reason}", report.run_id));
+        }
+    }
+
     /// A command was answered as done: it must be in the journal, and say the same there (P-3).
     pub fn acknowledged(&self, loaded: &Loaded) {
         let mut media = Media::default();
@@ -244,7 +269,7 @@ impl World {
         let process = Process::start(self, self.started.fetch_add(1, Ordering::Relaxed)).await;
         for _ in 0..ROUNDS {
             self.sim.sleep(QUIET).await;
-            if let Err(error) = process.collect().await {
+            if let Err(error) = process.collect_all().await {
                 return self.sim.broken("P-2", || error.to_string());
             }
             let unsettled = self.unsettled();
@@ -266,7 +291,10 @@ impl World {
     fn unsettled(&self) -> Vec<(MediaId, Media)> {
         let open = |(_, media): &(MediaId, Media)| match media {
             Media::Confirmed(..) => false,
-            Media::Collected(ticketed, ..) => self.bucket.holds(&ticketed.request.object_key),
+            Media::Collected(ticketed, ..) => {
+                self.bucket.holds(&ticketed.request.object_key)
+                    || self.bucket.has_in_trash(ticketed.request.object_key.media_id())
+            }
             _ => true,
         };
         self.items().into_iter().filter(open).collect()
