@@ -31,6 +31,11 @@ pub trait Calls: Send {
     fn most(&self) -> u64 {
         u64::MAX
     }
+    /// When the request with this number is due, from the beginning of the run; absent where each connection calls as soon as
+    /// it has its answer.
+    fn due(&self, _number: u64) -> Option<Duration> {
+        None
+    }
 }
 
 /// Clients that call, each for the next time when it has its answer.
@@ -43,6 +48,7 @@ pub struct Load<'c> {
 
 /// What the clients of a run share.
 struct Run<'c> {
+    begun: Instant,
     deadline: Option<Instant>,
     /// Requests that were sent.
     sent: Cell<u64>,
@@ -59,6 +65,18 @@ impl Run<'_> {
         self.sent.set(number + 1);
         Some(number)
     }
+
+    /// Waits until this request is due, and answers with the time from which it counts: that it was due, where no connection
+    /// was free then.
+    async fn wait_for(&self, number: u64) -> Instant {
+        let now = Instant::now();
+        let Some(due) = self.calls.due(number).map(|after| self.begun + after) else { return now };
+        if due < now {
+            return due;
+        }
+        tokio::time::sleep(due - now).await;
+        Instant::now()
+    }
 }
 
 impl Load<'_> {
@@ -74,7 +92,7 @@ impl Load<'_> {
             streams.push(stream);
         }
         let begun = Instant::now();
-        let run = Run { deadline: begun.checked_add(self.length), sent: Cell::new(0), calls: self.calls };
+        let run = Run { begun, deadline: begun.checked_add(self.length), sent: Cell::new(0), calls: self.calls };
         let clients = streams.into_iter().map(|stream| client(stream, &run));
         let latencies = futures_util::future::try_join_all(clients).await?;
         Ok(Samples::new(latencies.concat(), begun.elapsed()))
@@ -89,7 +107,7 @@ async fn client(mut stream: TcpStream, run: &Run<'_>) -> Result<Vec<u32>, String
     while let Some(number) = run.next() {
         request.clear();
         run.calls.write(number, &mut request);
-        let sent = Instant::now();
+        let sent = run.wait_for(number).await;
         stream.write_all(&request).await.map_err(|error| format!("sending failed: {error}"))?;
         let body = read_answer(&mut stream, &mut answer).await?;
         latencies.push(micros(sent.elapsed()));

@@ -13,7 +13,7 @@
 //! | [`load`] | the clients: raw HTTP/1.1 over kept connections |
 //! | [`wish`], [`calls`] | what they ask for |
 //! | [`service`] | the process under test: start, lag, stop |
-//! | [`usage`] | what it takes: memory, time |
+//! | [`usage`], [`memory`] | what it takes |
 //! | [`journal`] | what it wrote: commits, size, proof |
 //! | [`machine`] | what the figures are to be compared with |
 //! | [`samples`] | rates and percentiles |
@@ -28,6 +28,8 @@ mod journal;
 #[path = "../common/load.rs"]
 mod load;
 mod machine;
+#[path = "../common/memory.rs"]
+mod memory;
 #[path = "../common/samples.rs"]
 mod samples;
 #[path = "../common/service.rs"]
@@ -48,7 +50,7 @@ use calls::{KeyedTickets, SomeTickets};
 use load::Load;
 use service::Service;
 use table::Table;
-use usage::{Measured, measured, memory};
+use usage::{Measured, measured, memory_of};
 use wish::Tickets;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -103,7 +105,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let many = options.connections;
 
     let service = Service::start(&options.binary, &data, &[]).await?;
-    table.memory("with an empty journal", memory(&service)?);
+    table.memory("with an empty journal", memory_of(&service)?);
     let length = Duration::from_secs(options.seconds);
     let short = length.div_f64(5.0);
 
@@ -130,7 +132,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let main_run = measured(&service, &data, &Load { connections: many, length, calls: &Tickets }).await?;
     issued += main_run.calls();
     table.load(&format!("**{many} at once**"), &main_run);
-    table.memory(&format!("with {issued} media"), memory(&service)?);
+    table.memory(&format!("with {issued} media"), memory_of(&service)?);
 
     let left = options.media.saturating_sub(issued);
     if left > 0 {
@@ -144,7 +146,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let (lag, catching_up) = (service.lag().await?, Instant::now());
     service.caught_up().await?;
     table.lag(&lag, catching_up.elapsed());
-    let in_the_end = memory(&service)?;
+    let in_the_end = memory_of(&service)?;
     table.memory(&format!("with {issued} media, projections caught up"), in_the_end);
 
     say("stop, verify, start again");
@@ -161,7 +163,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     table.restart(issued, starting.elapsed());
     measured(&service, &data, &Load { connections: many, length: short, calls: &Tickets }).await?;
     service.caught_up().await?;
-    table.memory("started again on them, and under load", memory(&service)?);
+    table.memory("started again on them, and under load", memory_of(&service)?);
     service.stop().await?;
     say("the machine alone, again");
     // Whatever else ran may have slowed one of the two down: the service is compared with the better one.

@@ -2,13 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{
-    journal::Sizes,
-    machine::Machine,
-    samples::Samples,
-    service::Lag,
-    usage::{Measured, Memory},
-};
+use crate::{journal::Sizes, machine::Machine, memory::Memory, samples::Samples, service::Lag, usage::Measured};
 
 #[derive(Default)]
 pub struct Table(Vec<(String, String)>);

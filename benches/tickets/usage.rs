@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use crate::{
     Failure, journal,
     load::Load,
+    memory,
     samples::Samples,
     service::{self, Service},
 };
@@ -12,14 +13,6 @@ use std::path::Path;
 
 /// What a clock tick in /proc is, on every Linux of today.
 const TICK: Duration = Duration::from_millis(10);
-
-/// Bytes of main memory, as the kernel counts them.
-#[derive(Clone, Copy)]
-pub struct Memory {
-    pub resident: u64,
-    /// The most that was ever resident.
-    pub peak: u64,
-}
 
 /// What a run came to.
 pub struct Measured {
@@ -51,13 +44,8 @@ pub async fn measured(service: &Service, data: &Path, load: &Load<'_>) -> Result
     Ok(Measured { samples, client_cpu, service_cpu, other_cpu, commits })
 }
 
-pub fn memory(service: &Service) -> Result<Memory, Failure> {
-    let status = fs::read_to_string(format!("/proc/{}/status", service.pid))?;
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).ok_or("no such line in /proc")
-    };
-    Ok(Memory { resident: kib("VmRSS:")? * 1024, peak: kib("VmHWM:")? * 1024 })
+pub fn memory_of(service: &Service) -> Result<memory::Memory, Failure> {
+    memory::of(&service.pid.to_string())
 }
 
 /// What all processes together have taken so far.
