@@ -179,6 +179,21 @@ impl Commands {
         self.execute_of(id, None, command, origin, now).await
     }
 
+    /// Carries out a command of the service itself on what was loaded, or written, before. If others have written since, the
+    /// append is a conflict, and it is loaded and decided again.
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn execute_loaded(
+        &self,
+        loaded: Loaded,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        self.decide_and_append(loaded, None, command, origin, now).await
+    }
+
     /// What a command would do now; nothing is recorded.
     ///
     /// # Errors

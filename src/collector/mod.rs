@@ -12,9 +12,18 @@
 //! already is finished all the same.
 //!
 //! A run works page by page, so its memory does not grow with the backlog, and ends at a limit; `more` then says that
-//! another run is due at once.
+//! another run is due at once. While one page is recorded the next is looked at and claimed, so that both share commits:
+//!
+//! ```text
+//! look, claim 1 ─▶ delete 1 ─▶ record 1          ─▶ delete 2 ─▶ record 2          ─▶ …
+//!                              look, claim 2                    look, claim 3
+//! ```
+//!
+//! Nothing is claimed before the deletes of the page before it were answered: claims cannot be taken back, and none is made
+//! for a bucket that has just stopped answering.
 
 pub mod brake;
+mod ending;
 mod record;
 mod report;
 mod review;
@@ -27,9 +36,11 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use zeroload_projections::{DueItem, ReadModels};
 
 pub use self::brake::BrakeSettings;
+use self::ending::Gone;
 pub use self::report::{ItemOutcome, ItemReport, RunReport};
 use crate::{
     bucket::BucketGuard,
@@ -211,16 +222,28 @@ impl Collector {
     }
 
     async fn pass(&self, pass: Pass, run: &mut Run) -> Result<(), RunError> {
+        let mut gone = Gone::default();
+        let ended = self.pages(pass, &mut gone, run).await;
+        // However it ended, what is gone by now is recorded.
+        let unknown = run.report.unknown;
+        let recorded = self.record_page(gone, run).await;
+        let closed = self.close_page(recorded, run).await;
+        self.look_whether_to_stop(unknown, run).await;
+        ended.and(closed)
+    }
+
+    /// Page after page. What is gone of the last one is left in `gone`, still to be recorded.
+    async fn pages(&self, pass: Pass, gone: &mut Gone, run: &mut Run) -> Result<(), RunError> {
         let mut after = None;
-        loop {
+        while run.broken_off.is_none() {
             if self.stopping.load(Ordering::Acquire) {
                 run.broken_off = Some("the service was stopping");
-                return Ok(());
+                break;
             }
             let room = RUN_LIMIT.saturating_sub(run.handled).min(self.parts.page);
             if room == 0 {
                 run.report.more |= !self.list(pass, run.now, after, 1).await?.is_empty();
-                return Ok(());
+                break;
             }
             let mut items = self.list(pass, run.now, after, room).await?;
             if let Pass::Collect = pass {
@@ -228,7 +251,7 @@ impl Collector {
                 items.retain(|item| item.collectable_at <= run.judged_until);
                 run.report.more |= items.len() < listed;
             }
-            let Some(last) = items.last() else { return Ok(()) };
+            let Some(last) = items.last() else { break };
             after = Some((last.collectable_at, last.media_id));
             if !run.report.dry_run {
                 self.open_record(run).await?;
@@ -236,26 +259,43 @@ impl Collector {
             run.handled += items.len();
             run.report.due += items.len() as u64;
             let unknown = run.report.unknown;
-            match (run.report.dry_run, pass) {
-                (true, Pass::Finish) => self.consider(items, run).await,
-                (true, Pass::Collect) => {
-                    let items = self.review(items, run).await?;
-                    self.consider(items, run).await;
-                }
-                (false, Pass::Finish) => self.finish_page(items, run).await?,
-                (false, Pass::Collect) => self.collect_page(items, run).await?,
+            let items = match pass {
+                Pass::Finish if run.report.dry_run => items,
+                Pass::Finish => self.end_restores(items, run).await?,
+                Pass::Collect => self.review(items, run).await?,
+            };
+            if run.report.dry_run {
+                self.consider(items, run).await;
+            } else {
+                self.page(pass, items, gone, run).await?;
             }
-            // Claims cannot be taken back: none is made for a bucket that has just stopped answering.
-            if self.parts.gateway.wants_rest() {
-                run.broken_off = Some("the bucket asked for fewer requests");
-            } else if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
-                run.broken_off = Some("the bucket stopped answering");
-            }
-            if run.broken_off.is_some() {
-                run.report.more = true;
-                return Ok(());
-            }
+            self.look_whether_to_stop(unknown, run).await;
         }
+        Ok(())
+    }
+
+    /// Claims and deletes one page, while what is gone of the page before it is recorded.
+    async fn page(&self, pass: Pass, items: Vec<DueItem>, gone: &mut Gone, run: &mut Run) -> Result<(), RunError> {
+        let before = self.record_page(std::mem::take(gone), run);
+        let (opened, recorded) = join(self.open(pass, items, run), before).await;
+        let closed = self.close_page(recorded, run).await;
+        let mut postponed = Vec::new();
+        *gone = self.delete_page(opened, &mut postponed, run).await;
+        closed.and(self.postpone_all(postponed, run.now).await)
+    }
+
+    /// Claims cannot be taken back: none is made for a bucket that has just stopped answering. `unknown` is how many items
+    /// without an answer there were before the last page.
+    async fn look_whether_to_stop(&self, unknown: u64, run: &mut Run) {
+        if run.broken_off.is_some() {
+            return;
+        }
+        if self.parts.gateway.wants_rest() {
+            run.broken_off = Some("the bucket asked for fewer requests");
+        } else if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
+            run.broken_off = Some("the bucket stopped answering");
+        }
+        run.report.more |= run.broken_off.is_some();
     }
 
     async fn list(

@@ -1,21 +1,21 @@
-//! The steps of a run on one page of items: look, claim, delete, record.
+//! The first steps of a run on one page of items: look, claim. What follows them is in [`ending`](super::ending).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{
-    ByteSize, Claim, CollectOutcome, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
+    Claim, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
     media::{self, Ticketed},
 };
 use zeroload_projections::{Backoff, DueItem, Postponed};
 
-use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
+use super::{Collector, ItemOutcome, ItemReport, Pass, Run, RunError};
 use crate::{
     commands::{CommandError, Loaded},
-    storage::{Location, OTHER_BUCKET, Removal, Trashing, remove::is_lasting},
+    storage::{Location, OTHER_BUCKET, remove::is_lasting},
 };
 
 /// Appends under way at once: what waits together is committed together.
-const APPENDS: usize = 256;
+pub(super) const APPENDS: usize = 256;
 
 /// Per item: doubles from half a minute to six hours.
 pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
@@ -23,14 +23,33 @@ pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap
 /// The same for what stays as it is until somebody does something about it: a lock, a missing right.
 const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
 
-/// The code of an item whose deletion is done, while the journal is away.
-pub(super) const OUTAGE: &str = "journal-unavailable";
-
 /// An item whose claim is in the journal, so that it may be deleted.
-struct Claimed {
-    id: MediaId,
-    ticketed: Box<Ticketed>,
-    claimed: media::Claimed,
+pub(super) struct Claimed {
+    pub id: MediaId,
+    pub ticketed: Box<Ticketed>,
+    pub claimed: media::Claimed,
+    /// Of the claim, in its stream and in the journal.
+    sequence: u64,
+    position: u64,
+}
+
+impl Claimed {
+    /// The item as the journal knows it, unless others have written since.
+    pub fn loaded(&self) -> Loaded {
+        let media = Media::Collecting(self.ticketed.clone(), self.claimed.clone());
+        Loaded { id: self.id, media, sequence: self.sequence, position: self.position }
+    }
+}
+
+/// A page after its claims.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// May be deleted.
+    pub claimed: Vec<Claimed>,
+    /// Those whose claim was not won.
+    pub others: Vec<ItemReport>,
+    /// Of these, what is not to be tried again at once.
+    pub postponed: Vec<Postponed>,
 }
 
 /// Where an item stands after its claim was asked for.
@@ -70,56 +89,37 @@ impl Collector {
         reports.into_iter().for_each(|report| run.report.count(report));
     }
 
-    /// Deletes what an earlier run had claimed. The stream is read again: the projection is only a hint.
-    pub(super) async fn finish_page(&self, items: Vec<DueItem>, run: &mut Run) -> Result<(), RunError> {
-        let items = self.end_restores(items, run).await?;
-        self.work(items, run, |item, _| async move { (item, None) }).await
-    }
-
-    /// Looks at, claims and deletes one page of due items.
-    pub(super) async fn collect_page(&self, items: Vec<DueItem>, run: &mut Run) -> Result<(), RunError> {
-        let items = self.review(items, run).await?;
-        self.work(items, run, |item, collector| async move {
+    /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
+    /// since the projection is only a hint.
+    pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
+        let look = |item: DueItem| async move {
             // An upload that was recorded needs no second look, and neither does what was put into the trash.
-            let known = matches!(item.state, State::Uploaded | State::Trashed);
-            let seen = if known { None } else { Some(collector.look(&item).await) };
+            let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
+            let seen = if known { None } else { Some(self.look(&item).await) };
             (item, seen)
-        })
-        .await
-    }
-
-    async fn work<'a, F, L>(&'a self, items: Vec<DueItem>, run: &mut Run, look: L) -> Result<(), RunError>
-    where
-        L: Fn(DueItem, &'a Self) -> F,
-        F: Future<Output = (DueItem, Option<Seen>)>,
-    {
-        let looked: Vec<_> =
-            stream::iter(items).map(|item| look(item, self)).buffered(self.parts.looks).collect().await;
+        };
+        let looked: Vec<_> = stream::iter(items).map(look).buffered(self.parts.looks).collect().await;
+        let mut opened = Opened::default();
         // Claims cannot be taken back: none is made for a server that wants to be left alone.
         if self.parts.gateway.wants_rest() {
-            for (item, _) in looked {
-                run.report.count(report(&item, None, ItemOutcome::Unknown, Some("slow-down".to_owned())));
-            }
-            return Ok(());
+            let slow =
+                |(item, _): (DueItem, _)| report(&item, None, ItemOutcome::Unknown, Some("slow-down".to_owned()));
+            opened.others.extend(looked.into_iter().map(slow));
+            return opened;
         }
-        let shared = &*run;
-        let answers: Vec<_> =
-            stream::iter(looked).map(|(item, seen)| self.claim(item, seen, shared)).buffered(APPENDS).collect().await;
-        let mut claimed = Vec::new();
-        let mut postponed = Vec::new();
-        for answer in answers {
+        let mut answers = stream::iter(looked).map(|(item, seen)| self.claim(item, seen, run)).buffered(APPENDS);
+        while let Some(answer) = answers.next().await {
             match answer {
-                Answer::Claimed(item) => claimed.push(item),
-                Answer::Stays(report) => run.report.count(report),
+                Answer::Claimed(item) => opened.claimed.push(item),
+                Answer::Stays(report) => opened.others.push(report),
                 Answer::Broken(report) => {
-                    postponed.push(postpone(report.id, None, report.code.as_deref().unwrap_or_default()));
-                    run.report.count(report);
+                    opened.postponed.push(postpone(report.id, None, report.code.as_deref().unwrap_or_default()));
+                    opened.others.push(report);
                 }
             }
         }
-        let done = self.delete_and_record(claimed, &mut postponed, run).await;
-        self.parts.read_models.retries().clear(&done).await?;
-        self.postpone_all(postponed, run.now).await
+        drop(answers);
+        opened
     }
 
     /// Each waits for a time of its own, longer where it is no use to try again soon.
@@ -159,85 +159,12 @@ impl Collector {
             Err(error) => return Answer::Broken(stays(&item, &error)),
         };
         match loaded.media {
-            Media::Collecting(ticketed, claimed) => Answer::Claimed(Claimed { id: loaded.id, ticketed, claimed }),
+            Media::Collecting(ticketed, claimed) => {
+                let Loaded { id, sequence, position, .. } = loaded;
+                Answer::Claimed(Claimed { id, ticketed, claimed, sequence, position })
+            }
             // Another process finished it between the list and the claim.
             _ => Answer::Stays(report(&item, None, ItemOutcome::InUse, Some("already-collected".to_owned()))),
-        }
-    }
-
-    async fn delete_and_record(
-        &self,
-        claimed: Vec<Claimed>,
-        postponed: &mut Vec<Postponed>,
-        run: &mut Run,
-    ) -> Vec<MediaId> {
-        let disposed: Vec<_> = claimed.iter().map(|item| (&*item.ticketed, &item.claimed)).collect();
-        let disposed = self.dispose(&disposed).await;
-        let shared = &*run;
-        // A crash from here on leaves the claim: the next run deletes again, which changes nothing, and records.
-        let recorded: Vec<_> = stream::iter(claimed.into_iter().zip(disposed))
-            .map(|(item, disposed)| async move {
-                let outcome = match disposed {
-                    Trashing::Kept(kept) => self.record_trashed(item.id, item.claimed.claim, kept, shared).await,
-                    Trashing::Removed(Removal::Gone { freed }) => self.record(&item, freed, shared).await,
-                    Trashing::Removed(Removal::Failed { code }) => Err((ItemOutcome::Failed, code)),
-                    Trashing::Removed(Removal::Unknown { why }) => Err((ItemOutcome::Unknown, why.reason().to_owned())),
-                };
-                (item, outcome)
-            })
-            .buffered(APPENDS)
-            .collect()
-            .await;
-        let mut done = Vec::new();
-        for (item, outcome) in recorded {
-            let (outcome, code) = match outcome {
-                Ok((outcome, freed)) => {
-                    run.report.bytes_freed += freed;
-                    done.push(item.id);
-                    (outcome, None)
-                }
-                Err((outcome, code)) => {
-                    // What the journal could not take belongs to the next run.
-                    if code != OUTAGE {
-                        postponed.push(postpone(item.id, Some(item.claimed.claim), &code));
-                    }
-                    (outcome, Some(code))
-                }
-            };
-            let reason = Some(item.claimed.reason.as_str());
-            let object_key = item.ticketed.request.object_key;
-            run.report.count(ItemReport { id: item.id, object_key, reason, outcome, code });
-        }
-        done
-    }
-
-    async fn record(
-        &self,
-        item: &Claimed,
-        counted: Option<ByteSize>,
-        run: &Run,
-    ) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
-        let command = Command::FinishCollection { claim: item.claimed.claim, freed: counted };
-        match self.parts.commands.execute_internal(item.id, command, &run.origin, run.now).await {
-            Ok(Loaded { media: Media::Collected(_, claimed, outcome), .. }) => {
-                let freed = match (&claimed.seen, outcome) {
-                    (Seen::Present { content_length, .. }, CollectOutcome::Deleted) => *content_length,
-                    _ => ByteSize::default(),
-                };
-                let freed = counted.unwrap_or(freed).bytes();
-                let outcome = match outcome {
-                    CollectOutcome::Deleted => ItemOutcome::Deleted,
-                    CollectOutcome::Absent => ItemOutcome::Absent,
-                };
-                Ok((outcome, freed))
-            }
-            // A later claim is under way: bytes came back meanwhile, and its own run deletes them.
-            Ok(_) => Err((ItemOutcome::Unknown, "claimed-again".to_owned())),
-            Err(error) => {
-                tracing::warn!(media.id = %item.id, %error, "a finished delete could not be recorded yet");
-                let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
-                Err((ItemOutcome::Unknown, code.to_owned()))
-            }
         }
     }
 }

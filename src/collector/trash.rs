@@ -3,14 +3,11 @@
 use std::collections::VecDeque;
 
 use futures_util::{StreamExt, stream};
-use zeroload_domain::{
-    ByteSize, Claim, Command, Kept, Media, ObjectKey, Place, State, media::Claimed, media::Ticketed,
-};
+use zeroload_domain::{ByteSize, ObjectKey, Place, State, media::Claimed, media::Ticketed};
 use zeroload_projections::{DueItem, Postponed};
 
-use super::{Collector, ItemOutcome, ItemReport, Run, RunError, steps::OUTAGE};
+use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
-    commands::Loaded,
     restore,
     storage::{Location, Removal, Trashing},
 };
@@ -43,27 +40,6 @@ impl Collector {
             Trashing::Removed(own.reduce(both).expect("one for each key"))
         };
         claimed.iter().map(of).collect()
-    }
-
-    /// The object of an item is in the trash: says so in the journal.
-    pub(super) async fn record_trashed(
-        &self,
-        id: zeroload_domain::MediaId,
-        claim: Claim,
-        kept: Kept,
-        run: &Run,
-    ) -> Result<(ItemOutcome, u64), (ItemOutcome, String)> {
-        let command = Command::FinishTrashing { claim, kept };
-        match self.parts.commands.execute_internal(id, command, &run.origin, run.now).await {
-            Ok(Loaded { media: Media::Trashed(..), .. }) => Ok((ItemOutcome::Trashed, 0)),
-            // Another process was faster, and somebody has gone on from there.
-            Ok(_) => Ok((ItemOutcome::InUse, 0)),
-            Err(error) => {
-                tracing::warn!(media.id = %id, %error, "an item in the trash could not be recorded yet");
-                let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
-                Err((ItemOutcome::Unknown, code.to_owned()))
-            }
-        }
     }
 
     /// Ends the restores that an earlier process began; the other items are given back.

@@ -33,6 +33,7 @@ mod reader;
 pub mod sqlite;
 mod store;
 mod stored;
+mod streams;
 mod verify;
 mod writer;
 

@@ -15,7 +15,6 @@ mod migrate;
 mod reader;
 mod seen;
 mod settings;
-mod streams;
 mod writer;
 
 #[cfg(test)]

@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
+use super::super::streams::Streams;
 use super::connection::{answered, on, store_error};
 use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
-use super::streams::Streams;
 
 const CONNECTIONS: u32 = 4;
 
@@ -210,12 +210,7 @@ impl ReadStore for PostgresReader {
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        async move {
-            let mut events = self.streams.read(kind, stream).await?;
-            events.sort_unstable_by_key(|event| event.sequence);
-            Ok(events)
-        }
-        .boxed()
+        self.streams.read(kind, stream).boxed()
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {

@@ -1,5 +1,6 @@
 //! Reading from SQLite: a small pool of read-only connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,17 +9,19 @@ use futures_util::future::BoxFuture;
 use sqlx::error::Error as SqlxError;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{FromRow, Row};
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
+use super::super::streams::Streams;
 use super::store_error;
 
 /// Each is a thread of its own with its own page cache.
 const CONNECTIONS: u32 = 4;
 
-/// How long a read waits for one of them.
+/// How long a read waits for one of them, or that of a stream for a query that takes it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 macro_rules! events_where {
@@ -33,7 +36,12 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > ?1 ORDER BY position LIMIT ?2");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = ?3 AND position > ?1 ORDER BY position LIMIT ?2");
-const STREAM: &str = events_where!("aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence");
+/// Of streams that are named by kind and id in a JSON array, each event with the index of its stream.
+const STREAMS: &str =
+    "SELECT position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id,
+    sequence, event_type, event_version, payload, metadata, wanted.key
+    FROM json_each(?1) AS wanted CROSS JOIN events
+      ON aggregate_type = wanted.value ->> 0 AND aggregate_id = wanted.value ->> 1";
 const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
     WHERE commit_id > ?1 ORDER BY commit_id LIMIT ?2";
 const HEAD: &str = "SELECT position, commit_id, recorded_at, hash, journal_id FROM journal_head";
@@ -48,6 +56,7 @@ const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions ORD
 /// See [`ReadStore`].
 pub struct SqliteReader {
     pool: SqlitePool,
+    streams: Streams,
 }
 
 impl SqliteReader {
@@ -61,8 +70,28 @@ impl SqliteReader {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { pool })
+        let fetch = {
+            let pool = pool.clone();
+            move |kinds: Vec<&'static str>, ids: Vec<String>| streams(pool.clone(), kinds, ids).boxed()
+        };
+        Ok(Self { streams: Streams::start(&Handle::current(), ACQUIRE_TIMEOUT, Arc::new(fetch)), pool })
     }
+}
+
+async fn streams(
+    pool: SqlitePool,
+    kinds: Vec<&'static str>,
+    ids: Vec<String>,
+) -> Result<Vec<(usize, RawEvent)>, ReadError> {
+    let wanted: Vec<_> = kinds.iter().zip(&ids).collect();
+    let query = sqlx::query(STREAMS).bind(serde_json::json!(wanted).to_string());
+    let rows = query.fetch_all(&pool).await.map_err(read_error)?;
+    let event = |row: &SqliteRow| {
+        let index: i64 = row.try_get(13)?;
+        let index = usize::try_from(index).map_err(|error| SqlxError::Decode(error.into()))?;
+        Ok((index, RawEvent::from_row(row)?))
+    };
+    rows.iter().map(event).collect::<Result<_, _>>().map_err(read_error)
 }
 
 impl ReadStore for SqliteReader {
@@ -77,8 +106,7 @@ impl ReadStore for SqliteReader {
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        let query = sqlx::query_as(STREAM).bind(kind.as_str()).bind(stream.to_string());
-        async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+        self.streams.read(kind, stream).boxed()
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {

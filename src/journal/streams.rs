@@ -1,5 +1,6 @@
 //! Reading streams for many callers at once: what arrives while a query runs is asked for with the next one, as appends
-//! are. A query of its own costs the server more than the few rows that it yields.
+//! are. A query of its own costs Postgres more than the few rows that it yields, and SQLite two switches
+//! between threads.
 //!
 //! While the server is silent to the queries under way, who comes later waits as long as for a connection, and no longer.
 
@@ -9,13 +10,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::super::StreamKind;
-use super::super::store::{StoreError, StoreErrorKind};
-use super::super::stored::{RawEvent, ReadError};
-use super::connection::ended;
+use super::StreamKind;
+use super::store::{StoreError, StoreErrorKind};
+use super::stored::{RawEvent, ReadError};
 
 /// Queries under way at once.
 const QUERIES: usize = 2;
@@ -60,7 +61,7 @@ impl Streams {
         Self { queue, patience }
     }
 
-    /// The events of one stream, in no order.
+    /// The events of one stream by sequence.
     ///
     /// # Errors
     /// [`StoreErrorKind::NoConnection`] where all queries are under way for too long; else what the query says.
@@ -74,7 +75,9 @@ impl Streams {
         timeout(self.patience, queued)
             .await
             .map_err(|elapsed| StoreError::new(StoreErrorKind::NoConnection, elapsed))??;
-        answered.await.map_err(|_| stopped())?
+        let mut events = answered.await.map_err(|_| stopped())??;
+        events.sort_unstable_by_key(|event| event.sequence);
+        Ok(events)
     }
 }
 
@@ -91,7 +94,7 @@ async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
         });
         let answers = answers.collect();
         // As a task of its own, so that a panic in it is an error and not the end of all reading.
-        let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error).into()));
+        let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error)));
         answer(answers, events);
     }
 }
@@ -108,6 +111,10 @@ async fn next(wanted: &Mutex<mpsc::Receiver<Wanted>>) -> Option<Vec<Wanted>> {
     // While the database was silent, callers may have gone away.
     batch.retain(|wanted| !wanted.answer.is_closed());
     Some(batch)
+}
+
+fn ended(error: JoinError) -> ReadError {
+    StoreError::new(StoreErrorKind::Closed, error).into()
 }
 
 fn answer(answers: Vec<oneshot::Sender<Found>>, events: Result<Vec<(usize, RawEvent)>, ReadError>) {

@@ -1,0 +1,140 @@
+//! The last steps of a run on one page of items: delete, record.
+
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{ByteSize, CollectOutcome, Command, Kept, Media, Seen};
+use zeroload_projections::Postponed;
+
+use super::{
+    Collector, ItemOutcome, ItemReport, Run, RunError,
+    steps::{APPENDS, Claimed, Opened, postpone},
+};
+use crate::{
+    commands::{CommandError, Loaded},
+    storage::{Removal, Trashing},
+};
+
+/// The code of an item whose deletion is done, while the journal is away.
+const OUTAGE: &str = "journal-unavailable";
+
+/// What came of an item: how it ended, with the bytes that this freed, or why it has not ended, with a code.
+type Outcome = Result<(ItemOutcome, u64), (ItemOutcome, String)>;
+
+/// A page whose objects are gone, which the journal does not say yet. A crash leaves the claims: the next run deletes again,
+/// which changes nothing, and records.
+#[derive(Default)]
+pub(super) struct Gone(Vec<(Claimed, How)>);
+
+enum How {
+    /// The trash keeps it.
+    Kept(Kept),
+    /// Deleted, with the bytes of its versions where those are kept.
+    Deleted(Option<ByteSize>),
+}
+
+impl Collector {
+    /// Deletes what was claimed. What is not gone, or not known to be, is counted here and added to `postponed`.
+    pub(super) async fn delete_page(&self, opened: Opened, postponed: &mut Vec<Postponed>, run: &mut Run) -> Gone {
+        let Opened { claimed, others, postponed: unclaimed } = opened;
+        postponed.extend(unclaimed);
+        others.into_iter().for_each(|report| run.report.count(report));
+        let disposed: Vec<_> = claimed.iter().map(|item| (&*item.ticketed, &item.claimed)).collect();
+        let disposed = self.dispose(&disposed).await;
+        let mut gone = Gone::default();
+        for (item, disposed) in claimed.into_iter().zip(disposed) {
+            let (outcome, code) = match disposed {
+                Trashing::Kept(kept) => {
+                    gone.0.push((item, How::Kept(kept)));
+                    continue;
+                }
+                Trashing::Removed(Removal::Gone { freed }) => {
+                    gone.0.push((item, How::Deleted(freed)));
+                    continue;
+                }
+                Trashing::Removed(Removal::Failed { code }) => (ItemOutcome::Failed, code),
+                Trashing::Removed(Removal::Unknown { why }) => (ItemOutcome::Unknown, why.reason().to_owned()),
+            };
+            count(item, Err((outcome, code)), postponed, run);
+        }
+        gone
+    }
+
+    /// Says in the journal what is gone.
+    pub(super) async fn record_page(&self, gone: Gone, run: &Run) -> Vec<(Claimed, Outcome)> {
+        let record = |(item, how): (Claimed, How)| async move {
+            let outcome = match how {
+                How::Kept(kept) => self.record_trashed(&item, kept, run).await,
+                How::Deleted(freed) => self.record_deleted(&item, freed, run).await,
+            };
+            (item, outcome)
+        };
+        stream::iter(gone.0).map(record).buffered(APPENDS).collect().await
+    }
+
+    /// Counts what was recorded.
+    pub(super) async fn close_page(&self, recorded: Vec<(Claimed, Outcome)>, run: &mut Run) -> Result<(), RunError> {
+        let (mut done, mut postponed) = (Vec::new(), Vec::new());
+        for (item, outcome) in recorded {
+            if outcome.is_ok() {
+                done.push(item.id);
+            }
+            count(item, outcome, &mut postponed, run);
+        }
+        self.parts.read_models.retries().clear(&done).await?;
+        self.postpone_all(postponed, run.now).await
+    }
+
+    async fn record_deleted(&self, item: &Claimed, counted: Option<ByteSize>, run: &Run) -> Outcome {
+        let command = Command::FinishCollection { claim: item.claimed.claim, freed: counted };
+        match self.parts.commands.execute_loaded(item.loaded(), command, &run.origin, run.now).await {
+            Ok(Loaded { media: Media::Collected(_, claimed, outcome), .. }) => {
+                let freed = match (&claimed.seen, outcome) {
+                    (Seen::Present { content_length, .. }, CollectOutcome::Deleted) => *content_length,
+                    _ => ByteSize::default(),
+                };
+                let freed = counted.unwrap_or(freed).bytes();
+                let outcome = match outcome {
+                    CollectOutcome::Deleted => ItemOutcome::Deleted,
+                    CollectOutcome::Absent => ItemOutcome::Absent,
+                };
+                Ok((outcome, freed))
+            }
+            // A later claim is under way: bytes came back meanwhile, and its own run deletes them.
+            Ok(_) => Err((ItemOutcome::Unknown, "claimed-again".to_owned())),
+            Err(error) => Err(not_recorded(item, &error)),
+        }
+    }
+
+    async fn record_trashed(&self, item: &Claimed, kept: Kept, run: &Run) -> Outcome {
+        let command = Command::FinishTrashing { claim: item.claimed.claim, kept };
+        match self.parts.commands.execute_loaded(item.loaded(), command, &run.origin, run.now).await {
+            Ok(Loaded { media: Media::Trashed(..), .. }) => Ok((ItemOutcome::Trashed, 0)),
+            // Another process was faster, and somebody has gone on from there.
+            Ok(_) => Ok((ItemOutcome::InUse, 0)),
+            Err(error) => Err(not_recorded(item, &error)),
+        }
+    }
+}
+
+fn not_recorded(item: &Claimed, error: &CommandError) -> (ItemOutcome, String) {
+    tracing::warn!(media.id = %item.id, %error, "what is gone could not be recorded yet");
+    let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
+    (ItemOutcome::Unknown, code.to_owned())
+}
+
+fn count(item: Claimed, outcome: Outcome, postponed: &mut Vec<Postponed>, run: &mut Run) {
+    let (outcome, code) = match outcome {
+        Ok((outcome, freed)) => {
+            run.report.bytes_freed += freed;
+            (outcome, None)
+        }
+        Err((outcome, code)) => {
+            // What the journal could not take belongs to the next run.
+            if code != OUTAGE {
+                postponed.push(postpone(item.id, Some(item.claimed.claim), &code));
+            }
+            (outcome, Some(code))
+        }
+    };
+    let reason = Some(item.claimed.reason.as_str());
+    run.report.count(ItemReport { id: item.id, object_key: item.ticketed.request.object_key, reason, outcome, code });
+}
