@@ -36,6 +36,7 @@ mod load;
 mod memory;
 #[path = "../common/past.rs"]
 mod past;
+#[path = "../common/place.rs"]
 mod place;
 #[path = "../common/samples.rs"]
 #[expect(dead_code, reason = "how long a load took is given to it")]
@@ -166,7 +167,7 @@ impl Bench<'_> {
         self.say(&format!("{:.0} items/s, {:.0} MB", collected.per_second(), collected.peak as f64 / 1e6));
         service.stop().await?;
         backlog::is_empty(&place).await?;
-        self.clear(place)?;
+        place.clear(self.cluster)?;
         Ok(collected)
     }
 
@@ -178,7 +179,7 @@ impl Bench<'_> {
         let samples = tick::ticks(&service).await?;
         table.ticks(self.kind, media, &tick::index(&place).await?, &samples);
         service.stop().await?;
-        self.clear(place)
+        place.clear(self.cluster)
     }
 
     /// While a backlog is collected, and after it.
@@ -198,23 +199,12 @@ impl Bench<'_> {
         while asked::run(&client, &service).await?.due > 0 {}
         let alone = tickets::load(&service, length, tickets).await?;
         service.stop().await?;
-        self.clear(place)?;
+        place.clear(self.cluster)?;
         Ok([busy, alone])
     }
 
     async fn place(&self, name: &str) -> Result<Place<'_>, Failure> {
         Place::make(&self.options.binary, &self.folder.join(name), self.kind, self.cluster, name).await
-    }
-
-    /// So that the disk holds the data of one measurement at a time.
-    fn clear(&self, place: Place<'_>) -> Result<(), Failure> {
-        if let Some(folder) = place.data.parent() {
-            std::fs::remove_dir_all(folder)?;
-        }
-        match self.cluster.zip(place.name()) {
-            Some((cluster, name)) => cluster.psql("postgres", &format!("DROP DATABASE {name}")),
-            None => Ok(()),
-        }
     }
 
     fn say(&self, what: &str) {

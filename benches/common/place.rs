@@ -64,12 +64,8 @@ impl<'a> Place<'a> {
         Ok(place)
     }
 
-    /// Of its database on the server, if it has one.
-    pub fn name(&self) -> Option<&str> {
-        self.url.as_ref()?.rsplit('/').next()
-    }
-
-    fn url(&self) -> impl Iterator<Item = &str> {
+    /// The arguments that name its database, if it is not the default.
+    pub fn url(&self) -> impl Iterator<Item = &str> {
         self.url.iter().flat_map(|url| ["--database-url", url.as_str()])
     }
 
@@ -86,5 +82,16 @@ impl<'a> Place<'a> {
             return Err(format!("rebuild: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         Ok(())
+    }
+
+    /// So that the disk holds the data of one measurement at a time.
+    pub fn clear(self, cluster: Option<&Cluster>) -> Result<(), Failure> {
+        if let Some(folder) = self.data.parent() {
+            fs::remove_dir_all(folder)?;
+        }
+        match cluster.zip(self.url.as_ref().and_then(|url| url.rsplit('/').next())) {
+            Some((cluster, name)) => cluster.psql("postgres", &format!("DROP DATABASE {name}")),
+            None => Ok(()),
+        }
     }
 }
