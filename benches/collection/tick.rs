@@ -56,8 +56,8 @@ pub async fn ticks(service: &Service) -> Result<Samples, Failure> {
 /// Shows the plan, if it is not by the index that was made for it.
 pub async fn index(place: &Place<'_>) -> Result<String, Failure> {
     let plan = plan(place).await?;
-    let words = plan.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let index = words.filter(|word| word.starts_with("media_v") && word.ends_with("_due")).next_back();
+    let mut words = plan.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let index = words.find(|word| word.starts_with("media_v") && word.ends_with("_due"));
     index.map(str::to_owned).ok_or_else(|| format!("what is due is not found by its index: {plan}").into())
 }
 

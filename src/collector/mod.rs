@@ -58,6 +58,9 @@ const TIMER: &str = "timer";
 /// Items that one run handles at most.
 const RUN_LIMIT: usize = 20_000;
 
+/// Items of one page while others append, at most: each delete makes the disk and the server busy for a moment.
+const SMALL_PAGE: usize = 25;
+
 /// Why a run did not take place, or broke off. What it had done by then is recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -83,7 +86,7 @@ pub struct Parts {
     pub projector: Arc<Projector>,
     pub clock: Clock,
     pub ids: Ids,
-    /// Keys per `DeleteObjects` call, 1 to 1000.
+    /// Keys per `DeleteObjects` call, 1 to 1000; fewer while others append.
     pub page: usize,
     /// Looks under way at once.
     pub looks: usize,
@@ -240,7 +243,7 @@ impl Collector {
                 run.broken_off = Some("the service was stopping");
                 break;
             }
-            let room = RUN_LIMIT.saturating_sub(run.handled).min(self.parts.page);
+            let room = RUN_LIMIT.saturating_sub(run.handled).min(self.page_size());
             if room == 0 {
                 run.report.more |= !self.list(pass, run.now, after, 1).await?.is_empty();
                 break;
@@ -296,6 +299,11 @@ impl Collector {
             run.broken_off = Some("the bucket stopped answering");
         }
         run.report.more |= run.broken_off.is_some();
+    }
+
+    fn page_size(&self) -> usize {
+        let most = self.parts.page;
+        if self.parts.journal.is_calm() { most } else { most.min(SMALL_PAGE) }
     }
 
     async fn list(

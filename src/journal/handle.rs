@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::append::{Append, AppendError, Appended};
 use super::batch::Request;
+use super::lane::Lane;
 use super::reader::Reader;
 use super::store::{StoreError, WriteStore};
 use super::stored::{Head, ReadError, StoredEvent};
@@ -59,6 +60,8 @@ pub struct Journal {
     /// Why the writer is finding out what became of a commit, while it is.
     settling: watch::Receiver<Option<StoreError>>,
     failing: Arc<AtomicBool>,
+    /// Nobody has appended lately but those who give way.
+    calm: Arc<AtomicBool>,
     head: watch::Receiver<u64>,
     reader: Reader,
     patience: Duration,
@@ -96,9 +99,10 @@ pub(crate) async fn assemble(
     let (settles, settling) = watch::channel(None);
     let failing = Arc::new(AtomicBool::new(false));
     let (patience, sleeper) = (options.patience, options.sleeper.clone());
-    let requests = [requests, yielding_requests];
+    let calm = Arc::new(AtomicBool::new(true));
+    let requests = (requests, Lane::new(yielding_requests, Arc::clone(&calm), sleeper.clone()));
     let writer = Writer::new(writer, requests, head_sender, stopped, settles, Arc::clone(&failing), options);
-    Ok((Journal { queue, yielding, settling, failing, head, reader, patience, sleeper }, stop, writer.run()))
+    Ok((Journal { queue, yielding, settling, failing, calm, head, reader, patience, sleeper }, stop, writer.run()))
 }
 
 impl WriterTask {
@@ -141,6 +145,11 @@ impl Journal {
     #[must_use]
     pub fn giving_way(&self) -> Self {
         Self { queue: self.yielding.clone(), ..self.clone() }
+    }
+
+    /// Whether nobody has appended lately but those who give way.
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Acquire)
     }
 
     /// The reading side alone: works beside a writer of another process too.

@@ -1,30 +1,28 @@
 //! Appends that give way: the collector's, which must not crowd out tickets.
 //!
-//! Beside other appends they take a small part of each batch. Without any they wait a moment for some to come, and go
-//! together in small batches, so that whoever comes meets none that takes long. Only when nobody else has come for a while
-//! do they go on as fast as the database can.
+//! While others append they go in a small batch from time to time, with those of the others that are there: rare, since each
+//! commit writes whole pages, however few events are in it, and small, so that whoever comes meets none that takes long.
+//! Only when nobody else has come for a while do they go on as fast as the database can.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::batch::{Backlog, Request};
 use crate::clock::Sleeper;
 
-/// Of a batch's other events, so many for one that gives way.
-const FOR_EACH: usize = 8;
+/// Events of one batch, soon after others have appended.
+const SMALL: usize = 16;
 
-/// Events that give way and go with any batch, however small: so that they go on at all.
-const AT_LEAST: usize = 4;
+/// Between two such batches.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Events of a batch of their own, soon after others have appended.
-const SMALL: usize = 32;
-
-/// How long they wait for others before such a batch.
-const MOMENT: Duration = Duration::from_millis(5);
-
-/// Such batches, after which nobody else is expected: a quarter of a second or more.
-const CALM: u32 = 50;
+/// Such batches without others, after which nobody else is expected: a quarter of a second.
+const CALM: u32 = 12;
 
 /// The waiting appends that give way.
 pub(super) struct Lane {
@@ -32,12 +30,16 @@ pub(super) struct Lane {
     backlog: Backlog,
     /// Batches of their own since others have appended.
     alone: u32,
+    calm: Arc<AtomicBool>,
+    /// While it lasts they take no part in any batch.
+    pause: Option<BoxFuture<'static, ()>>,
     sleeper: Sleeper,
 }
 
 impl Lane {
-    pub fn new(queue: mpsc::Receiver<Request>, sleeper: Sleeper) -> Self {
-        Self { queue, backlog: Backlog::default(), alone: CALM, sleeper }
+    /// `calm` shows whether nobody else has come for a while.
+    pub fn new(queue: mpsc::Receiver<Request>, calm: Arc<AtomicBool>, sleeper: Sleeper) -> Self {
+        Self { queue, backlog: Backlog::default(), alone: CALM, calm, pause: None, sleeper }
     }
 
     pub fn close(&mut self) {
@@ -51,8 +53,8 @@ impl Lane {
         self.backlog.drain().chain(queued).collect()
     }
 
-    /// Waits until there is something, and a moment more if others may come. False when nothing comes any more. Dropped
-    /// while it waits, it has lost nothing.
+    /// Waits until there is something, and the pause is over. False when nothing comes any more. Dropped while it waits, it
+    /// has lost nothing.
     pub async fn is_ready(&mut self) -> bool {
         if self.backlog.is_empty() {
             match self.queue.recv().await {
@@ -60,8 +62,9 @@ impl Lane {
                 None => return false,
             }
         }
-        if self.alone < CALM {
-            self.sleeper.sleep(MOMENT).await;
+        if let Some(pause) = &mut self.pause {
+            pause.await;
+            self.pause = None;
         }
         true
     }
@@ -69,14 +72,36 @@ impl Lane {
     /// Adds its part to a batch of the others' appends, which may be empty.
     pub fn add_to(&mut self, batch: &mut Vec<Request>, most: usize) {
         let others: usize = batch.iter().map(|request| request.append.event_count()).sum();
-        let share = match others {
-            0 if self.alone < CALM => SMALL.min(most),
-            0 => most,
-            _ => (others / FOR_EACH).max(AT_LEAST),
-        };
+        if others > 0 {
+            self.alone = 0;
+            self.calm.store(false, Ordering::Release);
+        }
+        if self.is_pausing() {
+            return;
+        }
+        let is_calm = self.alone >= CALM;
+        self.calm.store(is_calm, Ordering::Release);
+        let share = if is_calm { most } else { SMALL.min(most) };
         let own = self.backlog.take_beside(&mut self.queue, share, batch);
-        self.alone = if others > 0 { 0 } else { self.alone.saturating_add(1) };
+        if others == 0 {
+            self.alone = self.alone.saturating_add(1);
+        }
+        if !is_calm && !own.is_empty() {
+            self.begin_pause();
+        }
         batch.extend(own);
+    }
+
+    fn begin_pause(&mut self) {
+        let sleeper = self.sleeper.clone();
+        self.pause = Some(async move { sleeper.sleep(PAUSE).await }.boxed());
+        // Its time runs from the first poll on.
+        self.is_pausing();
+    }
+
+    fn is_pausing(&mut self) -> bool {
+        self.pause.take_if(|pause| pause.now_or_never().is_some());
+        self.pause.is_some()
     }
 }
 

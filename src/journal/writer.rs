@@ -42,24 +42,14 @@ pub(super) struct Writer<S> {
 impl<S: WriteStore> Writer<S> {
     pub fn new(
         store: S,
-        [queue, yielding]: [mpsc::Receiver<Request>; 2],
+        (queue, lane): (mpsc::Receiver<Request>, Lane),
         head: watch::Sender<u64>,
         stop: watch::Receiver<bool>,
         settling: watch::Sender<Option<StoreError>>,
         failing: Arc<AtomicBool>,
         options: Options,
     ) -> Self {
-        Self {
-            store,
-            queue,
-            backlog: Backlog::default(),
-            lane: Lane::new(yielding, options.sleeper.clone()),
-            head,
-            stop,
-            settling,
-            failing,
-            options,
-        }
+        Self { store, queue, backlog: Backlog::default(), lane, head, stop, settling, failing, options }
     }
 
     /// Runs until it is stopped, every [`Journal`](super::Journal) is gone, or it panics.

@@ -24,7 +24,7 @@ fn request(stream: u128) -> Request {
 fn lane(waiting: u128) -> (Lane, mpsc::Sender<Request>) {
     let (sender, queue) = mpsc::channel(1000);
     (0..waiting).for_each(|number| drop(sender.try_send(request(1000 + number))));
-    (Lane::new(queue, Sleeper::driven(|_| Box::pin(std::future::pending()))), sender)
+    (Lane::new(queue, Arc::default(), Sleeper::driven(|_| Box::pin(std::future::pending()))), sender)
 }
 
 fn others(count: u128) -> Vec<Request> {
@@ -38,21 +38,34 @@ fn beside(lane: &mut Lane, count: u128) -> usize {
     batch.len() - usize::try_from(count).unwrap()
 }
 
+/// As if time had passed.
+fn end_pause(lane: &mut Lane) {
+    assert!(lane.pause.take().is_some(), "it paused");
+}
+
 #[test]
-fn beside_others_it_takes_a_small_part_of_each_batch() {
-    let (mut lane, _sender) = lane(900);
-    assert_eq!([1, 31, 64, 256].map(|count| beside(&mut lane, count)), [4, 4, 8, 32]);
+fn beside_others_a_small_part_goes_from_time_to_time() {
+    for count in [1, 31, 256] {
+        let (mut lane, _sender) = lane(900);
+        assert_eq!([count; 3].map(|count| beside(&mut lane, count)), [16, 0, 0]);
+        end_pause(&mut lane);
+        assert_eq!([count; 2].map(|count| beside(&mut lane, count)), [16, 0]);
+    }
 }
 
 #[test]
 fn alone_it_goes_in_small_batches_until_nobody_else_is_expected() {
     let (mut lane, _sender) = lane(900);
     assert_eq!(beside(&mut lane, 0), 256, "nobody has come yet");
-    assert_eq!(beside(&mut lane, 1), 4);
-    assert_eq!(beside(&mut lane, 0), 32);
-    lane.alone = CALM - 1;
-    assert_eq!(beside(&mut lane, 0), 32);
+    assert_eq!(beside(&mut lane, 1), 16);
+    for _ in 0..CALM {
+        assert!(!lane.calm.load(Ordering::Acquire));
+        end_pause(&mut lane);
+        assert_eq!(beside(&mut lane, 0), 16);
+    }
+    end_pause(&mut lane);
     assert_eq!(beside(&mut lane, 0), 256);
+    assert!(lane.pause.is_none() && lane.calm.load(Ordering::Acquire));
 }
 
 #[test]
@@ -62,18 +75,32 @@ fn an_append_to_a_stream_of_the_batch_waits_for_the_next_one() {
         sender.try_send(request(stream)).expect("there is room");
     }
     assert_eq!(beside(&mut lane, 2), 1);
+    end_pause(&mut lane);
     assert_eq!(beside(&mut lane, 0), 2);
 }
 
 #[tokio::test]
-async fn soon_after_others_it_waits_a_moment_for_more_of_them_and_loses_nothing_by_it() {
+async fn soon_after_others_it_waits_for_the_pause_to_end_and_loses_nothing_by_it() {
     let (mut lane, sender) = lane(1);
     assert!(lane.is_ready().await, "nobody has come yet");
     assert_eq!(beside(&mut lane, 1), 1);
     sender.try_send(request(7)).expect("there is room");
-    assert!(futures_util::FutureExt::now_or_never(lane.is_ready()).is_none(), "a moment has not passed");
+    assert!(lane.is_ready().now_or_never().is_none(), "the pause is not over");
+    assert_eq!(beside(&mut lane, 1), 0);
+    end_pause(&mut lane);
     assert_eq!(beside(&mut lane, 1), 1);
-    lane.alone = CALM;
     drop(sender);
     assert!(!lane.is_ready().await, "nothing comes any more");
+}
+
+#[tokio::test]
+async fn a_pause_passes_with_time() {
+    let (sender, queue) = mpsc::channel(10);
+    let mut lane = Lane::new(queue, Arc::default(), Sleeper::system());
+    for stream in 1000..1003 {
+        sender.try_send(request(stream)).expect("there is room");
+        assert!(lane.is_ready().await);
+        assert_eq!(beside(&mut lane, 1), 1);
+        assert!(lane.is_pausing());
+    }
 }
