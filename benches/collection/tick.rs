@@ -73,8 +73,8 @@ async fn plan(place: &Place<'_>) -> Result<String, Failure> {
         }
         Database::Postgres(settings) => {
             let mut connection = PgConnection::connect_with(&settings.options()).await?;
-            let first = uuid::Uuid::nil().to_string();
-            let sql = [("$4", "500"), ("$3", &format!("'{first}'")), ("$2", "'-infinity'"), ("$1", "now()")]
+            let now = Utc::now().format("'%Y-%m-%dT%H:%M:%S%.6fZ'").to_string();
+            let sql = [("$4", "500"), ("$3", "''"), ("$2", "''"), ("$1", &now)]
                 .into_iter()
                 .fold(POSTGRES.to_owned(), |sql, (place, value)| sql.replace(place, value));
             let lines = sqlx::query(&format!("EXPLAIN {}", uncommented(&sql))).fetch_all(&mut connection).await?;
