@@ -58,7 +58,8 @@ const TIMER: &str = "timer";
 /// Items that one run handles at most.
 const RUN_LIMIT: usize = 20_000;
 
-/// Items of one page while others append, at most: each delete makes the disk and the server busy for a moment.
+/// Items of one page while others append a little: each delete makes the disk and the server busy for a moment. Where they
+/// append much, as many as claims go with one commit.
 const SMALL_PAGE: usize = 25;
 
 /// Why a run did not take place, or broke off. What it had done by then is recorded.
@@ -302,8 +303,7 @@ impl Collector {
     }
 
     fn page_size(&self) -> usize {
-        let most = self.parts.page;
-        if self.parts.journal.is_calm() { most } else { most.min(SMALL_PAGE) }
+        self.parts.page.min(self.parts.journal.share().max(SMALL_PAGE))
     }
 
     async fn list(

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -60,8 +60,8 @@ pub struct Journal {
     /// Why the writer is finding out what became of a commit, while it is.
     settling: watch::Receiver<Option<StoreError>>,
     failing: Arc<AtomicBool>,
-    /// Nobody has appended lately but those who give way.
-    calm: Arc<AtomicBool>,
+    /// See [`Journal::share`].
+    share: Arc<AtomicUsize>,
     head: watch::Receiver<u64>,
     reader: Reader,
     patience: Duration,
@@ -99,10 +99,10 @@ pub(crate) async fn assemble(
     let (settles, settling) = watch::channel(None);
     let failing = Arc::new(AtomicBool::new(false));
     let (patience, sleeper) = (options.patience, options.sleeper.clone());
-    let calm = Arc::new(AtomicBool::new(true));
-    let requests = (requests, Lane::new(yielding_requests, Arc::clone(&calm), sleeper.clone()));
+    let share = Arc::new(AtomicUsize::new(usize::MAX));
+    let requests = (requests, Lane::new(yielding_requests, Arc::clone(&share), sleeper.clone()));
     let writer = Writer::new(writer, requests, head_sender, stopped, settles, Arc::clone(&failing), options);
-    Ok((Journal { queue, yielding, settling, failing, calm, head, reader, patience, sleeper }, stop, writer.run()))
+    Ok((Journal { queue, yielding, settling, failing, share, head, reader, patience, sleeper }, stop, writer.run()))
 }
 
 impl WriterTask {
@@ -147,9 +147,10 @@ impl Journal {
         Self { queue: self.yielding.clone(), ..self.clone() }
     }
 
-    /// Whether nobody has appended lately but those who give way.
-    pub fn is_calm(&self) -> bool {
-        self.calm.load(Ordering::Acquire)
+    /// How many events of those who give way go with one commit at present: [`usize::MAX`] where nobody else has appended
+    /// lately.
+    pub fn share(&self) -> usize {
+        self.share.load(Ordering::Acquire)
     }
 
     /// The reading side alone: works beside a writer of another process too.

@@ -2,10 +2,11 @@
 //!
 //! While others append they go in a small batch from time to time, with those of the others that are there: rare, since each
 //! commit writes whole pages, however few events are in it, and small, so that whoever comes meets none that takes long.
+//! It grows with what the others append, so that what they leave to be collected is collected beside them.
 //! Only when nobody else has come for a while do they go on as fast as the database can.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,6 +18,9 @@ use crate::clock::Sleeper;
 
 /// Events of one batch, soon after others have appended.
 const SMALL: usize = 16;
+
+/// Or one for so many of theirs. Two end an item, so one may be collected where four events were appended.
+const FOR_EACH: usize = 2;
 
 /// Between two such batches.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -30,16 +34,18 @@ pub(super) struct Lane {
     backlog: Backlog,
     /// Batches of their own since others have appended.
     alone: u32,
-    calm: Arc<AtomicBool>,
+    /// Events of others since the last batch that these could be part of.
+    others: usize,
+    share: Arc<AtomicUsize>,
     /// While it lasts they take no part in any batch.
     pause: Option<BoxFuture<'static, ()>>,
     sleeper: Sleeper,
 }
 
 impl Lane {
-    /// `calm` shows whether nobody else has come for a while.
-    pub fn new(queue: mpsc::Receiver<Request>, calm: Arc<AtomicBool>, sleeper: Sleeper) -> Self {
-        Self { queue, backlog: Backlog::default(), alone: CALM, calm, pause: None, sleeper }
+    /// `share` shows how many events go with a batch at present: [`usize::MAX`] where nobody else has come for a while.
+    pub fn new(queue: mpsc::Receiver<Request>, share: Arc<AtomicUsize>, sleeper: Sleeper) -> Self {
+        Self { queue, backlog: Backlog::default(), alone: CALM, others: 0, share, pause: None, sleeper }
     }
 
     pub fn close(&mut self) {
@@ -74,15 +80,17 @@ impl Lane {
         let others: usize = batch.iter().map(|request| request.append.event_count()).sum();
         if others > 0 {
             self.alone = 0;
-            self.calm.store(false, Ordering::Release);
+            self.others += others;
+            self.share.fetch_min(SMALL, Ordering::AcqRel);
         }
         if self.is_pausing() {
             return;
         }
         let is_calm = self.alone >= CALM;
-        self.calm.store(is_calm, Ordering::Release);
-        let share = if is_calm { most } else { SMALL.min(most) };
-        let own = self.backlog.take_beside(&mut self.queue, share, batch);
+        let met = std::mem::take(&mut self.others);
+        let share = if is_calm { usize::MAX } else { SMALL.max(met / FOR_EACH) };
+        self.share.store(share, Ordering::Release);
+        let own = self.backlog.take_beside(&mut self.queue, share.min(most), batch);
         if others == 0 {
             self.alone = self.alone.saturating_add(1);
         }

@@ -24,7 +24,10 @@ fn request(stream: u128) -> Request {
 fn lane(waiting: u128) -> (Lane, mpsc::Sender<Request>) {
     let (sender, queue) = mpsc::channel(1000);
     (0..waiting).for_each(|number| drop(sender.try_send(request(1000 + number))));
-    (Lane::new(queue, Arc::default(), Sleeper::driven(|_| Box::pin(std::future::pending()))), sender)
+    (
+        Lane::new(queue, Arc::new(AtomicUsize::new(usize::MAX)), Sleeper::driven(|_| Box::pin(std::future::pending()))),
+        sender,
+    )
 }
 
 fn others(count: u128) -> Vec<Request> {
@@ -45,12 +48,23 @@ fn end_pause(lane: &mut Lane) {
 
 #[test]
 fn beside_others_a_small_part_goes_from_time_to_time() {
-    for count in [1, 31, 256] {
-        let (mut lane, _sender) = lane(900);
-        assert_eq!([count; 3].map(|count| beside(&mut lane, count)), [16, 0, 0]);
-        end_pause(&mut lane);
-        assert_eq!([count; 2].map(|count| beside(&mut lane, count)), [16, 0]);
-    }
+    let (mut lane, _sender) = lane(900);
+    assert_eq!([1; 3].map(|count| beside(&mut lane, count)), [16, 0, 0]);
+    end_pause(&mut lane);
+    assert_eq!([1; 2].map(|count| beside(&mut lane, count)), [16, 0]);
+}
+
+#[test]
+fn the_part_grows_with_what_others_append() {
+    let (mut lane, _sender) = lane(900);
+    assert_eq!(beside(&mut lane, 60), 30);
+    assert_eq!([60, 60].map(|count| beside(&mut lane, count)), [0, 0]);
+    end_pause(&mut lane);
+    assert_eq!(lane.share.load(Ordering::Acquire), 16);
+    assert_eq!(beside(&mut lane, 80), 100);
+    assert_eq!(lane.share.load(Ordering::Acquire), 100);
+    end_pause(&mut lane);
+    assert_eq!(beside(&mut lane, 1), 16, "only what came since then counts");
 }
 
 #[test]
@@ -59,13 +73,13 @@ fn alone_it_goes_in_small_batches_until_nobody_else_is_expected() {
     assert_eq!(beside(&mut lane, 0), 256, "nobody has come yet");
     assert_eq!(beside(&mut lane, 1), 16);
     for _ in 0..CALM {
-        assert!(!lane.calm.load(Ordering::Acquire));
+        assert_eq!(lane.share.load(Ordering::Acquire), 16);
         end_pause(&mut lane);
         assert_eq!(beside(&mut lane, 0), 16);
     }
     end_pause(&mut lane);
     assert_eq!(beside(&mut lane, 0), 256);
-    assert!(lane.pause.is_none() && lane.calm.load(Ordering::Acquire));
+    assert!(lane.pause.is_none() && lane.share.load(Ordering::Acquire) == usize::MAX);
 }
 
 #[test]
@@ -96,7 +110,7 @@ async fn soon_after_others_it_waits_for_the_pause_to_end_and_loses_nothing_by_it
 #[tokio::test]
 async fn a_pause_passes_with_time() {
     let (sender, queue) = mpsc::channel(10);
-    let mut lane = Lane::new(queue, Arc::default(), Sleeper::system());
+    let mut lane = Lane::new(queue, Arc::new(AtomicUsize::new(usize::MAX)), Sleeper::system());
     for stream in 1000..1003 {
         sender.try_send(request(stream)).expect("there is room");
         assert!(lane.is_ready().await);
