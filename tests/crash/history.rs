@@ -91,6 +91,11 @@ impl History {
         }
     }
 
+    /// How many events the stream of an item has.
+    pub fn count_of(&self, id: &str) -> usize {
+        self.stream(id).count()
+    }
+
     fn stream(&self, id: &str) -> impl DoubleEndedIterator<Item = &Event> {
         self.streams.get(id).into_iter().flatten().map(|index| &self.events[*index])
     }
