@@ -28,9 +28,14 @@ impl Recent {
         }
     }
 
-    /// Whether it is worth asking for events after `after`.
+    /// Whether it is worth asking for events after `after`. If there are none, the others are forgotten: they would only
+    /// take the room of new ones.
     pub fn holds_after(&self, after: u64) -> bool {
-        self.kept().last_key_value().is_some_and(|(position, _)| *position > after)
+        let mut kept = self.kept();
+        if kept.last_key_value().is_none_or(|(position, _)| *position <= after) {
+            kept.clear();
+        }
+        !kept.is_empty()
     }
 
     /// Gives away the events from `after + 1` to `head` without gaps, at most `most`; none if most of them are elsewhere,
@@ -123,5 +128,13 @@ mod tests {
         let recent = recent(1..=2 * ROOM as u64);
         assert_eq!(recent.take(0, 2 * ROOM as u64, usize::MAX).len(), ROOM);
         assert!(!recent.holds_after(0));
+    }
+
+    #[test]
+    fn what_others_have_applied_makes_room() {
+        let recent = recent(1..=ROOM as u64);
+        assert!(!recent.holds_after(ROOM as u64));
+        recent.put([event(ROOM as u64 + 1)]);
+        assert_eq!(taken(&recent, ROOM as u64, ROOM as u64 + 1, 100), [ROOM as u64 + 1]);
     }
 }
