@@ -26,6 +26,9 @@ const V1: &str = "1.0";
 /// Names the time in the trash; what has none is still written as 1.0, which older binaries read.
 const V1_1: &str = "1.1";
 
+/// Few events have more bytes of JSON.
+const TYPICAL: usize = 1024;
+
 /// A stored event that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -107,7 +110,9 @@ impl Event {
 
     /// The stored `payload`: one flat JSON object with its `type` in it.
     pub fn encode(&self) -> String {
-        serde_json::to_string(self).expect("an event has string keys and plain values only")
+        let mut json = Vec::with_capacity(TYPICAL);
+        serde_json::to_writer(&mut json, self).expect("an event has string keys and plain values only");
+        String::from_utf8(json).expect("JSON is text")
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     object_key::ObjectKey,
+    time_text,
     trash::{Kept, Restoration},
     values::{
         AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint, Found,
@@ -56,6 +57,7 @@ pub struct MediaRequested {
     pub checksum_sha256: Option<Sha256Digest>,
     pub fingerprint: Fingerprint,
     /// The moment of the decision, which the ticket's URL is dated with.
+    #[serde(serialize_with = "time_text::serialize")]
     pub requested_at: DateTime<Utc>,
     #[serde(flatten)]
     pub deadlines: Deadlines,
@@ -65,16 +67,20 @@ pub struct MediaRequested {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deadlines {
     /// When the ticket's URL ends; a PUT that began before may still land later.
+    #[serde(serialize_with = "time_text::serialize")]
     pub ticket_expires_at: DateTime<Utc>,
     /// Until when a confirm is promised to work.
+    #[serde(serialize_with = "time_text::serialize")]
     pub confirm_by: DateTime<Utc>,
     /// From when on the collector may claim the item.
+    #[serde(serialize_with = "time_text::serialize")]
     pub collectable_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TicketRenewed {
     /// The moment of the decision, which the ticket's URL is dated with.
+    #[serde(serialize_with = "time_text::serialize")]
     pub renewed_at: DateTime<Utc>,
     #[serde(flatten)]
     pub deadlines: Deadlines,
@@ -98,6 +104,7 @@ pub struct Confirmed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Released {
     pub reason: ReleaseReason,
+    #[serde(serialize_with = "time_text::serialize")]
     pub collectable_at: DateTime<Utc>,
 }
 
@@ -126,6 +133,7 @@ pub struct Trashed {
     #[serde(flatten)]
     pub kept: Kept,
     /// From when on the collector may claim it again, and then it is deleted.
+    #[serde(serialize_with = "time_text::serialize")]
     pub trash_until: DateTime<Utc>,
 }
 

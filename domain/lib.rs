@@ -16,6 +16,7 @@
 //! | [`refusal`] | why a command was refused, with stable codes |
 //! | [`codec`] | stored text to event and back, over all stored versions |
 //! | [`run`] | the record of a collection run, a stream of its own |
+//! | [`time_text`] | a time as text |
 //! | [`aggregate`] | the adapter to `cqrs-es`, the only file that names it |
 //!
 //! Nothing here does I/O, reads a clock or makes an id: all of that arrives in arguments.
@@ -30,6 +31,7 @@ pub mod object_key;
 pub mod policy;
 pub mod refusal;
 pub mod run;
+pub mod time_text;
 pub mod trash;
 pub mod values;
 

@@ -15,7 +15,6 @@
 //! | [`runs`] | the records of collection runs: a row of `run_records`, and its fold |
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
-//! | [`time_text`] | the one spelling of a time in a column |
 //! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
 //! | [`reconciliations`] | the notebook of reconciliations, and what they look up |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
@@ -50,7 +49,8 @@ pub mod runs;
 mod sqlite;
 #[cfg(test)]
 mod testing;
-pub mod time_text;
+
+use zeroload_domain::time_text;
 
 pub use activity::{Minute, Unanswered};
 pub use checkpoint::{Applied, Checkpoint, Status, Swapped};

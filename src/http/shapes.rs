@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
+use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest, time_text};
 
 use crate::{
     commands::Loaded,
@@ -17,7 +17,7 @@ use crate::{
 
 /// RFC 3339 in UTC with microseconds.
 pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
+    serializer.serialize_str(&time_text::format(*time))
 }
 
 pub fn optional_time<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,7 +114,7 @@ impl MediaShape {
             upload: upload.map(|upload| UploadShape {
                 method: upload.method,
                 url: upload.url,
-                headers: upload.headers.into_iter().collect(),
+                headers: upload.headers,
                 expires_at: upload.expires_at,
             }),
         })

@@ -1,7 +1,10 @@
-//! The one spelling of a time in a column: `2026-11-22T08:42:11.123456Z`, RFC 3339 in UTC, always 27 characters, so that
-//! text sorts as time does and every SQL client can read it.
+//! Times as RFC 3339 in UTC.
+//!
+//! In columns and answers as `2026-11-22T08:42:11.123456Z`, always 27 characters, so that text sorts as time does and every
+//! SQL client can read it. In events with no more digits than it needs: none, three, six or nine of the fraction.
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use serde::Serializer;
 
 /// Later than every time that is written.
 pub const END_OF_TIME: &str = "9999-12-31T23:59:59.999999Z";
@@ -23,6 +26,26 @@ pub fn format(at: DateTime<Utc>) -> String {
         digits(&mut text[place], number);
     }
     String::from_utf8(text).expect("it holds digits and separators")
+}
+
+/// As it stands in an event.
+///
+/// # Errors
+/// Those of `serializer`.
+pub fn serialize<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    let nanos = at.timestamp_subsec_nanos();
+    if !(0..=9999).contains(&at.year()) || !nanos.is_multiple_of(1000) || nanos > 999_999_999 {
+        return serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    }
+    let mut text = format(*at);
+    let whole = match nanos / 1000 {
+        0 => 19,
+        micros if micros % 1000 == 0 => 23,
+        _ => return serializer.serialize_str(&text),
+    };
+    text.truncate(whole);
+    text.push('Z');
+    serializer.serialize_str(&text)
 }
 
 /// By hand, since a batch writes thousands of times.
@@ -55,6 +78,21 @@ mod tests {
         for odd in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
             assert_eq!(format(odd).len(), 27);
             assert!(parse(&format(odd)).is_some());
+        }
+    }
+
+    #[test]
+    fn an_event_has_no_more_digits_than_it_needs() {
+        let written = |at: DateTime<Utc>| {
+            let mut json = serde_json::Serializer::new(Vec::new());
+            serialize(&at, &mut json).expect("a vector takes everything");
+            String::from_utf8(json.into_inner()).expect("it is text")
+        };
+        assert_eq!(written(at(0, 0)), r#""1970-01-01T00:00:00Z""#);
+        let odd = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC, at(59, 1_000_000_000), at(59, 1_999_999_999)];
+        let fractions = [0, 1, 999, 1_000, 20_000_000, 120_000, 123_456_000, 999_999_999];
+        for at in fractions.map(|nanos| at(1_795_336_931, nanos)).into_iter().chain(odd) {
+            assert_eq!(written(at), serde_json::to_string(&at).expect("it has a text"));
         }
     }
 
