@@ -34,6 +34,14 @@ impl CredentialSource {
             Self::Cached(cache) => cache.at(now).await,
         }
     }
+
+    /// Whether they need no renewal.
+    pub fn are_fresh(&self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Cached(cache) => is_fresh(&cache.kept(), now),
+        }
+    }
 }
 
 pub(super) struct CredentialCache {
@@ -52,11 +60,10 @@ impl CredentialCache {
     /// Dropped while it waits, it leaves the old credentials in place and the next caller asks again.
     async fn at(&self, now: DateTime<Utc>) -> Result<Credentials, NoCredentials> {
         let kept = self.kept();
-        let Some(end) = end_of(&kept) else { return Ok(kept) };
-        if now < end - RENEW_BEFORE_END {
+        if is_fresh(&kept, now) {
             return Ok(kept);
         }
-        let alive = now < end;
+        let alive = end_of(&kept).is_none_or(|end| now < end);
         let mut ask_from = match self.renewal.try_lock() {
             Ok(ask_from) => ask_from,
             Err(_) if alive => return Ok(kept),
@@ -65,8 +72,7 @@ impl CredentialCache {
         // Somebody else may have renewed them while this caller waited.
         let kept = self.kept();
         let alive = end_of(&kept).is_none_or(|end| now < end);
-        let fresh = end_of(&kept).is_none_or(|end| now < end - RENEW_BEFORE_END);
-        if fresh || (alive && ask_from.is_some_and(|from| now < from)) {
+        if is_fresh(&kept, now) || (alive && ask_from.is_some_and(|from| now < from)) {
             return Ok(kept);
         }
         *ask_from = Some(now + RETRY_AFTER);
@@ -86,6 +92,10 @@ impl CredentialCache {
     fn kept(&self) -> Credentials {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn is_fresh(credentials: &Credentials, now: DateTime<Utc>) -> bool {
+    end_of(credentials).is_none_or(|end| now < end - RENEW_BEFORE_END)
 }
 
 /// When credentials end; what signs with them ends then, too.

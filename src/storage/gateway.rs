@@ -229,6 +229,11 @@ impl Gateway {
         self.ticket_credentials_at(now).await.map(drop)
     }
 
+    /// Whether tickets can be signed without asking for new credentials.
+    pub fn has_fresh_credentials(&self, now: DateTime<Utc>) -> bool {
+        self.inner.ticket_credentials.are_fresh(now)
+    }
+
     pub(super) async fn ticket_credentials_at(
         &self,
         now: DateTime<Utc>,

@@ -8,6 +8,7 @@
 //! `now`, in whole seconds, and ends at or before the recorded expiry. A server checks the expiry when a PUT begins.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::{self, Write},
     ops::Bound,
@@ -17,7 +18,7 @@ use std::{
 
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use sha2::{Digest, Sha256};
 use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested};
 
@@ -115,15 +116,19 @@ pub(super) struct Signer {
     host: String,
     /// Of `base`: begins and ends with a slash.
     path: String,
-    key: Mutex<Option<DayKey>>,
+    day: Mutex<Option<Arc<Day>>>,
 }
 
-/// The key that signatures of one day are made with. Deriving it costs more than all the rest of a ticket.
-struct DayKey {
-    day: String,
+/// What is the same for all tickets of one day. Deriving the key costs more than all the rest of a ticket.
+struct Day {
+    /// As `20261125`.
+    name: String,
     access_key: String,
     secret_key: String,
-    key: Arc<[u8]>,
+    scope: String,
+    /// Who signs, for what: as it stands in a query.
+    credential: String,
+    key: Vec<u8>,
 }
 
 impl Signer {
@@ -133,7 +138,7 @@ impl Signer {
         let default_port = if scheme == "http" { ":80" } else { ":443" };
         let host = authority.strip_suffix(default_port).unwrap_or(authority).to_owned();
         let path = path.to_owned();
-        Self { region, base, host, path, key: Mutex::new(None) }
+        Self { region, base, host, path, day: Mutex::new(None) }
     }
 
     /// Signs a PUT of `key`, which needs no escaping: all keys are made of `a-z 0-9 . - /`.
@@ -156,37 +161,30 @@ impl Signer {
         let life = u64::try_from(end - start).ok().filter(|life| *life > 0).ok_or(SignError::NoCredentials)?;
         let instant = |seconds| DateTime::from_timestamp(seconds, 0).ok_or(SignError::Expired { expires_at });
 
-        let date = instant(start)?.format("%Y%m%dT%H%M%SZ").to_string();
-        let day = &date[..8];
-        let scope = format!("{day}/{}/s3/aws4_request", self.region);
-        let mut credential = String::with_capacity(128);
-        percent_encode(&mut credential, credentials.access_key_id());
-        credential.push('/');
-        credential.push_str(&scope);
-        let credential = credential.replace('/', "%2F");
+        let date = basic_format(instant(start)?);
+        let day = self.day_of(credentials, &date[..8], instant(start)?);
         let mut token = String::new();
         if let Some(session) = credentials.session_token() {
             token.push_str("&X-Amz-Security-Token=");
             percent_encode(&mut token, session);
         }
         let names = self.names(&headers);
-        let first = format!(
-            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={date}&X-Amz-Expires={life}"
-        );
-        let last = format!("&X-Amz-SignedHeaders={}", names.replace(';', "%3B"));
+        let algorithm = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
+        let life = life.to_string();
+        let first = [algorithm, &day.credential, "&X-Amz-Date=", &date, "&X-Amz-Expires=", &life].concat();
+        let last = ["&X-Amz-SignedHeaders=", &names.replace(';', "%3B")].concat();
         let mut request = String::with_capacity(1024);
-        write!(request, "PUT\n{}{key}\n{first}{token}{last}&x-id=PutObject\n", self.path).expect(TAKES_ALL);
+        request.extend(["PUT\n", &self.path, key, "\n", &first, &token, &last, "&x-id=PutObject\n"]);
         for (name, value) in self.signed(&headers) {
-            writeln!(request, "{name}:{}", one_line(value)).expect(TAKES_ALL);
+            request.extend([name, ":", &one_line(value), "\n"]);
         }
-        write!(request, "\n{names}\nUNSIGNED-PAYLOAD").expect(TAKES_ALL);
+        request.extend(["\n", &names, "\nUNSIGNED-PAYLOAD"]);
         let hash = hex::encode(Sha256::digest(&request));
-        let signature = v4::calculate_signature(
-            self.key_of(credentials, day, instant(start)?),
-            format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}").as_bytes(),
-        );
+        let to_sign = ["AWS4-HMAC-SHA256\n", &date, "\n", &day.scope, "\n", &hash].concat();
+        let signature = v4::calculate_signature(&day.key, to_sign.as_bytes());
         // The SDKs name the operation in the query; so a ticket looks like theirs to any server or proxy.
-        let url = format!("{}{key}?x-id=PutObject&{first}{last}&X-Amz-Signature={signature}{token}", self.base);
+        let operation = "?x-id=PutObject&";
+        let url = [&self.base, key, operation, &first, &last, "&X-Amz-Signature=", &signature, &token].concat();
         Ok(Upload { method: "PUT", url, headers, expires_at: instant(end)? })
     }
 
@@ -202,27 +200,49 @@ impl Signer {
         self.signed(headers).map(|(name, _)| name).collect::<Vec<_>>().join(";")
     }
 
-    fn key_of(&self, credentials: &Credentials, day: &str, now: DateTime<Utc>) -> Arc<[u8]> {
+    fn day_of(&self, credentials: &Credentials, name: &str, now: DateTime<Utc>) -> Arc<Day> {
         let (access_key, secret_key) = (credentials.access_key_id(), credentials.secret_access_key());
-        let mut kept = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.day.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some(kept) if kept.day == day && kept.access_key == access_key && kept.secret_key == secret_key => {
-                kept.key.clone()
+            Some(day) if day.name == name && day.access_key == access_key && day.secret_key == secret_key => {
+                day.clone()
             }
             _ => {
-                let key = v4::generate_signing_key(secret_key, SystemTime::from(now), &self.region, "s3");
-                let key: Arc<[u8]> = key.as_ref().into();
-                let (day, access_key, secret_key) = (day.to_owned(), access_key.to_owned(), secret_key.to_owned());
-                *kept = Some(DayKey { day, access_key, secret_key, key: key.clone() });
-                key
+                let scope = format!("{name}/{}/s3/aws4_request", self.region);
+                let mut credential = String::new();
+                percent_encode(&mut credential, access_key);
+                credential.extend(["/", &scope]);
+                let day = Arc::new(Day {
+                    name: name.to_owned(),
+                    access_key: access_key.to_owned(),
+                    secret_key: secret_key.to_owned(),
+                    scope,
+                    credential: credential.replace('/', "%2F"),
+                    key: v4::generate_signing_key(secret_key, SystemTime::from(now), &self.region, "s3")
+                        .as_ref()
+                        .to_vec(),
+                });
+                *kept = Some(day.clone());
+                day
             }
         }
     }
 }
 
+/// ISO 8601's basic format, as `20261125T190855Z`.
+fn basic_format(at: DateTime<Utc>) -> String {
+    let (date, time) = (at.date_naive(), at.time());
+    let (year, month, day) = (date.year(), date.month(), date.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
 /// A header's value as it is signed: without spaces around, and one where there were several.
-fn one_line(value: &str) -> String {
-    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+fn one_line(value: &str) -> Cow<'_, str> {
+    if !value.starts_with(' ') && !value.ends_with(' ') && !value.contains("  ") {
+        return value.into();
+    }
+    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into()
 }
 
 /// RFC 6266 with the extended form of RFC 8187 alone: pure ASCII, no quotes, so that it passes every client unchanged.
