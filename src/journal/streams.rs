@@ -2,14 +2,14 @@
 //! are. A query of its own costs Postgres more than the few rows that it yields, and SQLite two switches
 //! between threads.
 //!
-//! While the server is silent to the queries under way, who comes later waits as long as for a connection, and no longer.
+//! One query is under way at a time. While the server is silent to it, who comes later waits as long as for a connection, and no longer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -17,9 +17,6 @@ use uuid::Uuid;
 use super::StreamKind;
 use super::store::{StoreError, StoreErrorKind};
 use super::stored::{RawEvent, ReadError};
-
-/// Queries under way at once.
-const QUERIES: usize = 2;
 
 /// Streams per query.
 const STREAMS: usize = 128;
@@ -51,20 +48,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// The queries run on `runtime`, until this value is gone.
+    /// Its queries run on `runtime`, until this value is gone.
     pub fn start(runtime: &Handle, patience: Duration, fetch: Fetch) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..QUERIES {
-            runtime.spawn(answer_all(receiver.clone(), fetch.clone()));
-        }
+        runtime.spawn(answer_all(receiver, fetch));
         Self { queue, patience }
     }
 
     /// The events of one stream by sequence.
     ///
     /// # Errors
-    /// [`StoreErrorKind::NoConnection`] where all queries are under way for too long; else what the query says.
+    /// [`StoreErrorKind::NoConnection`] where the query before takes too long; else what the query says.
     pub async fn read(&self, kind: StreamKind, id: Uuid) -> Found {
         let stopped = || StoreError::new(StoreErrorKind::Closed, "the reader of streams has stopped");
         let ((taken, is_taken), (answer, answered)) = (oneshot::channel(), oneshot::channel());
@@ -81,8 +75,8 @@ impl Streams {
     }
 }
 
-async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
-    while let Some(batch) = next(&wanted).await {
+async fn answer_all(mut wanted: mpsc::Receiver<Wanted>, fetch: Fetch) {
+    while let Some(batch) = next(&mut wanted).await {
         if batch.is_empty() {
             continue;
         }
@@ -100,8 +94,7 @@ async fn answer_all(wanted: Arc<Mutex<mpsc::Receiver<Wanted>>>, fetch: Fetch) {
 }
 
 /// Waits for the first; the others are those that are there, or ready to come.
-async fn next(wanted: &Mutex<mpsc::Receiver<Wanted>>) -> Option<Vec<Wanted>> {
-    let mut queue = wanted.lock().await;
+async fn next(queue: &mut mpsc::Receiver<Wanted>) -> Option<Vec<Wanted>> {
     let mut batch = vec![queue.recv().await?];
     tokio::task::yield_now().await;
     while batch.len() < STREAMS {

@@ -1,6 +1,7 @@
 //! One connection, bounded waits, and what the server's errors mean.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -48,6 +49,16 @@ pub(super) fn is_rolled_back(error: &SqlxError) -> bool {
     // A session that is ended from outside may have committed before; so may a server that is in trouble itself.
     let open = ["08", "57", "58", "XX"].iter().any(|class| error.code().starts_with(class)) || error.code() == "40003";
     error.severity() == PgSeverity::Error && !open
+}
+
+/// Whether the connection had ended before the statement reached the server, or ended in the middle of it. A server that is
+/// silent is none of that.
+pub(super) fn was_ended(error: &SqlxError) -> bool {
+    match error {
+        SqlxError::Io(error) => error.kind() != ErrorKind::TimedOut,
+        SqlxError::Protocol(_) => true,
+        _ => postgres(error).is_some_and(|error| matches!(error.code(), "57P01" | "57P02" | "57P03" | "57P05")),
+    }
 }
 
 pub(super) fn has_code(error: &SqlxError, code: &str) -> bool {

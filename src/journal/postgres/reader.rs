@@ -1,5 +1,6 @@
-//! Reading from PostgreSQL: a small pool of connections.
+//! Reading from PostgreSQL: a small pool of connections, and one beside it for streams, which are read most.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,21 +8,23 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::Error as SqlxError;
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{FromRow, Row};
+use sqlx::{ConnectOptions, Connection, FromRow, Row};
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
 use super::super::streams::Streams;
-use super::connection::{answered, on, store_error};
+use super::connection::{answered, on, store_error, was_ended};
 use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
 
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: u32 = 3;
 
 /// How long a read waits for one of them, or that of a stream for a query that takes it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -79,6 +82,7 @@ pub struct PostgresReader {
 #[derive(Clone)]
 struct Source {
     pool: PgPool,
+    streams: StreamConnection,
     pooled: bool,
     seen: Seen,
     /// Where the connections live.
@@ -93,7 +97,8 @@ impl PostgresReader {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(settings.options.clone());
-        Self::of(Source { pool, pooled: settings.pooled, seen, runtime: runtime.clone() })
+        let streams = StreamConnection::new(settings.options.clone());
+        Self::of(Source { pool, streams, pooled: settings.pooled, seen, runtime: runtime.clone() })
     }
 
     fn of(source: Source) -> Self {
@@ -114,7 +119,12 @@ impl PostgresReader {
 
 impl Source {
     async fn streams(&self, kinds: Vec<&'static str>, ids: Vec<String>) -> Result<Vec<(usize, RawEvent)>, ReadError> {
-        let rows = self.marked(STREAMS, 13, |query| query.bind(kinds.clone()).bind(ids.clone())).await?;
+        let bind = |query: PgQuery| query.bind(kinds.clone()).bind(ids.clone());
+        let fetch = |sql, mark: Mark| async move {
+            let query = || bind(sqlx::query(sql).bind(mark.position).bind(mark.command.clone()));
+            self.streams.fetch(self.pooled, query).await
+        };
+        let rows = self.marked_by(STREAMS, 13, fetch).await?;
         let mut events = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(number) = row.try_get::<Option<i64>, _>(14).map_err(store_error)? else { continue };
@@ -126,15 +136,7 @@ impl Source {
 
     fn rows(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<PgRow>, StoreError>> {
         let (pool, pooled, runtime) = (self.pool.clone(), self.pooled, self.runtime.clone());
-        let fetch = async move {
-            if !pooled {
-                return query.fetch_all(&pool).await;
-            }
-            let mut transaction = pool.begin().await?;
-            let rows = query.persistent(false).fetch_all(&mut *transaction).await?;
-            transaction.commit().await?;
-            Ok(rows)
-        };
+        let fetch = async move { fetch_on(&mut *pool.acquire().await?, pooled, query).await };
         async move { on(&runtime, async move { answered(fetch).await.map_err(store_error) }).await }.boxed()
     }
 
@@ -158,9 +160,22 @@ impl Source {
         holds: usize,
         bind: impl Fn(PgQuery) -> PgQuery,
     ) -> Result<Vec<PgRow>, StoreError> {
+        let fetch = |sql, mark: Mark| self.rows(bind(sqlx::query(sql).bind(mark.position).bind(mark.command)));
+        self.marked_by(sql, holds, fetch).await
+    }
+
+    /// As [`Source::marked`], for a query that `fetch` carries out.
+    async fn marked_by<F>(
+        &self,
+        sql: &'static str,
+        holds: usize,
+        fetch: impl Fn(&'static str, Mark) -> F,
+    ) -> Result<Vec<PgRow>, StoreError>
+    where
+        F: Future<Output = Result<Vec<PgRow>, StoreError>>,
+    {
         let mark = self.seen.mark();
-        let query = |mark: &Mark| bind(sqlx::query(sql).bind(mark.position).bind(mark.command.clone()));
-        let rows = self.rows(query(&mark)).await?;
+        let rows = fetch(sql, mark.clone()).await?;
         match rows.first().map(|row| row.try_get(holds)) {
             Some(Err(error)) => return Err(store_error(error)),
             Some(Ok(false)) => {}
@@ -168,7 +183,7 @@ impl Source {
         }
         let checks = self.rows(sqlx::query(CHECK).bind(mark.position).bind(mark.command.clone())).await?;
         checks.first().map_or(Ok(()), |row| mark.held_by(row))?;
-        self.rows(query(&Mark::default())).await
+        fetch(sql, Mark::default()).await
     }
 
     async fn marked_events(
@@ -188,6 +203,74 @@ impl Source {
         let rows = self.marked(sql, 5, |query| query).await?;
         let row = rows.first().ok_or(ReadError::NoHead)?;
         Ok(T::from_row(row).map_err(store_error)?)
+    }
+}
+
+/// One statement, and behind a pooler a transaction around it.
+async fn fetch_on(connection: &mut PgConnection, pooled: bool, query: PgQuery) -> Result<Vec<PgRow>, SqlxError> {
+    if !pooled {
+        return query.fetch_all(connection).await;
+    }
+    let mut transaction = connection.begin().await?;
+    let rows = query.persistent(false).fetch_all(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(rows)
+}
+
+/// A connection that is kept: one of the pool would be asked whether it is alive, before and after each query.
+#[derive(Clone)]
+struct StreamConnection {
+    options: PgConnectOptions,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What is known of the connection.
+enum Kept {
+    None,
+    Open(PgConnection),
+    Closed,
+}
+
+impl StreamConnection {
+    fn new(options: PgConnectOptions) -> Self {
+        Self { options, kept: Arc::new(Mutex::new(Kept::None)) }
+    }
+
+    async fn fetch(&self, pooled: bool, query: impl Fn() -> PgQuery) -> Result<Vec<PgRow>, StoreError> {
+        let mut kept = self.kept.lock().await;
+        // It is used only once it is out of there, so that one whose answer nobody awaited is never used again.
+        match std::mem::replace(&mut *kept, Kept::None) {
+            Kept::Closed => {
+                *kept = Kept::Closed;
+                return Err(StoreError::new(StoreErrorKind::Closed, "the reader was closed"));
+            }
+            Kept::Open(mut connection) => match answered(fetch_on(&mut connection, pooled, query())).await {
+                Ok(rows) => {
+                    *kept = Kept::Open(connection);
+                    return Ok(rows);
+                }
+                // The server has ended it since, or was ended: the next one says what is true now.
+                Err(error) if was_ended(&error) => {}
+                Err(error) => return Err(store_error(error)),
+            },
+            Kept::None => {}
+        }
+        let mut connection = match timeout(ACQUIRE_TIMEOUT, self.options.connect()).await {
+            Ok(connected) => connected.map_err(store_error)?,
+            Err(elapsed) => return Err(StoreError::new(StoreErrorKind::NoConnection, elapsed)),
+        };
+        let rows = answered(fetch_on(&mut connection, pooled, query())).await.map_err(store_error)?;
+        *kept = Kept::Open(connection);
+        Ok(rows)
+    }
+
+    async fn close(&self) {
+        let kept = std::mem::replace(&mut *self.kept.lock().await, Kept::Closed);
+        if let Kept::Open(connection) = kept
+            && let Err(error) = answered(connection.close()).await
+        {
+            tracing::warn!(%error, "a reading connection was not closed cleanly");
+        }
     }
 }
 
@@ -245,7 +328,11 @@ impl ReadStore for PostgresReader {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.source.pool.close().boxed()
+        async {
+            self.source.streams.close().await;
+            self.source.pool.close().await;
+        }
+        .boxed()
     }
 }
 
