@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroload_projections::{PostgresSettings, ReadModels};
 
 use crate::journal::{
-    self, Journal, Options, ReadError, Reader, WriteStore, WriterTask,
+    self, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
     postgres::{self, PostgresJournal},
     sqlite::{self, SqliteJournal},
 };
@@ -33,6 +33,8 @@ pub enum OpenError {
     Postgres(#[from] postgres::OpenError),
     #[error("the journal cannot be read: {0}")]
     Read(#[from] ReadError),
+    #[error("the journal's writer cannot have a thread of its own: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 impl OpenError {
@@ -48,16 +50,16 @@ impl Database {
     /// # Errors
     /// [`OpenError`]; on SQLite also when another process writes.
     pub async fn start_journal(&self, new_id: Uuid) -> Result<(Journal, WriterTask), OpenError> {
-        let runtime = Handle::current();
+        let thread = WriterThread::start().map_err(OpenError::Thread)?;
         match self {
             Self::Sqlite(path) => {
                 let opened = SqliteJournal::open_writer(path, new_id).await?;
-                Ok(journal::start(opened.writer, opened.reader, Options::default(), &runtime).await?)
+                Ok(journal::start(opened.writer, opened.reader, Options::default(), thread).await?)
             }
             Self::Postgres(settings) => {
                 PostgresJournal::migrate(settings, new_id).await?;
-                let opened = PostgresJournal::open_writer(settings, &runtime).await?;
-                Ok(journal::start(opened.writer, opened.reader, Options::default(), &runtime).await?)
+                let opened = PostgresJournal::open_writer(settings, thread.runtime(), &Handle::current()).await?;
+                Ok(journal::start(opened.writer, opened.reader, Options::default(), thread).await?)
             }
         }
     }

@@ -7,7 +7,7 @@ use zeroload::{
     clock::Ids,
     database::Database,
     journal::{
-        self, Append, Journal, NewEvent, Options, StreamKind, WriterTask, postgres::PostgresJournal,
+        self, Append, Journal, NewEvent, Options, StreamKind, WriterTask, WriterThread, postgres::PostgresJournal,
         sqlite::SqliteJournal,
     },
 };
@@ -79,16 +79,16 @@ pub async fn fill(
 async fn open(database: &Database) -> Result<(Journal, WriterTask), Failure> {
     let (batch_events, queue) = (4000.try_into()?, (GROUP as usize).try_into()?);
     let options = Options { batch_events, queue, ..Options::default() };
-    let (runtime, new_id) = (Handle::current(), Ids::from_os().new_id(Utc::now()));
+    let (thread, new_id) = (WriterThread::start()?, Ids::from_os().new_id(Utc::now()));
     Ok(match database {
         Database::Sqlite(path) => {
             let opened = SqliteJournal::open_writer(path, new_id).await?;
-            journal::start(opened.writer, opened.reader, options, &runtime).await?
+            journal::start(opened.writer, opened.reader, options, thread).await?
         }
         Database::Postgres(settings) => {
             PostgresJournal::migrate(settings, new_id).await?;
-            let opened = PostgresJournal::open_writer(settings, &runtime).await?;
-            journal::start(opened.writer, opened.reader, options, &runtime).await?
+            let opened = PostgresJournal::open_writer(settings, thread.runtime(), &Handle::current()).await?;
+            journal::start(opened.writer, opened.reader, options, thread).await?
         }
     })
 }

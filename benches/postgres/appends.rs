@@ -18,7 +18,7 @@ use zeroload::{
     clock::Ids,
     commands::{Commands, Origin},
     journal::{
-        self, Options,
+        self, Options, WriterThread,
         postgres::{PostgresJournal, Settings},
     },
     recent::Recent,
@@ -45,9 +45,9 @@ pub async fn ours(url: &str, length: Duration) -> Result<f64, Failure> {
     let settings = Settings::parse(url)?;
     let ids = Ids::from_os();
     PostgresJournal::migrate(&settings, ids.new_id(Utc::now())).await?;
-    let opened = PostgresJournal::open_writer(&settings, &Handle::current()).await?;
-    let (journal, writer) =
-        journal::start(opened.writer, opened.reader, Options::default(), &Handle::current()).await?;
+    let thread = WriterThread::start()?;
+    let opened = PostgresJournal::open_writer(&settings, thread.runtime(), &Handle::current()).await?;
+    let (journal, writer) = journal::start(opened.writer, opened.reader, Options::default(), thread).await?;
     let commands = Commands::new(journal, Recent::default(), history::policy(), ids);
     let origin = Origin { request_id: Uuid::nil().to_string(), caller: "anonymous".into(), route: "POST /v1/media" };
     let rate = rate(length, async |id, number| {

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use zeroload::journal::{
-    self, Append, Journal, NewEvent, Options, StreamKind,
+    self, Append, Journal, NewEvent, Options, StreamKind, WriterThread,
     postgres::{PostgresJournal, Settings},
 };
 use zeroload_domain::{
@@ -110,10 +110,11 @@ pub async fn uploaded(url: &str, count: u64) -> Result<Vec<Uuid>, Failure> {
 async fn with_journal(url: &str, work: impl AsyncFnOnce(&Journal) -> Result<(), Failure>) -> Result<(), Failure> {
     let settings = Settings::parse(url)?;
     PostgresJournal::migrate(&settings, Uuid::now_v7()).await?;
-    let opened = PostgresJournal::open_writer(&settings, &Handle::current()).await?;
+    let thread = WriterThread::start()?;
+    let opened = PostgresJournal::open_writer(&settings, thread.runtime(), &Handle::current()).await?;
     let batch_events = 2000.try_into()?;
     let options = Options { batch_events, queue: APPENDS.try_into()?, ..Options::default() };
-    let (journal, writer) = journal::start(opened.writer, opened.reader, options, &Handle::current()).await?;
+    let (journal, writer) = journal::start(opened.writer, opened.reader, options, thread).await?;
     let result = work(&journal).await;
     writer.stop().await;
     result

@@ -11,11 +11,11 @@ use std::future::Future;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, Appended, Hash, Journal, NewEvent, Options, Reader, StreamKind, WriteStore, WriterTask, start,
+    Append, AppendError, Appended, Hash, Journal, NewEvent, Options, Reader, StreamKind, WriteStore, WriterTask,
+    WriterThread, start,
 };
 use faults::{Faulty, Script};
 
@@ -54,7 +54,9 @@ pub(super) async fn start_scripted<H: Harness>(
 ) -> (Journal, WriterTask) {
     let (writer, reader) = harness.open().await;
     let writer = Faulty { inner: writer, script: script.clone() };
-    start(writer, reader, options, &Handle::current()).await.expect("the journal has a head")
+    start(writer, reader, options, WriterThread::start().expect("there are threads"))
+        .await
+        .expect("the journal has a head")
 }
 
 pub(super) fn stream(number: u128) -> Uuid {

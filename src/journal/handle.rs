@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -20,6 +19,7 @@ use super::lane::Lane;
 use super::reader::Reader;
 use super::store::{StoreError, WriteStore};
 use super::stored::{Head, ReadError, StoredEvent};
+use super::thread::WriterThread;
 use super::writer::Writer;
 use crate::clock::Sleeper;
 
@@ -74,15 +74,15 @@ pub struct WriterTask {
     task: JoinHandle<()>,
 }
 
-/// Starts the writer on `runtime` and hands out the journal.
+/// Starts the writer on its thread and hands out the journal.
 pub async fn start(
     writer: impl WriteStore,
     reader: Reader,
     options: Options,
-    runtime: &Handle,
+    thread: WriterThread,
 ) -> Result<(Journal, WriterTask), ReadError> {
     let (journal, stop, run) = assemble(writer, reader, options).await?;
-    Ok((journal, WriterTask { stop, task: runtime.spawn(run) }))
+    Ok((journal, WriterTask { stop, task: thread.run(run) }))
 }
 
 /// The journal, what stops its writer, and the writer itself, for whoever runs it: nothing is appended before that.

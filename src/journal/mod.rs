@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Journal::append ─▶ queue ─▶ writer task ─▶ WriteStore (one transaction per batch)
-//!    (append.rs)              (writer.rs, batch.rs)   (store.rs; sqlite/writer.rs,
-//!                                                     postgres/writer.rs)
+//!    (append.rs)              (thread.rs, writer.rs,  (store.rs; sqlite/writer.rs,
+//!                              batch.rs, lane.rs)     postgres/writer.rs)
 //!
 //! Journal::read, stream, head … ─▶ Reader ─▶ ReadStore
 //!                            (reader.rs)    (store.rs; sqlite/reader.rs, postgres/reader.rs)
@@ -34,6 +34,7 @@ pub mod sqlite;
 mod store;
 mod stored;
 mod streams;
+mod thread;
 mod verify;
 mod writer;
 
@@ -50,6 +51,7 @@ pub use hash::{Hash, ParseHashError};
 pub use reader::Reader;
 pub use store::{Commit, Found, Outcome, ReadStore, StoreError, StoreErrorKind, WriteError, WriteStore};
 pub use stored::{Edges, Head, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
+pub use thread::WriterThread;
 pub use verify::{Fault, Verified, VerifyError, verify};
 
 /// What a stream is about; the first column of its key, so that ids of different kinds never meet.

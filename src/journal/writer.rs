@@ -96,9 +96,6 @@ impl<S: WriteStore> Writer<S> {
                     Ok(_) = stop.wait_for(|stop| *stop), if !stopping => continue,
                 }
             }
-            // Whoever was answered together comes back together: the first of them lets the others be heard. This is no
-            // wait, only a turn for what is ready to run.
-            tokio::task::yield_now().await;
             let most = self.options.batch_events.get();
             let mut batch = self.backlog.take(&mut self.queue, most);
             self.lane.add_to(&mut batch, most);

@@ -63,12 +63,13 @@ impl PostgresJournal {
         migrate::migrate(settings, new_id).await
     }
 
-    /// Opens the journal for writing, beside any other writers. Its connections live on `runtime`.
-    pub async fn open_writer(settings: &Settings, runtime: &Handle) -> Result<Self, OpenError> {
+    /// Opens the journal for writing, beside any other writers. The connection that writes lives on the first runtime, those
+    /// that read on the second.
+    pub async fn open_writer(settings: &Settings, writing: &Handle, reading: &Handle) -> Result<Self, OpenError> {
         let seen = Seen::default();
-        let reader = Self::reader(settings, seen.clone(), runtime).await?;
+        let reader = Self::reader(settings, seen.clone(), reading).await?;
         let opening = PostgresWriter::open(settings.clone(), seen);
-        let writer = connection::on(runtime, opening).await.map_err(|source| settings.failed(source))?;
+        let writer = connection::on(writing, opening).await.map_err(|source| settings.failed(source))?;
         Ok(Self { writer, reader })
     }
 

@@ -17,7 +17,7 @@ use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_
 use super::super::sqlite::SqliteJournal;
 use super::super::{
     AppendError, Hash, Journal, Options, ReadError, Reader, StoreError, StoreErrorKind, WriteError, WriteStore,
-    WriterTask, start, verify,
+    WriterTask, WriterThread, start, verify,
 };
 use super::{OpenError, PostgresJournal, PostgresWriter, Settings, SettingsError};
 
@@ -39,7 +39,7 @@ impl Harness for OnPostgres {
     async fn open(&self) -> (PostgresWriter, Reader) {
         let settings = self.database.settings();
         PostgresJournal::migrate(&settings, JOURNAL_ID).await.expect("the owner may");
-        let journal = PostgresJournal::open_writer(&settings, &Handle::current()).await.expect("it is up to date");
+        let journal = open_writer(&settings).await.expect("it is up to date");
         (journal.writer, journal.reader)
     }
 
@@ -101,10 +101,16 @@ async fn refused(connection: &mut sqlx::PgConnection, sql: &str) -> String {
     }
 }
 
-async fn start_on(settings: &Settings) -> (Journal, WriterTask) {
+async fn open_writer(settings: &Settings) -> Result<PostgresJournal, OpenError> {
     let runtime = Handle::current();
-    let opened = PostgresJournal::open_writer(settings, &runtime).await.expect("it is up to date");
-    start(opened.writer, opened.reader, Options::default(), &runtime).await.expect("it has a head")
+    PostgresJournal::open_writer(settings, &runtime, &runtime).await
+}
+
+async fn start_on(settings: &Settings) -> (Journal, WriterTask) {
+    let thread = WriterThread::start().expect("there are threads");
+    let opened = PostgresJournal::open_writer(settings, thread.runtime(), &Handle::current()).await;
+    let opened = opened.expect("it is up to date");
+    start(opened.writer, opened.reader, Options::default(), thread).await.expect("it has a head")
 }
 
 const CHANGES: [&str; 10] = [
@@ -211,7 +217,7 @@ async fn a_journal_of_another_schema_is_refused() {
     assert!(matches!(none, Some(OpenError::SchemaTooOld { found: 0, needed: NEEDED, .. })));
     harness.open().await.0.close().await;
     harness.tamper(&format!("INSERT INTO journal_schema VALUES ({LATER})")).await;
-    let later = PostgresJournal::open_writer(&settings, &runtime).await.err();
+    let later = open_writer(&settings).await.err();
     assert!(matches!(later, Some(OpenError::SchemaTooNew { found: LATER, known: NEEDED, .. })));
     let later = PostgresJournal::migrate(&settings, JOURNAL_ID).await;
     assert!(matches!(later, Err(OpenError::SchemaTooNew { found: LATER, known: NEEDED, .. })));
@@ -332,7 +338,7 @@ async fn a_lookup_waits_for_the_head_and_refuses_what_arrives_later() {
 }
 
 #[tokio::test]
-async fn who_would_wait_behind_silent_queries_for_a_stream_is_told_so_and_the_others_get_theirs() {
+async fn who_would_wait_behind_a_silent_query_for_a_stream_is_told_so_and_the_other_gets_its() {
     let harness = OnPostgres::create().await;
     let (mut writer, reader) = harness.open().await;
     let batch = [append(1, 0, 2)].map(|append| append.prepare().expect("it holds events"));
@@ -341,20 +347,36 @@ async fn who_would_wait_behind_silent_queries_for_a_stream_is_told_so_and_the_ot
     other.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.expect("nobody holds it");
     let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
                    WHERE datname = current_database() AND NOT granted";
-    let mut silent = Vec::new();
-    for queries in 1..=2 {
+    let silent = tokio::spawn({
         let reader = reader.clone();
-        silent.push(tokio::spawn(async move { reader.stream(stream(1)).await }));
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("it may") < queries {}
-    }
+        async move { reader.stream(stream(1)).await }
+    });
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("it may") < 1 {}
     let refused = reader.stream(stream(1)).await;
     let no_connection = |error: &StoreError| error.kind == StoreErrorKind::NoConnection;
     assert!(matches!(&refused, Err(ReadError::Unavailable(error)) if no_connection(error)), "{refused:?}");
     other.execute("COMMIT").await.expect("it was begun");
-    for read in silent {
-        assert_eq!(read.await.expect("it does not panic").expect("it can be read").len(), 2);
-    }
+    assert_eq!(silent.await.expect("it does not panic").expect("it can be read").len(), 2);
     assert_eq!(reader.stream(stream(1)).await.expect("it can be read").len(), 2);
+}
+
+#[tokio::test]
+async fn a_stream_is_read_when_the_server_has_ended_the_connection_for_it_and_none_once_the_reader_is_closed() {
+    let harness = OnPostgres::create().await;
+    let (mut writer, reader) = harness.open().await;
+    let batch = [append(1, 0, 2)].map(|append| append.prepare().expect("it holds events"));
+    writer.append(&batch).await.expect("nothing stands against it");
+    let mut other = harness.database.outsider().await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%unnest($3::text[]%'";
+    for _ in 0..3 {
+        assert_eq!(reader.stream(stream(1)).await.expect("it can be read").len(), 2);
+        assert_eq!(sqlx::query_scalar::<_, i64>(end).fetch_one(&mut other).await.expect("it may"), 1);
+    }
+    reader.close().await;
+    let closed = reader.stream(stream(1)).await;
+    let is_closed = |error: &StoreError| error.kind == StoreErrorKind::Closed;
+    assert!(matches!(&closed, Err(ReadError::Unavailable(error)) if is_closed(error)), "{closed:?}");
 }
 
 #[tokio::test]
@@ -379,9 +401,9 @@ async fn the_same_events_have_the_same_leaves_and_chain_as_on_sqlite() {
     let (journal, writer) = start_default(&harness).await;
     let folder = tempfile::TempDir::new().expect("the temporary folder can be written");
     let sqlite = SqliteJournal::open_writer(&folder.path().join("journal.db"), JOURNAL_ID).await.expect("it is new");
-    let runtime = Handle::current();
+    let thread = WriterThread::start().expect("there are threads");
     let (other, other_writer) =
-        start(sqlite.writer, sqlite.reader, Options::default(), &runtime).await.expect("it has a head");
+        start(sqlite.writer, sqlite.reader, Options::default(), thread).await.expect("it has a head");
     for journal in [&journal, &other] {
         append_each(journal, [append(1, 0, 3), append(2, 0, 1), append(1, 3, 2)]).await;
     }

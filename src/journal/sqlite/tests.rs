@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default, stream};
-use super::super::{AppendError, Hash, Options, Reader, StoreErrorKind, WriteError, WriteStore, start, verify};
+use super::super::{
+    AppendError, Hash, Options, Reader, StoreErrorKind, WriteError, WriteStore, WriterThread, start, verify,
+};
 use super::{OpenError, SqliteJournal, SqliteWriter, common_options, reader_options, writer_options};
 
 struct OnSqlite {
@@ -258,7 +259,8 @@ async fn a_database_that_was_made_read_only_is_unavailable() {
     let (mut writer, reader) = harness.open().await;
     writer.options = reader_options(&harness.path());
     writer.connection = None;
-    let (journal, writer) = start(writer, reader, Options::default(), &Handle::current()).await.expect("it has a head");
+    let thread = WriterThread::start().expect("there are threads");
+    let (journal, writer) = start(writer, reader, Options::default(), thread).await.expect("it has a head");
     let result = journal.append(append(1, 0, 1)).await;
     assert!(matches!(result, Err(AppendError::Unavailable { source }) if source.kind == StoreErrorKind::ReadOnly));
     writer.stop().await;
