@@ -363,5 +363,7 @@ fn metadata(origin: &Origin, command_id: uuid::Uuid) -> String {
         route: &'a str,
     }
     let metadata = Metadata { request_id: &origin.request_id, command_id, caller: &origin.caller, route: origin.route };
-    serde_json::to_string(&metadata).expect("four strings serialize")
+    let mut json = Vec::with_capacity(256);
+    serde_json::to_writer(&mut json, &metadata).expect("four strings serialize");
+    String::from_utf8(json).expect("JSON is text")
 }

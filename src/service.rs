@@ -91,6 +91,11 @@ impl Service {
         Self { commands, late_uploads, gateway, guard, clock, ids }
     }
 
+    /// Whether a ticket needs nothing but the journal at present: no look at the bucket, no new credentials.
+    pub fn issues_at_once(&self) -> bool {
+        self.guard.last().can_be_believed() && self.gateway.has_fresh_credentials(self.clock.now())
+    }
+
     /// Issues a ticket for a new item, or repeats the one of `key`.
     ///
     /// # Errors
@@ -199,10 +204,8 @@ impl Service {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
     ) -> Result<Loaded, ServiceError> {
-        let command = Command::Confirm { attached_to: attached_to.clone(), facts: None };
-        match self.commands.execute(id, tenant, command, origin, self.clock.now()).await {
-            Err(CommandError::Refused(Refusal::NotUploaded)) => {}
-            other => return Ok(other?),
+        if let Some(loaded) = self.confirm_recorded(id, tenant, attached_to.clone(), origin).await? {
+            return Ok(loaded);
         }
         let loaded = self.commands.load(id, tenant).await?;
         // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
@@ -210,6 +213,24 @@ impl Service {
         let facts = self.look(&loaded.media).await?;
         let command = Command::Confirm { attached_to, facts };
         Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
+    }
+
+    /// As [`Service::confirm`], without a look at the bucket: nothing where the upload was never seen.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm_recorded(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Option<Loaded>, ServiceError> {
+        let command = Command::Confirm { attached_to, facts: None };
+        match self.commands.execute(id, tenant, command, origin, self.clock.now()).await {
+            Err(CommandError::Refused(Refusal::NotUploaded)) => Ok(None),
+            other => Ok(Some(other?)),
+        }
     }
 
     /// # Errors

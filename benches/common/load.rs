@@ -154,5 +154,5 @@ fn body_of(answer: &[u8]) -> Result<Option<(usize, usize)>, String> {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    memchr::memmem::find(text, wanted)
 }

@@ -145,6 +145,9 @@ impl Call {
 
     pub fn query(&self) -> Result<Query, Problem> {
         let text = self.request.query_string();
+        if text.is_empty() {
+            return Ok(Query(BTreeMap::new()));
+        }
         if !decodes_to_text(text) {
             return Err(Problem::invalid("query", "the query must be UTF-8"));
         }

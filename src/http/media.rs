@@ -1,6 +1,10 @@
 //! The backend's calls: tickets, confirms, releases.
 
-use actix_web::{HttpResponse, http::header, web};
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{self, ContentType as MediaType},
+    web,
+};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
@@ -101,8 +105,14 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error
     deserializer.deserialize_u64(Bytes).map(ByteSize::new)
 }
 
-fn show(loaded: &Loaded, upload: Option<Upload>) -> Result<MediaShape, Problem> {
-    MediaShape::of(loaded, upload).ok_or_else(Problem::internal)
+/// An item with its ticket has about so many bytes of JSON.
+const TYPICAL: usize = 2048;
+
+fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Upload>) -> Result<HttpResponse, Problem> {
+    let shape = MediaShape::of(loaded, upload).ok_or_else(Problem::internal)?;
+    let mut json = Vec::with_capacity(TYPICAL);
+    serde_json::to_writer(&mut json, &shape).map_err(|_| Problem::internal())?;
+    Ok(response.content_type(MediaType::json()).body(json))
 }
 
 /// Request a ticket
@@ -135,11 +145,15 @@ pub async fn request(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         checksum_sha256: body.checksum_sha256,
         filename: body.filename,
     };
-    let (service, origin) = (api.service.clone(), call.origin("POST /v1/media"));
-    let work = async move { service.request(&call.tenant, wish, key.as_ref(), &origin).await };
-    let issued = api.on_runtime(work).await??;
+    let origin = call.origin("POST /v1/media");
+    let issued = if api.service.issues_at_once() {
+        api.here(api.service.request(&call.tenant, wish, key.as_ref(), &origin)).await??
+    } else {
+        let (service, tenant) = (api.service.clone(), call.tenant.clone());
+        api.on_runtime(async move { service.request(&tenant, wish, key.as_ref(), &origin).await }).await??
+    };
     let location = format!("/v1/media/{}", issued.loaded.id);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(show(&issued.loaded, issued.upload)?))
+    show(HttpResponse::Created().insert_header((header::LOCATION, location)), &issued.loaded, issued.upload)
 }
 
 /// Show an item
@@ -155,7 +169,7 @@ pub async fn get(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     call.no_parameters()?;
     let (service, id) = (api.service.clone(), call.id()?);
     let loaded = api.on_runtime(async move { service.get(id, &call.tenant).await }).await??;
-    Ok(HttpResponse::Ok().json(show(&loaded, None)?))
+    show(&mut HttpResponse::Ok(), &loaded, None)
 }
 
 /// Say that the upload is done
@@ -178,7 +192,7 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     let origin = call.origin("POST /v1/media/{id}/uploaded");
     let loaded =
         api.on_runtime(async move { service.uploaded(id, &call.tenant, SeenVia::Notice, &origin).await }).await??;
-    Ok(HttpResponse::Ok().json(show(&loaded, None)?))
+    show(&mut HttpResponse::Ok(), &loaded, None)
 }
 
 /// Confirm: the backend's own post, which refers to the item, is saved
@@ -196,12 +210,18 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
 pub async fn confirm(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
     call.allow(&[Role::Backend])?;
     call.no_parameters()?;
-    let (service, id) = (api.service.clone(), call.id()?);
+    let id = call.id()?;
     let ConfirmBody { attached_to } = call.optional_json()?;
     let origin = call.origin("POST /v1/media/{id}/confirm");
-    let work = async move { service.confirm(id, &call.tenant, attached_to, &origin).await };
-    let loaded = api.on_runtime(work).await??;
-    Ok(HttpResponse::Ok().json(show(&loaded, None)?))
+    let known = api.here(api.service.confirm_recorded(id, &call.tenant, attached_to.clone(), &origin)).await?;
+    let loaded = match known? {
+        Some(loaded) => loaded,
+        None => {
+            let service = api.service.clone();
+            api.on_runtime(async move { service.confirm(id, &call.tenant, attached_to, &origin).await }).await??
+        }
+    };
+    show(&mut HttpResponse::Ok(), &loaded, None)
 }
 
 /// Confirm up to 1000 items; each succeeds or fails alone
@@ -265,7 +285,7 @@ pub async fn ticket(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pro
     let origin = call.origin("POST /v1/media/{id}/ticket");
     let work = async move { service.renew(id, &call.tenant, filename, &origin).await };
     let issued = api.on_runtime(work).await??;
-    Ok(HttpResponse::Ok().json(show(&issued.loaded, issued.upload)?))
+    show(&mut HttpResponse::Ok(), &issued.loaded, issued.upload)
 }
 
 /// Release: the item is no longer wanted
@@ -284,5 +304,5 @@ pub async fn release(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     let (service, id) = (api.service.clone(), call.id()?);
     let origin = call.origin("DELETE /v1/media/{id}");
     let loaded = api.on_runtime(async move { service.release(id, &call.tenant, &origin).await }).await??;
-    Ok(HttpResponse::Accepted().json(show(&loaded, None)?))
+    show(&mut HttpResponse::Accepted(), &loaded, None)
 }

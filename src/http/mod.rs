@@ -11,8 +11,8 @@
 //! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`reconciliations`], [`notifications`], [`health`] | the routes |
 //! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
 //!
-//! Every handler hands its work to the service's runtime and awaits it there: sockets to database and S3 stay with the
-//! runtime that opened them, and a client that goes away does not stop a command halfway.
+//! Sockets to database and S3 belong to the service's runtime. A handler hands its work over to it, so that a client that goes
+//! away stops nothing halfway; tickets and confirms, of which there are many and which have no such half, it does itself.
 
 mod body;
 mod call;
@@ -32,7 +32,11 @@ mod reconciliations;
 mod restore;
 mod shapes;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use actix_web::{
     App, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
@@ -43,6 +47,7 @@ use actix_web::{
     middleware::from_fn,
     web,
 };
+use futures_util::FutureExt;
 pub use key_ring::KeyRing;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
@@ -79,6 +84,27 @@ pub struct Api {
 }
 
 impl Api {
+    /// Carries work out where the request was read. It ends with the client that waits for it, so it must be work that may
+    /// end anywhere, and for which others do not wait.
+    ///
+    /// # Errors
+    /// A [`Problem`] of status 500 if the work panics.
+    fn here<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> impl Future<Output = Result<T, Problem>> + 'a {
+        // The framework moves a handler's future a few times, so what is large in it lies elsewhere.
+        let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
+        async move {
+            let ended = poll_fn(|context| {
+                // Should it need a socket after all, that belongs to the service's runtime.
+                let _entered = self.runtime.enter();
+                work.as_mut().poll(context)
+            });
+            ended.await.map_err(|_| {
+                tracing::error!("a request's work panicked");
+                Problem::internal()
+            })
+        }
+    }
+
     /// Carries work out on the service's runtime. It goes on even if the client does not wait for it.
     ///
     /// # Errors
