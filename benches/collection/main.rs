@@ -5,7 +5,7 @@
 //!
 //! - a backlog of due items with their objects is collected end to end, two durable events for each;
 //! - runs with nothing due are asked for, with millions of media in the journal;
-//! - tickets are asked for while a backlog is collected, and again when it is gone.
+//! - tickets are asked for while the brake holds a backlog, and while it is collected.
 //!
 //! Afterwards the runs' own records must name every item, and the bucket must hold none of the objects; otherwise the
 //! benchmark fails. The table goes to standard output, progress to standard error.
@@ -188,17 +188,23 @@ impl Bench<'_> {
         let (place, length) = (self.place(&format!("tickets_{round}")).await?, Duration::from_secs(seconds));
         self.say(&format!("round {round}: {beside} due items and their objects are made"));
         backlog::make(&place, beside).await?;
-        self.say("tickets while they are collected, and after it");
+        self.say("tickets while the brake holds them, and while they are collected");
+        // Nobody has confirmed anything, so with the default settings none of it is collected.
+        let service = place.serve(&[]).await?;
+        let alone = tickets::load(&service, length, tickets).await?;
+        let before = asked::collected(&service).await?;
+        service.stop().await?;
         let service = place.serve(&backlog::SETTINGS).await?;
         let busy = tickets::load(&service, length, tickets).await?;
-        // What was measured is collection only if it was still going on.
-        if asked::collected(&service).await? >= beside {
-            return Err(format!("{beside} items were collected before {seconds} s of tickets were over").into());
-        }
-        let client = reqwest::Client::new();
-        while asked::run(&client, &service).await?.due > 0 {}
-        let alone = tickets::load(&service, length, tickets).await?;
+        let after = asked::collected(&service).await?;
         service.stop().await?;
+        // What was measured is collection only if it was still going on, and the other only without.
+        if before > 0 || after >= beside {
+            return Err(format!(
+                "{before} items were collected before it began, {after} of {beside} while tickets were asked for"
+            )
+            .into());
+        }
         place.clear(self.cluster)?;
         Ok([busy, alone])
     }
