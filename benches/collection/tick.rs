@@ -20,11 +20,12 @@ const RUNS: usize = 200;
 const SQLITE: &str = concat!("EXPLAIN QUERY PLAN ", include_str!("../../projections/sqlite/sql/due.sql"));
 const POSTGRES: &str = include_str!("../../projections/postgres/sql/due.sql");
 
-/// So many items of which none is due: requested within the last hours, each tenth uploaded and each other tenth confirmed.
+/// So many items of which none is due: requested within the last hours, each tenth uploaded, and each other tenth confirmed and
+/// sealed, so that nobody looks at objects meanwhile.
 pub async fn make(place: &Place<'_>, items: u64) -> Result<(), Failure> {
     let ending = |number| match number % 10 {
         0 => Ending::Uploaded,
-        1 => Ending::Confirmed,
+        1 => Ending::Sealed,
         _ => Ending::Requested,
     };
     let begin = Utc::now() - TimeDelta::milliseconds(items.cast_signed());

@@ -12,7 +12,7 @@ use zeroload::{
     },
 };
 use zeroload_domain::{
-    Bucket, ByteSize, Command, ContentType, Context, ETag, Fingerprint, KeyPrefix, Media, MediaId, ObjectFacts,
+    Bucket, ByteSize, Command, ContentType, Context, ETag, Fingerprint, Found, KeyPrefix, Media, MediaId, ObjectFacts,
     ObjectKey, Owner, Policy, SeenVia, Store, Tenant, command::RequestMedia,
 };
 
@@ -32,7 +32,8 @@ const GROUP: u64 = 4000;
 pub enum Ending {
     Requested,
     Uploaded,
-    Confirmed,
+    /// Confirmed, and looked at when no ticket could write it any more.
+    Sealed,
 }
 
 impl Ending {
@@ -40,7 +41,7 @@ impl Ending {
         match self {
             Self::Requested => 1,
             Self::Uploaded => 2,
-            Self::Confirmed => 3,
+            Self::Sealed => 4,
         }
     }
 }
@@ -114,7 +115,7 @@ async fn append(
     ids: &Ids,
 ) -> Result<ObjectKey, Failure> {
     let command_id = ids.new_id(item.at);
-    let context = Context { now: item.at, policy: policy.clone(), decision_id: command_id };
+    let context = |after| Context { now: item.at + after, policy: policy.clone(), decision_id: command_id };
     let facts = ObjectFacts {
         etag: ETag::parse(ETAG)?,
         content_length: ByteSize::new(LENGTH),
@@ -126,12 +127,14 @@ async fn append(
     let (key, tenant) = (wish.object_key.clone(), wish.tenant.to_string());
     let commands = [
         Command::Request(wish),
-        Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected: None },
+        Command::RecordUpload { facts: facts.clone(), seen_via: SeenVia::Notice, collected: None },
         Command::Confirm { attached_to: None, facts: None },
+        Command::Seal { found: Found::Present(facts) },
     ];
     let (mut media, mut events) = (Media::default(), Vec::new());
     for command in commands.into_iter().take(ending.commands()) {
-        for event in media.decide(command, &context)? {
+        let after = if matches!(command, Command::Seal { .. }) { TimeDelta::days(1) } else { TimeDelta::zero() };
+        for event in media.decide(command, &context(after))? {
             events.push(NewEvent {
                 event_type: event.type_name(),
                 event_version: event.version(),

@@ -125,12 +125,12 @@ impl Bench<'_> {
         table.compared(&empty, &plain, rebuilt, self.options.rebuild);
         if self.options.events > 0 {
             say(&format!("{} events, and everything again", self.options.events));
-            self.cluster.create_database("full")?;
-            let url = self.cluster.url("full");
+            self.cluster.create_database("filled")?;
+            let url = self.cluster.url("filled");
             history::fill(&url, self.options.events).await?;
             let again = self.rebuild(&url, self.options.events).await?;
-            self.cluster.psql("full", "VACUUM ANALYZE")?;
-            let full = self.measure("full", "full", None).await?;
+            self.cluster.psql("filled", "VACUUM ANALYZE")?;
+            let full = self.measure("filled", "filled", None).await?;
             table.again(&full, &empty, again, rebuilt, self.options.events);
         }
         println!("{table}");

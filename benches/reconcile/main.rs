@@ -140,7 +140,7 @@ async fn walk(
     let place = Place::make(&options.binary, &folder.join(&name), kind, cluster, &name).await?;
     let (mut listing, begin) = (MadeUp::default(), Utc::now() - TimeDelta::hours(1));
     let ending = |number| match number % 10 {
-        0..8 => Ending::Confirmed,
+        0..8 => Ending::Sealed,
         8 => Ending::Uploaded,
         _ => Ending::Requested,
     };

@@ -19,14 +19,14 @@ use crate::clock::Sleeper;
 /// Events of one batch, soon after others have appended.
 const SMALL: usize = 16;
 
-/// Or one for so many of theirs. Two end an item, so one may be collected where four events were appended.
-const FOR_EACH: usize = 2;
+/// Or one for so many of theirs. Two end an item, so one may be collected where eight events were appended.
+const FOR_EACH: usize = 4;
 
-/// Between two such batches.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two such batches: rare enough that few of the others meet one, or the deletes that follow it.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// Such batches without others, after which nobody else is expected: a quarter of a second.
-const CALM: u32 = 12;
+/// Such batches without others, after which nobody else is expected: a third of a second.
+const CALM: u32 = 3;
 
 /// The waiting appends that give way.
 pub(super) struct Lane {

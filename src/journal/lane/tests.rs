@@ -57,12 +57,12 @@ fn beside_others_a_small_part_goes_from_time_to_time() {
 #[test]
 fn the_part_grows_with_what_others_append() {
     let (mut lane, _sender) = lane(900);
-    assert_eq!(beside(&mut lane, 60), 30);
+    assert_eq!(beside(&mut lane, 80), 20);
     assert_eq!([60, 60].map(|count| beside(&mut lane, count)), [0, 0]);
     end_pause(&mut lane);
     assert_eq!(lane.share.load(Ordering::Acquire), 16);
-    assert_eq!(beside(&mut lane, 80), 100);
-    assert_eq!(lane.share.load(Ordering::Acquire), 100);
+    assert_eq!(beside(&mut lane, 80), 50);
+    assert_eq!(lane.share.load(Ordering::Acquire), 50);
     end_pause(&mut lane);
     assert_eq!(beside(&mut lane, 1), 16, "only what came since then counts");
 }

@@ -8,12 +8,11 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::Error as SqlxError;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions, Connection, FromRow, Row};
+use sqlx::{Connection, FromRow, Row};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::super::StreamKind;
@@ -97,7 +96,7 @@ impl PostgresReader {
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(settings.options.clone());
-        let streams = StreamConnection::new(settings.options.clone());
+        let streams = StreamConnection::new(pool.clone());
         Self::of(Source { pool, streams, pooled: settings.pooled, seen, runtime: runtime.clone() })
     }
 
@@ -220,7 +219,8 @@ async fn fetch_on(connection: &mut PgConnection, pooled: bool, query: PgQuery) -
 /// A connection that is kept: one of the pool would be asked whether it is alive, before and after each query.
 #[derive(Clone)]
 struct StreamConnection {
-    options: PgConnectOptions,
+    /// Gives a new one, where it can be had in time.
+    pool: PgPool,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -232,8 +232,8 @@ enum Kept {
 }
 
 impl StreamConnection {
-    fn new(options: PgConnectOptions) -> Self {
-        Self { options, kept: Arc::new(Mutex::new(Kept::None)) }
+    fn new(pool: PgPool) -> Self {
+        Self { pool, kept: Arc::new(Mutex::new(Kept::None)) }
     }
 
     async fn fetch(&self, pooled: bool, query: impl Fn() -> PgQuery) -> Result<Vec<PgRow>, StoreError> {
@@ -255,10 +255,7 @@ impl StreamConnection {
             },
             Kept::None => {}
         }
-        let mut connection = match timeout(ACQUIRE_TIMEOUT, self.options.connect()).await {
-            Ok(connected) => connected.map_err(store_error)?,
-            Err(elapsed) => return Err(StoreError::new(StoreErrorKind::NoConnection, elapsed)),
-        };
+        let mut connection = self.pool.acquire().await.map_err(store_error)?.detach();
         let rows = answered(fetch_on(&mut connection, pooled, query())).await.map_err(store_error)?;
         *kept = Kept::Open(connection);
         Ok(rows)
