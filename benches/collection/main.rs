@@ -182,7 +182,7 @@ impl Bench<'_> {
         place.clear(self.cluster)
     }
 
-    /// While a backlog is collected, and after it.
+    /// While a backlog is collected, and while the brake holds it.
     async fn tickets(&self, round: u32) -> Result<[tickets::Beside; 2], Failure> {
         let Options { beside, tickets, seconds, .. } = *self.options;
         let (place, length) = (self.place(&format!("tickets_{round}")).await?, Duration::from_secs(seconds));

@@ -74,7 +74,7 @@ impl Table {
         );
     }
 
-    /// Pairs of loads: while a backlog was collected, and after it.
+    /// Pairs of loads: while a backlog was collected, and while the brake held it.
     pub fn tickets(&mut self, kind: Kind, per_second: u32, rounds: &[[Beside; 2]]) {
         let load = if per_second > 0 { format!("{per_second} a second") } else { "as many as they can".to_owned() };
         let connections = crate::tickets::CONNECTIONS;
