@@ -1,8 +1,9 @@
 //! The journal in one PostgreSQL database.
 //!
 //! Any number of processes append: the row lock on the head, held until commit, puts them in one order. A batch is
-//! one statement and one round trip; the function `journal_append` does the rest beside the data. It turns
-//! `synchronous_commit` on for its own transaction, whatever the session says (P-3).
+//! one statement and one round trip; the function `journal_append_all` does the rest beside the data, or, where a
+//! stream has moved on, `journal_append` after it. Both turn `synchronous_commit` on for their own transaction,
+//! whatever the session says (P-3).
 //!
 //! The role that serves needs `SELECT` on the tables and `EXECUTE` on the functions, and nothing else:
 //! `migrations/postgres/grants.sql`. The schema is made and brought up to date by [`PostgresJournal::migrate`] alone.

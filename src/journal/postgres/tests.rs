@@ -206,7 +206,7 @@ async fn a_migration_waits_for_another_one_however_long_that_takes() {
     migrating.await.expect("it does not panic").expect("it was not cut off");
 }
 
-const NEEDED: i64 = 3;
+const NEEDED: i64 = 4;
 const LATER: i64 = NEEDED + 1;
 
 #[tokio::test]
@@ -432,14 +432,25 @@ async fn a_commit_is_on_disk_whatever_the_database_says() {
     session.execute("BEGIN").await.expect("it can begin");
     let setting = "SELECT current_setting('synchronous_commit')";
     let before: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
-    let call = format!(
-        "SELECT journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, false, '{{}}', '{{}}', '{{}}', '{{}}',
-         ARRAY['T'], ARRAY['1.0'], ARRAY['media'], ARRAY['s'], ARRAY[1], ARRAY['T'], ARRAY['1.0'], ARRAY['{{}}'],
-         ARRAY['{{}}'], ARRAY['t'], ARRAY['c'], ARRAY['\\x00'::bytea], ARRAY[0], '\\x00'::bytea)"
-    );
-    session.execute(call.as_str()).await.expect("the call is right");
-    let after: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
-    assert_eq!((before.as_str(), after.as_str()), ("off", "on"));
+    assert_eq!(before, "off");
+    let event = "ARRAY['media'], ARRAY['s'], ARRAY[1], ARRAY['T'], ARRAY['1.0'], ARRAY['{}'], ARRAY['{}'], ARRAY['t'],
+         ARRAY['c'], ARRAY['\\x00'::bytea]";
+    let calls = [
+        format!(
+            "journal_append(journal_begin_writer(), '{JOURNAL_ID}', 0, true, '{{}}', '{{}}', '{{}}', '{{}}',
+             ARRAY['T'], ARRAY['1.0'], {event}, ARRAY[0], '\\x00'::bytea)"
+        ),
+        format!(
+            "journal_append_all(journal_begin_writer(), '{JOURNAL_ID}', 0, '{{}}', '{{}}', '{{}}',
+             ARRAY['T'], ARRAY['1.0'], {event}, '\\x00'::bytea)"
+        ),
+    ];
+    for call in calls {
+        session.execute(format!("SAVEPOINT before; SELECT {call}").as_str()).await.expect("the call is right");
+        let after: String = sqlx::query_scalar(setting).fetch_one(&mut session).await.expect("it is known");
+        assert_eq!(after, "on");
+        session.execute("ROLLBACK TO before").await.expect("it can be undone");
+    }
 }
 
 #[tokio::test]
@@ -484,6 +495,7 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
              text[], text[], text[], bytea[]);
          DROP FUNCTION journal_append(bigint, text, bigint, boolean, text[], text[], bigint[], integer[], text[], text[],
              text[], text[], bigint[], text[], text[], text[], text[], text[], text[], bytea[], integer[], bytea);
+         DROP FUNCTION journal_append_all;
          DELETE FROM journal_schema WHERE version > 1;
          CREATE ROLE {role};
          GRANT EXECUTE ON FUNCTION {before} TO {role}"
@@ -491,13 +503,14 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
     owner.execute(first.as_str()).await.expect("the owner may");
     PostgresJournal::migrate(&harness.database.settings(), JOURNAL_ID).await.expect("it goes forward");
     let may: Vec<bool> = sqlx::query_scalar(
-        "SELECT has_function_privilege($1, oid, 'EXECUTE') FROM pg_proc WHERE proname = 'journal_append'",
+        "SELECT has_function_privilege($1, oid, 'EXECUTE') FROM pg_proc
+         WHERE proname IN ('journal_append', 'journal_append_all')",
     )
     .bind(&role)
     .fetch_all(&mut owner)
     .await
     .expect("it is known");
-    assert_eq!(may, [true, true, true]);
+    assert_eq!(may, [true; 4]);
     let (journal, writer) = start_default(&harness).await;
     append_each(&journal, [append(1, 0, 1)]).await;
     writer.stop().await;

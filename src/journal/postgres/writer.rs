@@ -16,6 +16,8 @@ use super::connection::{answered, connect, has_code, is_rolled_back, store_error
 use super::seen::{Mark, Seen};
 use super::settings::Settings;
 
+const APPEND_ALL: &str = "SELECT first_position, recorded_at
+    FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 const APPEND: &str = "SELECT first_position, recorded_at, lost
     FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
                         $22)";
@@ -34,11 +36,12 @@ const FIND: &str = "SELECT (a.at - 1)::bigint, e.position, e.recorded_at
         WHERE aggregate_type = a.kind AND aggregate_id = a.stream AND sequence = a.expected + 1 OFFSET 0) AS e
     WHERE e.command_id = a.command AND e.position > $5";
 
-/// What `journal_append` raises for a writer whose fence is gone.
+/// What both functions raise for a writer whose fence is gone.
 const FENCED_OFF: &str = "ZL004";
 
-/// PostgreSQL's unique_violation: a stream that should be new is there, which `journal_append` was not asked to look up.
-const TAKEN: &str = "23505";
+/// What `journal_append_all` raises if a stream is not where it should be; for one that should be new it is PostgreSQL's
+/// unique_violation.
+const MOVED_ON: [&str; 2] = ["ZL007", "23505"];
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -99,10 +102,11 @@ impl PostgresWriter {
     async fn append_on(&mut self, connection: &mut PgConnection, batch: &[Prepared]) -> Result<Outcome, WriteError> {
         // Taken before the batch is sent: a reader may see its events before it is known here that they are there.
         let Mark { position: known, .. } = self.seen.mark();
-        // New streams have new ids, so they are looked up only if one of them is there after all.
-        let mut answer = self.append_once(connection, known, batch, false).await;
-        if matches!(&answer, Err(failure) if has_code(&failure.error, TAKEN)) {
-            answer = self.append_once(connection, known, batch, true).await;
+        // Nearly always nothing is lost: what is, is looked up only if something is.
+        let pooled = self.settings.pooled;
+        let mut answer = fetch(connection, pooled, append_all_query(self, known, batch)).await;
+        if matches!(&answer, Err(failure) if MOVED_ON.iter().any(|code| has_code(&failure.error, code))) {
+            answer = fetch(connection, pooled, append_query(self, known, batch)).await;
         }
         let rows = answer.map_err(|failure| match failure {
             Failure { error, sent } if sent && !is_rolled_back(&error) => unknown(known, error),
@@ -126,17 +130,6 @@ impl PostgresWriter {
             last.inspect(|last| self.seen.note(last_position, &last.command_text));
         }
         Ok(outcome)
-    }
-
-    async fn append_once(
-        &self,
-        connection: &mut PgConnection,
-        known_position: i64,
-        batch: &[Prepared],
-        all_streams: bool,
-    ) -> Result<Vec<PgRow>, Failure> {
-        let query = append_query(self, known_position, batch, all_streams);
-        fetch(connection, self.settings.pooled, query).await
     }
 
     async fn find_on(
@@ -234,44 +227,64 @@ async fn fetch(connection: &mut PgConnection, pooled: bool, query: PgQuery<'_>) 
     Ok(rows)
 }
 
-fn append_query<'q>(
-    writer: &'q PostgresWriter,
-    known_position: i64,
-    batch: &'q [Prepared],
-    all_streams: bool,
-) -> PgQuery<'q> {
-    let known = || (0_i32..).zip(batch).filter(|(_, append)| append.expected_sequence > 0);
-    // Each event with its append: one element per event in each array.
-    let rows = || (0_i32..).zip(batch).flat_map(|(owner, append)| append.rows().map(move |row| (owner, append, row)));
-    let new = || {
-        let versions =
-            batch.iter().flat_map(|append| &append.events).map(|event| (event.event_type, event.event_version));
-        versions.filter(|version| !writer.versions.contains(version)).collect::<BTreeSet<_>>().into_iter()
-    };
+fn append_all_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let query = sqlx::query(APPEND_ALL).bind(writer.fence).bind(&writer.journal_id).bind(known_position);
+    let query = bind_known(query, batch);
+    let query = bind_new_types(query, writer, batch);
+    bind_joined(bind_events(query, batch), batch)
+}
+
+fn append_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let owners = (0_i32..).zip(batch);
+    let known_owners = owners.clone().filter(|(_, append)| is_known(append)).map(|(owner, _)| owner);
+    let event_owners = owners.flat_map(|(owner, append)| append.events.iter().map(move |_| owner));
+    let query = sqlx::query(APPEND).bind(writer.fence).bind(&writer.journal_id).bind(known_position).bind(true);
+    let query = bind_known(query, batch).bind(list(known_owners));
+    let query = bind_new_types(query, writer, batch);
+    bind_joined(bind_events(query, batch).bind(list(event_owners)), batch)
+}
+
+/// Whether the append goes on with a stream.
+fn is_known(append: &&Prepared) -> bool {
+    append.expected_sequence > 0
+}
+
+/// The streams that should exist, one element each.
+fn bind_known<'q>(query: PgQuery<'q>, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let known = || batch.iter().filter(is_known);
+    query
+        .bind(list(known().map(|append| append.kind.as_str())))
+        .bind(list(known().map(|append| append.stream_text.as_str())))
+        .bind(list(known().map(|append| append.expected_sequence)))
+}
+
+fn bind_new_types<'q>(query: PgQuery<'q>, writer: &PostgresWriter, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let named = batch.iter().flat_map(|append| &append.events).map(|event| (event.event_type, event.event_version));
+    let new = named.filter(|version| !writer.versions.contains(version)).collect::<BTreeSet<_>>();
+    let (types, versions): (Vec<_>, Vec<_>) = new.into_iter().unzip();
+    query.bind(types).bind(versions)
+}
+
+/// Each event with its append, one element each.
+fn bind_events<'q>(query: PgQuery<'q>, batch: &'q [Prepared]) -> PgQuery<'q> {
+    let rows = || batch.iter().flat_map(|append| append.rows().map(move |row| (append, row)));
+    query
+        .bind(list(rows().map(|(append, _)| append.kind.as_str())))
+        .bind(list(rows().map(|(append, _)| append.stream_text.as_str())))
+        .bind(list(rows().map(|(_, (sequence, ..))| sequence)))
+        .bind(list(rows().map(|(_, (_, event, _))| event.event_type)))
+        .bind(list(rows().map(|(_, (_, event, _))| event.event_version)))
+        .bind(list(rows().map(|(_, (_, event, _))| event.payload.as_str())))
+        .bind(list(rows().map(|(append, _)| append.metadata.as_str())))
+        .bind(list(rows().map(|(append, _)| append.tenant.as_str())))
+        .bind(list(rows().map(|(append, _)| append.command_text.as_str())))
+        .bind(list(rows().map(|(_, (.., leaf))| leaf.as_bytes().as_slice())))
+}
+
+/// All leaves in one.
+fn bind_joined<'q>(query: PgQuery<'q>, batch: &'q [Prepared]) -> PgQuery<'q> {
     let leaves = batch.iter().flat_map(|append| &append.leaves);
-    sqlx::query(APPEND)
-        .bind(writer.fence)
-        .bind(&writer.journal_id)
-        .bind(known_position)
-        .bind(all_streams)
-        .bind(list(known().map(|(_, append)| append.kind.as_str())))
-        .bind(list(known().map(|(_, append)| append.stream_text.as_str())))
-        .bind(list(known().map(|(_, append)| append.expected_sequence)))
-        .bind(list(known().map(|(owner, _)| owner)))
-        .bind(list(new().map(|(event_type, _)| event_type)))
-        .bind(list(new().map(|(_, version)| version)))
-        .bind(list(rows().map(|(_, append, _)| append.kind.as_str())))
-        .bind(list(rows().map(|(_, append, _)| append.stream_text.as_str())))
-        .bind(list(rows().map(|(_, _, (sequence, ..))| sequence)))
-        .bind(list(rows().map(|(_, _, (_, event, _))| event.event_type)))
-        .bind(list(rows().map(|(_, _, (_, event, _))| event.event_version)))
-        .bind(list(rows().map(|(_, _, (_, event, _))| event.payload.as_str())))
-        .bind(list(rows().map(|(_, append, _)| append.metadata.as_str())))
-        .bind(list(rows().map(|(_, append, _)| append.tenant.as_str())))
-        .bind(list(rows().map(|(_, append, _)| append.command_text.as_str())))
-        .bind(list(rows().map(|(_, _, (.., leaf))| leaf.as_bytes().as_slice())))
-        .bind(list(rows().map(|(owner, ..)| owner)))
-        .bind(leaves.flat_map(|leaf| leaf.as_bytes()).copied().collect::<Vec<u8>>())
+    query.bind(leaves.flat_map(|leaf| leaf.as_bytes()).copied().collect::<Vec<u8>>())
 }
 
 fn list<T>(elements: impl Iterator<Item = T>) -> Vec<T> {
@@ -286,8 +299,9 @@ fn texts<'q>(batch: &'q [Prepared], text: impl Fn(&'q Prepared) -> &'q String) -
     batch.iter().map(|append| text(append).as_str()).collect()
 }
 
+/// Of the answer of either function: only one of them names what is lost.
 fn outcome(row: &PgRow) -> Result<Outcome, SqlxError> {
-    let lost: Vec<i32> = row.try_get(2)?;
+    let lost: Vec<i32> = if row.len() > 2 { row.try_get(2)? } else { Vec::new() };
     let lost = lost.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
     let mut lost = lost.map_err(decode)?;
     lost.sort_unstable();
