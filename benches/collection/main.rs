@@ -89,8 +89,8 @@ struct Options {
     /// How long they are asked for
     #[arg(long, env = "ZEROLOAD_BENCH_SECONDS", default_value_t = 10)]
     seconds: u64,
-    /// How often; the median counts
-    #[arg(long, env = "ZEROLOAD_BENCH_ROUNDS", default_value_t = 3)]
+    /// How often, with and without collection in turn; the median counts
+    #[arg(long, env = "ZEROLOAD_BENCH_ROUNDS", default_value_t = 7)]
     rounds: u32,
     /// What is measured
     #[arg(long, env = "ZEROLOAD_BENCH_PARTS", value_delimiter = ',', default_values = ["backlog", "tick", "tickets"])]
@@ -145,10 +145,7 @@ impl Bench<'_> {
             table.collected(self.kind, &all);
         }
         if wants(Part::Tickets) {
-            let mut rounds = Vec::new();
-            for round in 1..=self.options.rounds {
-                rounds.push(self.tickets(round).await?);
-            }
+            let rounds = self.tickets().await?;
             table.tickets(self.kind, self.options.tickets, &rounds);
         }
         if wants(Part::Tick) {
@@ -182,31 +179,39 @@ impl Bench<'_> {
         place.clear(self.cluster)
     }
 
-    /// While a backlog is collected, and while the brake holds it.
-    async fn tickets(&self, round: u32) -> Result<[tickets::Beside; 2], Failure> {
-        let Options { beside, tickets, seconds, .. } = *self.options;
-        let (place, length) = (self.place(&format!("tickets_{round}")).await?, Duration::from_secs(seconds));
-        self.say(&format!("round {round}: {beside} due items and their objects are made"));
+    /// Pairs, in turn: while a backlog is collected, and while the brake holds it. So little of it is collected beside tickets
+    /// that one backlog is enough for all.
+    async fn tickets(&self) -> Result<Vec<[tickets::Beside; 2]>, Failure> {
+        let Options { beside, .. } = *self.options;
+        let place = self.place("tickets").await?;
+        self.say(&format!("{beside} due items and their objects are made"));
         backlog::make(&place, beside).await?;
-        self.say("tickets while the brake holds them, and while they are collected");
-        // Nobody has confirmed anything, so with the default settings none of it is collected.
-        let service = place.serve(&[]).await?;
-        let alone = tickets::load(&service, length, tickets).await?;
-        let before = asked::collected(&service).await?;
-        service.stop().await?;
-        let service = place.serve(&backlog::SETTINGS).await?;
-        let busy = tickets::load(&service, length, tickets).await?;
-        let after = asked::collected(&service).await?;
-        service.stop().await?;
-        // What was measured is collection only if it was still going on, and the other only without.
-        if before > 0 || after >= beside {
-            return Err(format!(
-                "{before} items were collected before it began, {after} of {beside} while tickets were asked for"
-            )
-            .into());
+        let mut rounds = Vec::new();
+        for round in 1..=self.options.rounds {
+            self.say(&format!("round {round}: tickets while the brake holds them, and while they are collected"));
+            // Nobody has confirmed anything, so with the default settings none of it is collected.
+            let (alone, _) = self.beside(&place, &[]).await?;
+            let (busy, collected) = self.beside(&place, &backlog::SETTINGS).await?;
+            // What was measured is collection only if it was still going on, and the other only without.
+            if alone.others > 1.0 || busy.others < 1.0 || collected >= beside {
+                let others = format!("{:.1} and {:.1} events/s of others", alone.others, busy.others);
+                return Err(format!("round {round}: {others}, {collected} of {beside} items were collected").into());
+            }
+            eprintln!("  p99 {:.2} ms beside {:.2} ms", busy.samples.percentile(0.99), alone.samples.percentile(0.99));
+            rounds.push([busy, alone]);
         }
         place.clear(self.cluster)?;
-        Ok([busy, alone])
+        Ok(rounds)
+    }
+
+    /// Tickets of a service that runs for them alone, and what all runs have collected in the end.
+    async fn beside(&self, place: &Place<'_>, settings: &[&str]) -> Result<(tickets::Beside, u64), Failure> {
+        let service = place.serve(settings).await?;
+        let length = Duration::from_secs(self.options.seconds);
+        let beside = tickets::load(&service, length, self.options.tickets).await?;
+        let collected = asked::collected(&service).await?;
+        service.stop().await?;
+        Ok((beside, collected))
     }
 
     async fn place(&self, name: &str) -> Result<Place<'_>, Failure> {
