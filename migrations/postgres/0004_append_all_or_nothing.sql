@@ -30,9 +30,7 @@ DECLARE
   setting text;
 BEGIN
   -- Whatever the role, the database or a pooler's session says: an answer means that it is on disk.
-  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
-    setting := set_config('synchronous_commit', 'on', true);
-  END IF;
+  setting := set_config('synchronous_commit', 'on', true);
   -- The mark that the journal is appended to by one of its functions.
   setting := set_config('zeroload.appending', 'yes', true);
 
