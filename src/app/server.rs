@@ -18,6 +18,9 @@ const DRAIN_SECONDS: u64 = 10;
 /// How long a stop waits for the pages that the runs of collector and inspector are at.
 const RUN_MAY_TAKE: Duration = Duration::from_secs(10);
 
+/// How long the databases have to close: longer than the writer waits for the outcome of a commit.
+const CLOSING_MAY_TAKE: Duration = Duration::from_secs(30);
+
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -141,8 +144,13 @@ impl Server {
             tracing::warn!(deadline_s = RUN_MAY_TAKE.as_secs(), "a run is cut off; the next process goes on");
         }
         drop(api);
-        if runtime.spawn(core.close()).await.is_err() {
-            tracing::error!("closing broke off; what was acknowledged is on disk");
+        match tokio::time::timeout(CLOSING_MAY_TAKE, runtime.spawn(core.close())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("closing broke off; what was acknowledged is on disk"),
+            Err(_) => tracing::error!(
+                deadline_s = CLOSING_MAY_TAKE.as_secs(),
+                "not all is closed, and it is left so; what was acknowledged is on disk"
+            ),
         }
     }
 }

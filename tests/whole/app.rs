@@ -33,7 +33,7 @@ pub struct TestApp {
     dir: Arc<tempfile::TempDir>,
 }
 
-/// What a test may touch beside the HTTP interface.
+/// What a test may touch beside the HTTP interface, by way of [`TestApp::on_runtime`].
 #[derive(Clone)]
 pub struct Parts {
     pub journal: Journal,

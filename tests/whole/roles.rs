@@ -68,7 +68,7 @@ impl Keyed {
     }
 
     async fn head(&self) -> u64 {
-        self.app.parts.journal.head().await.expect("a head").position
+        self.app.head().await.position
     }
 
     /// The lines of `/v1/events` as this key sees them.
