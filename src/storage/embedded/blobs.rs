@@ -14,6 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Files of deleted objects that wait for their removal at most: where the file system is slower than the index, the
+/// index waits for it.
+const REMOVALS: u32 = 4096;
 
 /// `07/5b1f…-0000000000000107`: the directory is the last byte of the number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,6 +45,7 @@ pub(super) struct Blobs {
     /// Random, new with every open, so that a number is never given twice.
     run: u64,
     next: AtomicU64,
+    removals: Arc<Semaphore>,
 }
 
 impl Blobs {
@@ -55,7 +61,8 @@ impl Blobs {
             fs::remove_file(entry?.path())?;
         }
         let run = OsRng.try_next_u64().map_err(io::Error::other)?;
-        Ok(Self { root: dir.to_owned(), run, next: AtomicU64::new(0) })
+        let removals = Arc::new(Semaphore::new(REMOVALS as usize));
+        Ok(Self { root: dir.to_owned(), run, next: AtomicU64::new(0), removals })
     }
 
     pub(super) fn path(&self, name: &BlobName) -> PathBuf {
@@ -92,6 +99,18 @@ impl Blobs {
     /// Without this a power cut may keep the row and forget the name of its file.
     fn sync_directory_of(&self, file: &Path) -> io::Result<()> {
         File::open(file.parent().unwrap_or(&self.root))?.sync_all()
+    }
+
+    /// Waits until so many more files may wait for their removal; they do until the permit is dropped.
+    pub(super) async fn may_remove(&self, count: usize) -> Option<OwnedSemaphorePermit> {
+        let count = u32::try_from(count).unwrap_or(REMOVALS).min(REMOVALS);
+        // It is never closed.
+        Arc::clone(&self.removals).acquire_many_owned(count).await.ok()
+    }
+
+    /// Waits until nothing waits for its removal.
+    pub(super) async fn all_removed(&self) {
+        drop(self.may_remove(REMOVALS as usize).await);
     }
 
     /// Removes files whose objects are gone. A failure costs space until the next open, not more.

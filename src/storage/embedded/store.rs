@@ -127,6 +127,12 @@ impl EmbeddedS3 {
         self.inner.backend.index.close().await;
         self.inner.backend.writer.close().await;
     }
+
+    /// Waits until no file of a deleted object is left.
+    #[cfg(test)]
+    pub(super) async fn all_removed(&self) {
+        self.inner.backend.blobs.all_removed().await;
+    }
 }
 
 /// The part of opening that only touches files.

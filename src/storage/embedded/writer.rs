@@ -122,6 +122,7 @@ async fn run(mut rows: Rows, blobs: Arc<Blobs>, lock: File, mut receiver: mpsc::
         }
     }
     rows.close().await;
+    blobs.all_removed().await;
     drop(lock);
     for done in closers {
         let _ = done.send(());
@@ -133,26 +134,35 @@ async fn batch(rows: &mut Rows, blobs: &Arc<Blobs>, jobs: Vec<Job>) {
     let mut writes = writes.into_iter();
     let mut files = Files::default();
     let result = rows.write(&mut writes, &mut files).await;
+    let Files { named, refused, unneeded } = files;
+    let removing = blobs.may_remove(unneeded.len()).await;
     let blobs = Arc::clone(blobs);
-    // Off the writer's path: the next batch need not wait for the file system. Before the answers: who is refused
-    // has left nothing behind.
+    // Off the writer's path: the next batch need not wait for the file system.
     tokio::task::spawn_blocking(move || {
-        drop(writes);
-        let Files { named, refused, unneeded } = files;
-        drop((named, refused));
-        blobs.remove(&unneeded);
+        // Before the answers: who is refused has left nothing behind.
+        drop((writes, named, refused));
         match result {
+            // After them: the rows are gone for good, and a crash leaves to the next open what is not removed yet.
             Ok(outcomes) => {
-                for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                    let _ = reply.send(Ok(outcome));
-                }
+                answer(replies, outcomes.into_iter().map(Ok));
+                blobs.remove(&unneeded);
             }
             Err(error) => {
+                blobs.remove(&unneeded);
                 let error = Arc::new(error);
-                for reply in replies {
-                    let _ = reply.send(Err(WriteError::Database(Arc::clone(&error))));
-                }
+                answer(replies, std::iter::repeat_with(|| Err(WriteError::Database(Arc::clone(&error)))));
             }
         }
+        drop(removing);
     });
+}
+
+fn answer(
+    replies: Vec<oneshot::Sender<Result<Outcome, WriteError>>>,
+    answers: impl Iterator<Item = Result<Outcome, WriteError>>,
+) {
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        // Whoever does not wait any more need not know.
+        let _ = reply.send(answer);
+    }
 }

@@ -87,7 +87,7 @@ async fn a_refused_put_is_answered_although_the_client_sends_on() {
     assert!(text.starts_with("HTTP/1.1 40"), "{text}");
     assert!(text.contains("\r\n\r\n<?xml"), "{text}");
     assert!(text.contains("HTTP/1.1 400 Bad Request"), "{text}");
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 
@@ -119,7 +119,7 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on_or_not() {
     assert!(text.starts_with("HTTP/1.1 403"), "{text}");
     assert!(text.contains("connection: close\r\n"), "{text}");
     assert!(!text.contains("100 Continue"), "{text}");
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -130,7 +130,7 @@ async fn a_body_without_a_length_is_411() {
     let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>("hello")]);
     let request = http().put(format!("{}{path}", server.url)).body(reqwest::Body::wrap_stream(chunks));
     assert_eq!(answer(request).await, refused(411, "MissingContentLength"));
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 
@@ -143,11 +143,11 @@ async fn a_put_that_breaks_off_leaves_nothing_behind() {
     stream.write_all(head.as_bytes()).await.expect("send");
     stream.write_all(&vec![7; 500_000]).await.expect("send");
     // Wait until the upload has its file, or the test would prove nothing.
-    while server.files() == 0 {
+    while server.files().await == 0 {
         tokio::task::yield_now().await;
     }
     drop(stream);
-    while server.files() > 0 {
+    while server.files().await > 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(get(&server.client(), "k").await, None);
@@ -190,6 +190,6 @@ async fn odd_requests_are_refused_and_never_a_500() {
         let text = head_of(&mut stream).await;
         assert!(text.starts_with("HTTP/1.1 4") || text.starts_with("HTTP/1.1 501"), "{line} {headers}: {text}");
     }
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }

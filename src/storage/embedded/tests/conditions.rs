@@ -29,7 +29,7 @@ async fn of_twelve_puts_at_once_exactly_one_wins() {
         assert_eq!(winners.len(), 1);
         assert_eq!(get(&client, &key).await, Some(vec![winners[0]; 10_000]));
     }
-    assert_eq!(server.files(), 5);
+    assert_eq!(server.files().await, 5);
     server.stop().await;
 }
 
@@ -45,7 +45,7 @@ async fn a_put_can_depend_on_what_is_there() {
     assert_eq!(refusal(call("\"00000000000000000000000000000000\"").await), refused(412, "PreconditionFailed"));
     call("\"5d41402abc4b2a76b9719d911017c592\"").await.expect("put");
     assert_eq!(get(&client, "k").await.as_deref(), Some(&b"new"[..]));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -80,9 +80,9 @@ async fn a_delete_can_depend_on_what_is_there() {
     assert_eq!(refusal(delete(etag).await), refused(404, "NoSuchKey"));
     put(&client, "k", b"hello").await;
     assert_eq!(refusal(delete("\"other\"").await), refused(412, "PreconditionFailed"));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     delete(etag).await.expect("delete");
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     put(&client, "k", b"hello").await;
     delete("*").await.expect("delete");
     server.stop().await;

@@ -32,7 +32,7 @@ async fn a_copy_is_the_same_object_and_outlives_its_source() {
     server.stop().await;
     let server = Server::start(&dir).await;
     assert_eq!(get(&server.client(), "b").await, Some(b"hello".to_vec()), "and a restart");
-    assert_eq!(server.files(), 2);
+    assert_eq!(server.files().await, 2);
     server.stop().await;
 }
 
@@ -49,7 +49,7 @@ async fn a_copy_can_depend_on_what_is_there() {
     assert_eq!(get(&client, "b").await, Some(b"there".to_vec()));
     copy(&client, "a", "c").if_none_match("*").copy_source_if_match(etag).send().await.expect("copied");
     assert_eq!(get(&client, "c").await, Some(b"hello".to_vec()));
-    assert_eq!(server.files(), 3, "what was refused left nothing behind");
+    assert_eq!(server.files().await, 3, "what was refused left nothing behind");
     server.stop().await;
 }
 

@@ -110,7 +110,7 @@ async fn a_killed_server_has_whole_objects() {
             let allowed = version.map_or(vec![round * 1000], |version| vec![version, version + 1, round * 1000]);
             assert!(allowed.iter().any(|version| body(key, *version) == found), "key {key} is torn or old");
         }
-        assert_eq!(server.files(), present, "files without a row are swept");
+        assert_eq!(server.files().await, present, "files without a row are swept");
         server.stop().await;
     }
 }

@@ -14,7 +14,7 @@ async fn a_delete_takes_the_file_and_repeats_are_fine() {
     put(&client, "k", b"x").await;
     for _ in 0..2 {
         client.delete_object().bucket(BUCKET).key("k").send().await.expect("delete");
-        assert_eq!(server.files(), 0);
+        assert_eq!(server.files().await, 0);
     }
     assert_eq!(get(&client, "k").await, None);
     server.stop().await;
@@ -31,15 +31,15 @@ async fn a_thousand_keys_go_at_once_and_one_more_is_refused() {
     let keys = |count: usize| (0..count).map(|n| format!("k/{n:04}"));
     let too_many = client.delete_objects().bucket(BUCKET).delete(delete(keys(1001), false)).send().await;
     assert_eq!(refusal(too_many), refused(400, "MalformedXML"));
-    assert_eq!(server.files(), 31);
+    assert_eq!(server.files().await, 31);
     let answer = client.delete_objects().bucket(BUCKET).delete(delete(keys(1000), false)).send().await.expect("delete");
     assert_eq!(answer.deleted().len(), 1000);
     assert!(answer.errors().is_empty());
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     let quiet =
         client.delete_objects().bucket(BUCKET).delete(delete(["stays".to_owned()], true)).send().await.expect("delete");
     assert!(quiet.deleted().is_empty());
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 
@@ -68,6 +68,6 @@ async fn each_key_has_its_own_answer() {
         answer.errors().iter().map(|error| (error.key().unwrap_or(""), error.code().unwrap_or(""))).collect();
     errors.sort_unstable();
     assert_eq!(errors, [("b", "PreconditionFailed"), ("other", "InvalidArgument")]);
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }

@@ -27,7 +27,7 @@ async fn a_scripted_error_is_answered_as_often_as_said() {
     faults.add(Fault::new(Effect::Refuse(Refusal::InternalError)).on(Operation::PutObject).once());
     let call = client.put_object().bucket(BUCKET).key("new").body(vec![1; 100_000].into()).send().await;
     assert_eq!(refusal(call), refused(500, "InternalError"));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -48,9 +48,9 @@ async fn one_key_of_a_delete_can_fail() {
     assert_eq!(first.errors().len(), 1);
     assert_eq!((first.errors()[0].key(), first.errors()[0].code()), (Some("b"), Some("InternalError")));
     assert_eq!(first.deleted().len(), 2);
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     assert!(delete().await.expect("delete").errors().is_empty());
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 

@@ -67,7 +67,8 @@ impl Server {
     }
 
     /// Files of objects, and of uploads under way.
-    fn files(&self) -> usize {
+    async fn files(&self) -> usize {
+        self.store.all_removed().await;
         count(&self.dir.join("blobs")) + count(&self.dir.join("tmp"))
     }
 }

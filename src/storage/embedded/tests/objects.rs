@@ -95,7 +95,7 @@ async fn an_overwrite_replaces_bytes_headers_and_file() {
     assert_eq!(get(&client, "k").await.as_deref(), Some(&b"two"[..]));
     let head = client.head_object().bucket(BUCKET).key("k").send().await.expect("head");
     assert_eq!(head.content_type(), Some("application/octet-stream"));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -129,7 +129,7 @@ async fn a_body_that_is_not_what_was_claimed_leaves_nothing_behind() {
         (put().checksum_crc64_nvme(STANDARD.encode([0; 8])), "BadDigest"),
     ] {
         assert_eq!(refusal(call.send().await), refused(400, code));
-        assert_eq!(server.files(), 0);
+        assert_eq!(server.files().await, 0);
     }
     assert_eq!(get(&client, "k").await, None);
     let right = put().checksum_sha256(sha256(b"hello")).send().await.expect("put");
@@ -152,7 +152,7 @@ async fn a_wrong_payload_hash_or_an_unknown_checksum_is_refused() {
         request.headers_mut().insert("x-amz-checksum-xxhash128", "AAAA");
     });
     assert_eq!(refusal(unknown.send().await), refused(400, "InvalidRequest"));
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 
@@ -186,7 +186,7 @@ async fn what_is_missing_says_so() {
     assert_eq!(refusal(client.get_object().bucket("nowhere").key("k").send().await), refused(404, "NoSuchBucket"));
     assert_eq!(refusal(client.head_object().bucket(BUCKET).key("k").send().await).0, 404);
     assert_eq!(refusal(client.head_bucket().bucket("nowhere").send().await).0, 404);
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     server.stop().await;
 }
 
@@ -210,7 +210,7 @@ async fn what_this_server_does_not_do_is_refused() {
     assert_eq!(refusal(much), refused(400, "MetadataTooLarge"));
     let version = client.get_object().bucket(BUCKET).key("k").version_id("1").send().await;
     assert_eq!(refusal(version), refused(400, "InvalidArgument"));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 

@@ -46,7 +46,7 @@ async fn what_a_crash_left_is_swept_and_objects_stay() {
     std::fs::write(root.join("tmp").join("left"), b"half").expect("write");
     std::fs::write(root.join("blobs").join("7f").join("left"), b"whole, but without a row").expect("write");
     let again = Server::start(dir.path()).await;
-    assert_eq!(again.files(), 1);
+    assert_eq!(again.files().await, 1);
     assert_eq!(get(&again.client(), "k").await.as_deref(), Some(&b"hello"[..]));
     again.stop().await;
 }

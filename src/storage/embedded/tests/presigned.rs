@@ -42,7 +42,7 @@ async fn a_ticket_works_once_and_a_second_put_is_412() {
     let ticket = sign(ticket(&server.client())).await;
     assert_eq!(answer(raw(&ticket).body("hello")).await.0, 200);
     assert_eq!(answer(raw(&ticket).body("hello")).await, refused(412, "PreconditionFailed"));
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -65,7 +65,7 @@ async fn a_signed_header_that_is_missing_or_different_is_403_and_leaves_nothing(
     ] {
         let answer = answer(altered(&ticket, header, value).body("hello")).await;
         assert_eq!(answer, refused(403, "SignatureDoesNotMatch"), "{header} {value:?}");
-        assert_eq!(server.files(), 0);
+        assert_eq!(server.files().await, 0);
     }
     for body in ["hell", "hello!", ""] {
         let length = body.len().to_string();
@@ -77,7 +77,7 @@ async fn a_signed_header_that_is_missing_or_different_is_403_and_leaves_nothing(
     let chunked = altered(&ticket, "content-length", None).body(reqwest::Body::wrap_stream(chunks));
     assert_eq!(answer(chunked).await, refused(403, "SignatureDoesNotMatch"));
     assert_eq!(answer(raw(&ticket).body("hullo")).await, refused(400, "BadDigest"));
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     assert_eq!(answer(raw(&ticket).body("hello")).await.0, 200);
     server.stop().await;
 }
@@ -104,7 +104,7 @@ async fn an_unsigned_amz_header_is_refused_however_the_request_is_signed() {
     let open = sign(client.put_object().bucket(BUCKET).key("k").acl(ObjectCannedAcl::PublicRead)).await;
     assert_eq!(answer(raw(&open)).await, refused(501, "NotImplemented"));
     assert_eq!(get(&client, "k").await, None);
-    assert_eq!(server.files(), 1);
+    assert_eq!(server.files().await, 1);
     server.stop().await;
 }
 
@@ -143,7 +143,7 @@ async fn a_url_ends_and_may_not_begin_in_the_future() {
     let minute = Duration::from_secs(60);
     assert_eq!(answer(raw(&url(now - hour, 3500).await).body("x")).await, refused(403, "AccessDenied"));
     assert_eq!(answer(raw(&url(now + 16 * minute, 300).await).body("x")).await, refused(403, "RequestTimeTooSkewed"));
-    assert_eq!(server.files(), 0);
+    assert_eq!(server.files().await, 0);
     assert_eq!(answer(raw(&url(now + 14 * minute, 300).await).body("x")).await.0, 200);
     let week = url(now, 604_800).await;
     assert_eq!(answer(raw(&week).body("x")).await.0, 200);
