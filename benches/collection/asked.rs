@@ -19,7 +19,7 @@ pub async fn head(service: &Service) -> Result<u64, Failure> {
         head: u64,
     }
     let url = format!("http://{}/v1/projections", service.address);
-    Ok(reqwest::get(url).await?.error_for_status()?.json::<Projections>().await?.head)
+    Ok(service.client.get(url).send().await?.error_for_status()?.json::<Projections>().await?.head)
 }
 
 /// Of one run.
@@ -29,9 +29,9 @@ pub struct Report {
 }
 
 /// Asks for a run now, and waits for its end.
-pub async fn run(client: &reqwest::Client, service: &Service) -> Result<Report, Failure> {
+pub async fn run(service: &Service) -> Result<Report, Failure> {
     let url = format!("http://{}/v1/collections", service.address);
-    let asked = client.post(url).header("content-type", "application/json").body("{}");
+    let asked = service.client.post(url).header("content-type", "application/json").body("{}");
     Ok(asked.send().await?.error_for_status()?.json().await?)
 }
 
@@ -46,6 +46,6 @@ pub async fn collected(service: &Service) -> Result<u64, Failure> {
         collected: Option<u64>,
     }
     let url = format!("http://{}/v1/collections?limit={RUNS}", service.address);
-    let runs: Runs = reqwest::get(url).await?.error_for_status()?.json().await?;
+    let runs: Runs = service.client.get(url).send().await?.error_for_status()?.json().await?;
     Ok(runs.runs.iter().filter_map(|run| run.collected).sum())
 }

@@ -55,8 +55,7 @@ pub async fn collect(service: &Service, items: u64) -> Result<Collected, Failure
         tokio::time::sleep(asked::PAUSE).await;
     }
     // After the run that is under way, which may have a few to go: each run has events of its own.
-    let client = reqwest::Client::new();
-    while asked::run(&client, service).await?.due > 0 {}
+    while asked::run(service).await?.due > 0 {}
     let (elapsed, cpu) = (begun.elapsed(), service.cpu_time()? - cpu);
     let peak = memory::of(&service.pid.to_string())?.peak;
     let collected = asked::collected(service).await?;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Client;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -24,6 +25,8 @@ pub struct Service {
     child: Child,
     pub pid: u32,
     pub address: SocketAddr,
+    /// One for all questions: to make one takes as long as dozens of them.
+    pub client: Client,
 }
 
 /// Of the one projection.
@@ -51,7 +54,7 @@ impl Service {
                 let address = rest.split('/').next().unwrap_or_default().parse()?;
                 // What it prints later must find a reader.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok(Self { child, pid, address });
+                return Ok(Self { child, pid, address, client: Client::new() });
             }
         }
         Err(format!("the service did not start: {}", fs::read_to_string(log)?).into())
@@ -67,7 +70,7 @@ impl Service {
             projections: Vec<Lag>,
         }
         let url = format!("http://{}/v1/projections", self.address);
-        let answer: Projections = reqwest::get(url).await?.error_for_status()?.json().await?;
+        let answer: Projections = self.client.get(url).send().await?.error_for_status()?.json().await?;
         answer.projections.into_iter().next().ok_or_else(|| "there is no projection".into())
     }
 
