@@ -14,6 +14,7 @@ use crate::{
     clock::Ids,
     journal::{Append, AppendError, Appended, Journal, NewEvent, ReadError, StoredEvent, StreamKind},
     recent::Recent,
+    remembered::Remembered,
 };
 
 /// How often a decision is taken again on what others wrote before the caller hears of it.
@@ -74,14 +75,23 @@ impl CommandError {
 pub struct Commands {
     journal: Journal,
     recent: Recent,
+    remembered: Remembered,
     policy: Policy,
     ids: Ids,
+}
+
+/// What a decision is taken on.
+enum Basis {
+    /// As its stream tells.
+    Read(Loaded),
+    /// As it once was: what this leads to counts only if it is appended.
+    Remembered(Loaded),
 }
 
 impl Commands {
     /// What it records is in `recent` too, for a projector.
     pub fn new(journal: Journal, recent: Recent, policy: Policy, ids: Ids) -> Self {
-        Self { journal, recent, policy, ids }
+        Self { journal, recent, remembered: Remembered::default(), policy, ids }
     }
 
     /// The same whose appends give way to those of others: for work that can wait.
@@ -146,8 +156,12 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
-        let loaded = self.load_any(id).await?;
-        self.decide_and_append(loaded, tenant, command, origin, now).await
+        let remembered = matches!(command, Command::Confirm { .. }).then(|| self.remembered.take(id)).flatten();
+        let basis = match remembered {
+            Some(loaded) => Basis::Remembered(loaded),
+            None => Basis::Read(self.load_any(id).await?),
+        };
+        self.decide_and_append(basis, tenant, command, origin, now).await
     }
 
     /// Carries out a command on an id that was just made: nothing can be stored under it, so nothing is loaded.
@@ -162,7 +176,7 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
-        self.decide_and_append(Loaded::unrequested(id), Some(tenant), command, origin, now).await
+        self.decide_and_append(Basis::Read(Loaded::unrequested(id)), Some(tenant), command, origin, now).await
     }
 
     /// Carries out a command of the service itself, whichever tenant the item belongs to.
@@ -191,7 +205,7 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
-        self.decide_and_append(loaded, None, command, origin, now).await
+        self.decide_and_append(Basis::Read(loaded), None, command, origin, now).await
     }
 
     /// What a command would do now; nothing is recorded.
@@ -241,23 +255,28 @@ impl Commands {
 
     async fn decide_and_append(
         &self,
-        mut loaded: Loaded,
+        basis: Basis,
         tenant: Option<&Tenant>,
         command: Command,
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
+        let (mut loaded, mut is_read) = match basis {
+            Basis::Read(loaded) => (loaded, true),
+            Basis::Remembered(loaded) => (loaded, false),
+        };
         let id = loaded.id;
         let command_id = self.ids.new_id(now);
         let context = Context { now, policy: self.policy.clone(), decision_id: command_id };
         for _ in 0..MAX_ATTEMPTS {
-            if let (Some(tenant), Some(_)) = (tenant, loaded.media.ticketed()) {
-                owned_by(&loaded, tenant)?;
-            }
-            let events = loaded.media.decide(command.clone(), &context)?;
-            if events.is_empty() {
-                return Ok(loaded);
-            }
+            let events = match decide(&loaded, tenant, command.clone(), &context) {
+                Ok(events) if !events.is_empty() => events,
+                answer if is_read => return Ok(answer.map(|_nothing_to_do| loaded)?),
+                _ => {
+                    (loaded, is_read) = (self.load_any(id).await?, true);
+                    continue;
+                }
+            };
             let append = Append {
                 kind: StreamKind::Media,
                 stream: id.as_uuid(),
@@ -278,10 +297,11 @@ impl Commands {
                     self.recent.put(recorded(&appended, &tenant, what));
                     next.sequence = appended.last_sequence;
                     next.position = appended.last_position;
+                    self.remembered.note(&next);
                     return Ok(next);
                 }
                 // An old decision is never retried: what the others wrote may have changed the answer.
-                Err(AppendError::Conflict { .. }) => loaded = self.load_any(id).await?,
+                Err(AppendError::Conflict { .. }) => (loaded, is_read) = (self.load_any(id).await?, true),
                 Err(error) => return Err(CommandError::Append(error)),
             }
         }
@@ -298,6 +318,18 @@ impl Commands {
         }
         Ok(loaded)
     }
+}
+
+fn decide(
+    loaded: &Loaded,
+    tenant: Option<&Tenant>,
+    command: Command,
+    context: &Context,
+) -> Result<Vec<Event>, Refusal> {
+    if let (Some(tenant), Some(_)) = (tenant, loaded.media.ticketed()) {
+        owned_by(loaded, tenant)?;
+    }
+    loaded.media.decide(command, context)
 }
 
 /// Reads a stored event.
@@ -367,3 +399,6 @@ fn metadata(origin: &Origin, command_id: uuid::Uuid) -> String {
     serde_json::to_writer(&mut json, &metadata).expect("four strings serialize");
     String::from_utf8(json).expect("JSON is text")
 }
+
+#[cfg(test)]
+mod tests;

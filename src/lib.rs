@@ -18,6 +18,7 @@
 //! | [`journal`] | the event store |
 //! | [`projector`] | feeds the read models |
 //! | [`recent`] | what was just recorded, for the projector |
+//! | [`remembered`] | what waits for its confirm, for the write path |
 //! | [`collector`] | claims, deletes, records |
 //! | [`inspector`] | looks again at what seemed to have ended |
 //! | [`late_uploads`] | claims bytes that arrived after their item was collected |
@@ -50,6 +51,7 @@ pub mod notification;
 pub mod projector;
 pub mod recent;
 pub mod reconcile;
+pub mod remembered;
 pub mod restore;
 pub mod review;
 pub mod service;

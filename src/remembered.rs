@@ -1,0 +1,54 @@
+//! Items whose upload this process has recorded, as they were then: the confirm, which comes next, need not read them.
+//!
+//! A hint and nothing more: other processes write too. What is decided on it counts if the append, which names the
+//! sequence that it builds on, is taken; all else is decided again on what the journal tells.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use zeroload_domain::{Media, MediaId};
+
+use crate::commands::Loaded;
+
+/// Items that are kept at most, some 15 MB; the oldest go first.
+pub(crate) const ROOM: usize = 16_384;
+
+/// Cheap to clone; all clones share the items.
+#[derive(Clone, Default)]
+pub struct Remembered(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    items: HashMap<MediaId, Loaded>,
+    /// Oldest first; also of items that were taken meanwhile.
+    order: VecDeque<MediaId>,
+}
+
+impl Remembered {
+    /// Keeps an item as it was just recorded, if it waits for its confirm.
+    pub fn note(&self, recorded: &Loaded) {
+        if !matches!(recorded.media, Media::Uploaded(..)) {
+            return;
+        }
+        let item = recorded.clone();
+        let mut kept = self.kept();
+        if kept.items.insert(item.id, item).is_none() {
+            kept.order.push_back(recorded.id);
+        }
+        if kept.order.len() > ROOM
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.items.remove(&oldest);
+        }
+    }
+
+    pub fn take(&self, id: MediaId) -> Option<Loaded> {
+        self.kept().items.remove(&id)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
