@@ -47,7 +47,7 @@ impl Bucket {
         let content = vec![0; LENGTH as usize];
         self.index.execute("BEGIN").await?;
         for key in keys {
-            let blob = format!("{:02x}/{:016x}-{:016x}", self.next & 0xff, self.run, self.next);
+            let blob = format!("{:02x}/{:016x}-{:016x}", (self.run ^ (self.next >> 8)) & 0xff, self.run, self.next);
             self.next += 1;
             fs::write(self.folder.join("blobs").join(&blob), &content)?;
             sqlx::query(PUT)

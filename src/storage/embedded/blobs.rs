@@ -19,8 +19,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Files of deleted objects that wait for their removal at most: where the file system is slower than the index, the
 /// index waits for it.
 const REMOVALS: u32 = 4096;
+/// 256 files in a row share a directory.
+const SHARED_BITS: u32 = 8;
 
-/// `07/5b1f…-0000000000000107`: the directory is the last byte of the number.
+/// `07/5b1f…-0000000000000107`: a directory, then a number of this run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct BlobName(String);
 
@@ -91,7 +93,9 @@ impl Blobs {
 
     fn fresh_name(&self) -> (BlobName, PathBuf) {
         let number = self.number();
-        let name = BlobName(format!("{:02x}/{:016x}-{number:016x}", number & 0xff, self.run));
+        // Neighbours in time share a directory, and with it the pages of the index: they are mostly deleted together too.
+        let shard = (self.run ^ (number >> SHARED_BITS)) & 0xff;
+        let name = BlobName(format!("{shard:02x}/{:016x}-{number:016x}", self.run));
         let path = self.path(&name);
         (name, path)
     }
