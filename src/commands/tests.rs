@@ -1,8 +1,7 @@
 //! What is decided on remembered items, against what others have written meanwhile.
 
-use chrono::{TimeDelta, Utc};
+use chrono::{TimeDelta, TimeZone, Utc};
 use tempfile::TempDir;
-use uuid::Uuid;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, ContentType, ETag, Fingerprint, KeyPrefix, ObjectFacts, ObjectKey, Owner, SeenVia,
     State, Store, command::RequestMedia,
@@ -22,6 +21,7 @@ struct World {
     here: Commands,
     there: Commands,
     tenant: Tenant,
+    ids: Ids,
     now: DateTime<Utc>,
     _writer: WriterTask,
     _folder: TempDir,
@@ -30,18 +30,21 @@ struct World {
 impl World {
     async fn start() -> Self {
         let folder = TempDir::new().expect("the temporary folder can be written");
-        let opened = SqliteJournal::open_writer(&folder.path().join("journal.db"), Uuid::now_v7()).await;
+        let now = Utc.with_ymd_and_hms(2026, 11, 28, 9, 0, 0).single().expect("it is a time");
+        let ids = Ids::from_os();
+        let opened = SqliteJournal::open_writer(&folder.path().join("journal.db"), ids.new_id(now)).await;
         let opened = opened.expect("nobody else writes");
         let thread = WriterThread::start().expect("a thread");
         let started = journal::start(opened.writer, opened.reader, Options::default(), thread).await;
         let (journal, writer) = started.expect("it can be read");
         let policy = Policy::new(MINUTE, MINUTE * 60, MINUTE * 60, MINUTE, ByteSize::new(100)).expect("it is sound");
-        let process = || Commands::new(journal.clone(), Recent::default(), policy.clone(), Ids::from_os());
+        let process = || Commands::new(journal.clone(), Recent::default(), policy.clone(), ids.clone());
         Self {
             here: process(),
             there: process(),
             tenant: Tenant::parse("acme").expect("it is one"),
-            now: Utc::now(),
+            ids,
+            now,
             journal,
             _writer: writer,
             _folder: folder,
@@ -65,7 +68,7 @@ impl World {
 
     /// An item whose upload was recorded here.
     async fn uploaded(&self) -> MediaId {
-        let id = MediaId::from(Uuid::now_v7());
+        let id = self.new_id();
         let content_type = ContentType::parse("image/png").expect("it is one");
         let request = RequestMedia {
             tenant: self.tenant.clone(),
@@ -89,6 +92,10 @@ impl World {
         let seen = Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected: None };
         self.by(&self.here, id, seen).await.expect("it is recorded");
         id
+    }
+
+    fn new_id(&self) -> MediaId {
+        self.ids.new_id(self.now).into()
     }
 
     async fn head(&self) -> u64 {
@@ -127,7 +134,7 @@ async fn what_another_process_has_claimed_is_not_confirmed_from_memory() {
     let world = World::start().await;
     let id = world.uploaded().await;
     let due = world.now + TimeDelta::days(1);
-    let claim = Command::StartCollection { run_id: Uuid::now_v7(), looked: None };
+    let claim = Command::StartCollection { run_id: world.ids.new_id(due), looked: None };
     world.at(due, &world.there, id, claim).await.expect("it is due");
     let head = world.head().await;
     assert_eq!(refusal(world.at(due, &world.here, id, confirm("post-1")).await).code(), "gone");
@@ -172,7 +179,7 @@ async fn a_refusal_is_never_given_from_memory() {
 async fn of_more_uploads_than_there_is_room_for_the_oldest_are_forgotten() {
     let world = World::start().await;
     let loaded = world.here.load_internal(world.uploaded().await).await.expect("it is there");
-    let ids: Vec<MediaId> = (0..=ROOM).map(|_| Uuid::now_v7().into()).collect();
+    let ids: Vec<MediaId> = (0..=ROOM).map(|_| world.new_id()).collect();
     let remembered = Remembered::default();
     for id in &ids {
         remembered.note(&Loaded { id: *id, ..loaded.clone() });
