@@ -113,7 +113,12 @@ impl Core {
         let read_models = open_read_models(&settings.database, &journal).await?;
         let recent = Recent::default();
         let projector = Projector::new(journal.clone(), recent.clone(), read_models.clone());
-        let commands = Commands::new(journal.clone(), recent, settings.policy.clone(), ids.clone());
+        let mut commands = Commands::new(journal.clone(), recent, settings.policy.clone(), ids.clone());
+        // A pooler keeps a connection while the server behind it becomes another one, perhaps an older copy; whoever reads
+        // notices that, whoever only appends may not.
+        if settings.database.is_pooled() {
+            commands = commands.reading_always();
+        }
         // Collector and inspector give way to callers, and share one pace towards S3.
         let background = commands.giving_way();
         let paced = gateway.paced(settings.pace, ids.clone(), Sleeper::system());

@@ -1,4 +1,5 @@
-//! The one write path: load the stream, decide, append; on a conflict load and decide again.
+//! The one write path: load the stream, decide, append; on a conflict load and decide again. A confirm is first decided on
+//! what is remembered, if it is: of that only an append counts, which is refused where the stream has moved on.
 //!
 //! Keeps P-3: what is answered as done is on disk. A caller that goes away leaves at worst a command that happened
 //! without its answer, and every command may be repeated. Nothing else in the service appends.
@@ -92,6 +93,12 @@ impl Commands {
     /// What it records is in `recent` too, for a projector.
     pub fn new(journal: Journal, recent: Recent, policy: Policy, ids: Ids) -> Self {
         Self { journal, recent, remembered: Remembered::default(), policy, ids }
+    }
+
+    /// The same that reads each item anew: for a journal whose server may be exchanged unseen.
+    #[must_use]
+    pub fn reading_always(self) -> Self {
+        Self { remembered: Remembered::nothing(), ..self }
     }
 
     /// The same whose appends give way to those of others: for work that can wait.

@@ -113,6 +113,11 @@ impl Database {
         }
     }
 
+    /// Whether a pooler stands before it.
+    pub fn is_pooled(&self) -> bool {
+        matches!(self, Self::Postgres(settings) if settings.is_pooled())
+    }
+
     /// Whether other processes may write the same read models.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))

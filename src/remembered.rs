@@ -12,12 +12,12 @@ use zeroload_domain::{Media, MediaId};
 
 use crate::commands::Loaded;
 
-/// Items that are kept at most, some 15 MB; the oldest go first.
+/// Items that are kept at most, some 20 MB; the oldest go first.
 pub(crate) const ROOM: usize = 16_384;
 
 /// Cheap to clone; all clones share the items.
-#[derive(Clone, Default)]
-pub struct Remembered(Arc<Mutex<Kept>>);
+#[derive(Clone)]
+pub struct Remembered(Option<Arc<Mutex<Kept>>>);
 
 #[derive(Default)]
 struct Kept {
@@ -26,14 +26,25 @@ struct Kept {
     order: VecDeque<MediaId>,
 }
 
+impl Default for Remembered {
+    fn default() -> Self {
+        Self(Some(Arc::default()))
+    }
+}
+
 impl Remembered {
+    /// Remembers nothing.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
     /// Keeps an item as it was just recorded, if it waits for its confirm.
     pub fn note(&self, recorded: &Loaded) {
-        if !matches!(recorded.media, Media::Uploaded(..)) {
+        if !matches!(recorded.media, Media::Uploaded(..)) || self.0.is_none() {
             return;
         }
         let item = recorded.clone();
-        let mut kept = self.kept();
+        let Some(mut kept) = self.kept() else { return };
         if kept.items.insert(item.id, item).is_none() {
             kept.order.push_back(recorded.id);
         }
@@ -45,10 +56,10 @@ impl Remembered {
     }
 
     pub fn take(&self, id: MediaId) -> Option<Loaded> {
-        self.kept().items.remove(&id)
+        self.kept()?.items.remove(&id)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -18,7 +18,8 @@ const DRAIN_SECONDS: u64 = 10;
 /// How long a stop waits for the pages that the runs of collector and inspector are at.
 const RUN_MAY_TAKE: Duration = Duration::from_secs(10);
 
-/// How long the databases have to close: longer than the writer waits for the outcome of a commit.
+/// How long the databases have to close. A database that is silent meanwhile may take longer to say what became of the last
+/// commit; who repeats the command finds out.
 const CLOSING_MAY_TAKE: Duration = Duration::from_secs(30);
 
 /// Connections that may wait to be accepted.

@@ -130,6 +130,15 @@ async fn whoever_recorded_an_upload_confirms_it_without_reading_it() {
 }
 
 #[tokio::test]
+async fn whoever_is_to_read_always_remembers_nothing() {
+    let mut world = World::start().await;
+    world.here = world.here.reading_always();
+    let id = world.uploaded().await;
+    world.journal.reader().close().await;
+    assert!(matches!(world.by(&world.here, id, confirm("post-1")).await, Err(CommandError::Read(_))));
+}
+
+#[tokio::test]
 async fn what_another_process_has_claimed_is_not_confirmed_from_memory() {
     let world = World::start().await;
     let id = world.uploaded().await;

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Files of deleted objects that wait for their removal at most: where the file system is slower than the index, the
 /// index waits for it.
 const REMOVALS: u32 = 4096;
-/// 256 files in a row share a directory.
+/// 256 numbers in a row share a directory.
 const SHARED_BITS: u32 = 8;
 
 /// `07/5b1f…-0000000000000107`: a directory, then a number of this run.
@@ -60,7 +60,7 @@ impl Blobs {
         let temporary = dir.join("tmp");
         fs::create_dir_all(&temporary)?;
         for entry in fs::read_dir(&temporary)? {
-            fs::remove_file(entry?.path())?;
+            removed(fs::remove_file(entry?.path()))?;
         }
         let run = OsRng.try_next_u64().map_err(io::Error::other)?;
         let removals = Arc::new(Semaphore::new(REMOVALS as usize));
@@ -135,7 +135,7 @@ impl Blobs {
             if named.contains(&name) {
                 present += 1;
             } else {
-                fs::remove_file(entry.path())?;
+                self::removed(fs::remove_file(entry.path()))?;
                 removed += 1;
             }
         }
@@ -202,10 +202,12 @@ impl Drop for Blob {
 }
 
 fn remove(path: &Path) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(%error, path = %path.display(), "could not remove a file of the embedded S3 server");
-        }
-        _ => {}
+    if let Err(error) = removed(fs::remove_file(path)) {
+        tracing::warn!(%error, path = %path.display(), "could not remove a file of the embedded S3 server");
     }
+}
+
+/// A file that somebody else has removed is as good as removed: the last request of a process that ends may do so late.
+fn removed(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

@@ -11,8 +11,8 @@
 //!   point leaves the old or the new object whole (P-8), and at worst a file without a row, which
 //!   the next [`EmbeddedS3::open`] sweeps away.
 //! - **An answered write is on disk** (P-3): file, directory and SQLite's log are synced first.
-//! - **A deleted object is gone when the answer comes**; its file follows a moment later, so that who deletes many does
-//!   not wait for the file system. So many files may wait that the index is not held up for long ([`blobs`]).
+//! - **A deleted object is gone when the answer comes**; its file, and with it its space, follows a moment later, so that
+//!   who deletes many does not wait for the file system. Where too many wait, later writes wait for them ([`blobs`]).
 //! - **Conditions are atomic.** `If-None-Match: *` and `If-Match` are decided inside the write
 //!   transaction of the only writer: of any number of racing PUTs exactly one wins.
 //! - **Nothing unsigned counts.** A request with an `x-amz-*` header that its signature does not

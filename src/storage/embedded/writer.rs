@@ -17,6 +17,8 @@ use super::transaction::{Files, Rows};
 /// Jobs that share one transaction at most.
 const BATCH: usize = 256;
 const QUEUE: usize = 1024;
+/// Files of one task.
+const REMOVED_AT_ONCE: usize = 512;
 
 /// A row to be written, with the file it will name.
 pub(super) struct Put {
@@ -135,26 +137,33 @@ async fn batch(rows: &mut Rows, blobs: &Arc<Blobs>, jobs: Vec<Job>) {
     let mut files = Files::default();
     let result = rows.write(&mut writes, &mut files).await;
     let Files { named, refused, unneeded } = files;
-    let removing = blobs.may_remove(unneeded.len()).await;
-    let blobs = Arc::clone(blobs);
-    // Off the writer's path: the next batch need not wait for the file system.
-    tokio::task::spawn_blocking(move || {
-        // Before the answers: who is refused has left nothing behind.
-        drop((writes, named, refused));
-        match result {
-            // After them: the rows are gone for good, and a crash leaves to the next open what is not removed yet.
-            Ok(outcomes) => {
-                answer(replies, outcomes.into_iter().map(Ok));
+    // What is removed before the answers, off the writer's path: who is refused has left nothing behind.
+    let refused = (writes, named, refused);
+    let outcomes = match result {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            let (blobs, error) = (Arc::clone(blobs), Arc::new(error));
+            tokio::task::spawn_blocking(move || {
+                drop(refused);
                 blobs.remove(&unneeded);
-            }
-            Err(error) => {
-                blobs.remove(&unneeded);
-                let error = Arc::new(error);
                 answer(replies, std::iter::repeat_with(|| Err(WriteError::Database(Arc::clone(&error)))));
-            }
+            });
+            return;
         }
-        drop(removing);
+    };
+    tokio::task::spawn_blocking(move || {
+        drop(refused);
+        answer(replies, outcomes.into_iter().map(Ok));
     });
+    // The rest goes after them: its rows are gone for good, and what a crash leaves of it is swept at the next open. Only
+    // where too many files wait, the next batch waits too.
+    for names in unneeded.chunks(REMOVED_AT_ONCE) {
+        let (blobs, names, removing) = (Arc::clone(blobs), names.to_vec(), blobs.may_remove(names.len()).await);
+        tokio::task::spawn_blocking(move || {
+            blobs.remove(&names);
+            drop(removing);
+        });
+    }
 }
 
 fn answer(
