@@ -11,9 +11,10 @@ mod restore;
 mod serve;
 mod verify;
 
-use std::{error::Error, fmt::Display, io::IsTerminal, process::ExitCode};
+use std::{error::Error, fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     clock::{Clock, Ids},
@@ -62,6 +63,9 @@ enum ProjectionsCommand {
     Rebuild,
 }
 
+/// How long the process, when all else has ended, waits for calls into a file system that hangs: what was acknowledged is on disk.
+const BLOCKING_MAY_TAKE: Duration = Duration::from_secs(5);
+
 /// What a subcommand ends with: an error is printed, and the exit code is 1.
 type Ended = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -79,13 +83,19 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Ended {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("zeroload").build()?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name("zeroload").build()?;
+    let ended = run_on(&runtime, cli);
+    runtime.shutdown_timeout(BLOCKING_MAY_TAKE);
+    ended
+}
+
+fn run_on(runtime: &Runtime, cli: Cli) -> Ended {
     let (clock, ids) = (Clock::system(), Ids::from_os());
     let settings = || -> Result<Settings, Box<dyn std::error::Error + Send + Sync>> {
         Ok(Settings::try_from(cli.settings.clone().with_file()?)?)
     };
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&settings()?, &runtime, clock, ids),
+        Command::Serve => serve::run(&settings()?, runtime, clock, ids),
         Command::Collect(arguments) => runtime.block_on(collect::run(&settings()?, &arguments, clock, ids)),
         Command::Restore(arguments) => runtime.block_on(restore::run(&settings()?, arguments, clock, ids)),
         Command::Reconcile(arguments) => runtime.block_on(reconcile::run(&settings()?, &arguments, clock, ids)),
@@ -93,7 +103,7 @@ fn run(cli: Cli) -> Ended {
         Command::Verify(arguments) => runtime.block_on(verify::run(&settings()?, &arguments)),
         Command::Migrate => runtime.block_on(migrate::run(&settings()?, clock, ids)),
         Command::Projections { command: ProjectionsCommand::Rebuild } => runtime.block_on(rebuild::run(&settings()?)),
-        Command::Demo(arguments) => demo::run(arguments, &runtime, clock, ids),
+        Command::Demo(arguments) => demo::run(arguments, runtime, clock, ids),
     }
 }
 
