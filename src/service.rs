@@ -204,9 +204,23 @@ impl Service {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
     ) -> Result<Loaded, ServiceError> {
-        if let Some(loaded) = self.confirm_recorded(id, tenant, attached_to.clone(), origin).await? {
-            return Ok(loaded);
+        match self.confirm_recorded(id, tenant, attached_to.clone(), origin).await? {
+            Some(loaded) => Ok(loaded),
+            None => self.confirm_found(id, tenant, attached_to, origin).await,
         }
+    }
+
+    /// As [`Service::confirm`], for an item whose upload was never seen: looks at the bucket.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm_found(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
         // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
         // says whether there never was an object or there is none any more.

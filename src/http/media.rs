@@ -218,7 +218,7 @@ pub async fn confirm(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         Some(loaded) => loaded,
         None => {
             let service = api.service.clone();
-            api.on_runtime(async move { service.confirm(id, &call.tenant, attached_to, &origin).await }).await??
+            api.on_runtime(async move { service.confirm_found(id, &call.tenant, attached_to, &origin).await }).await??
         }
     };
     show(&mut HttpResponse::Ok(), &loaded, None)
