@@ -317,11 +317,11 @@ impl Commands {
 
     async fn load_any(&self, id: MediaId) -> Result<Loaded, CommandError> {
         let mut loaded = Loaded::unrequested(id);
-        for stored in self.journal.stream(id.as_uuid()).await? {
-            let event = decode(&stored).map_err(|source| CommandError::Unreadable { id, source })?;
-            loaded.media.apply(event);
-            loaded.sequence = stored.sequence;
-            loaded.position = stored.position;
+        for fact in self.journal.facts(id.as_uuid()).await? {
+            let event = codec::decode(&fact.event_type, &fact.event_version, &fact.payload);
+            loaded.media.apply(event.map_err(|source| CommandError::Unreadable { id, source })?);
+            loaded.sequence = fact.sequence;
+            loaded.position = fact.position;
         }
         Ok(loaded)
     }

@@ -18,7 +18,7 @@ use super::batch::Request;
 use super::lane::Lane;
 use super::reader::Reader;
 use super::store::{StoreError, WriteStore};
-use super::stored::{Head, ReadError, StoredEvent};
+use super::stored::{Fact, Head, ReadError, StoredEvent};
 use super::thread::WriterThread;
 use super::writer::Writer;
 use crate::clock::Sleeper;
@@ -161,6 +161,11 @@ impl Journal {
     /// See [`Reader::stream`].
     pub async fn stream(&self, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
         self.reader.stream(id).await
+    }
+
+    /// See [`Reader::facts`].
+    pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
+        self.reader.facts(id).await
     }
 
     /// See [`Reader::read`].

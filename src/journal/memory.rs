@@ -9,7 +9,7 @@ use super::StreamKind;
 use super::append::Prepared;
 use super::hash::{CommitHasher, Hash, genesis};
 use super::store::{Commit, Found, Outcome};
-use super::stored::{Edges, RawCommit, RawEvent, RawHead};
+use super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead};
 
 /// Everything that is committed.
 #[derive(Clone)]
@@ -111,6 +111,18 @@ impl Rows {
 
     pub fn stream(&self, kind: StreamKind, stream: Uuid) -> Vec<RawEvent> {
         self.events.iter().filter(|event| is_of(event, kind, &stream.to_string())).cloned().collect()
+    }
+
+    pub fn facts(&self, kind: StreamKind, stream: Uuid) -> Vec<RawFact> {
+        let fact = |event: RawEvent| RawFact {
+            position: event.position,
+            command_id: event.command_id,
+            sequence: event.sequence,
+            event_type: event.event_type,
+            event_version: event.event_version,
+            payload: event.payload,
+        };
+        self.stream(kind, stream).into_iter().map(fact).collect()
     }
 
     pub fn commits(&self, after: i64, limit: u32) -> Vec<RawCommit> {

@@ -50,7 +50,7 @@ pub use handle::{Journal, Options, WriterTask, start};
 pub use hash::{Hash, ParseHashError};
 pub use reader::Reader;
 pub use store::{Commit, Found, Outcome, ReadStore, StoreError, StoreErrorKind, WriteError, WriteStore};
-pub use stored::{Edges, Head, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
+pub use stored::{Edges, Fact, Head, RawCommit, RawEvent, RawFact, RawHead, ReadError, StoredEvent};
 pub use thread::WriterThread;
 pub use verify::{Fault, Verified, VerifyError, verify};
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::StreamKind;
 use super::hash::Hash;
 use super::store::ReadStore;
-use super::stored::{Head, RawEvent, ReadError, StoredEvent};
+use super::stored::{Fact, Head, RawEvent, ReadError, StoredEvent};
 
 /// Reads a journal. A clone shares the connections.
 #[derive(Clone)]
@@ -44,10 +44,20 @@ impl Reader {
     /// is [`ReadError::Corrupt`]: state that is folded from it would be wrong.
     pub async fn stream_of(&self, kind: StreamKind, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
         let events = typed(self.store.stream(kind, id).await?)?;
-        match (1..).zip(&events).find(|(sequence, event)| event.sequence != *sequence) {
-            None => Ok(self.seen(events)),
-            Some((_, event)) => Err(ReadError::Corrupt { position: event.position, column: "sequence" }),
+        whole(events.iter().map(|event| (event.sequence, event.position)))?;
+        Ok(self.seen(events))
+    }
+
+    /// The events of one media item by sequence, as far as a decision asks. As sound as [`Reader::stream`], and quicker where many
+    /// ask at once.
+    pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
+        let raw = self.store.facts(StreamKind::Media, id).await?;
+        let facts = raw.into_iter().map(Fact::try_from).collect::<Result<Vec<_>, _>>()?;
+        whole(facts.iter().map(|fact| (fact.sequence, fact.position)))?;
+        if let Some(last) = facts.last() {
+            self.store.seen(last.position, last.command_id);
         }
+        Ok(facts)
     }
 
     /// At most `limit` events after position `after`, in order and without a hole. Fewer than `limit` means
@@ -104,7 +114,7 @@ impl Reader {
 
     fn seen(&self, events: Vec<StoredEvent>) -> Vec<StoredEvent> {
         if let Some(last) = events.last() {
-            self.store.seen(last);
+            self.store.seen(last.position, last.command_id);
         }
         events
     }
@@ -117,6 +127,14 @@ impl Reader {
 
 fn typed(events: Vec<RawEvent>) -> Result<Vec<StoredEvent>, ReadError> {
     events.into_iter().map(StoredEvent::try_from).collect()
+}
+
+/// Whether the sequences of a stream, each with its position, are 1, 2, 3 …
+fn whole(mut events: impl Iterator<Item = (u64, u64)>) -> Result<(), ReadError> {
+    match (1..).zip(&mut events).find(|(expected, (sequence, _))| sequence != expected) {
+        None => Ok(()),
+        Some((_, (_, position))) => Err(ReadError::Corrupt { position, column: "sequence" }),
+    }
 }
 
 /// No journal reaches 2^63 positions: after that there is nothing.

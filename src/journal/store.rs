@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::StreamKind;
 use super::append::Prepared;
-use super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
+use super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 
 /// Appends batches. One instance writes at a time; on a database that several processes write to, the row lock
 /// on the head orders them.
@@ -86,6 +86,8 @@ pub trait ReadStore: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>>;
     /// The events of a stream by sequence.
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
+    /// The same, as far as a decision asks: many are read at once, so each column counts.
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>>;
     /// Commits with an id above `after`, ascending.
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>>;
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>>;
@@ -95,9 +97,9 @@ pub trait ReadStore: Send + Sync + 'static {
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>>;
     /// Every stored (event type, event version), ascending.
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>>;
-    /// Takes note of an event that was read and found sound, the highest of its reading. Where another copy of the journal
+    /// Takes note of an event that was read and found sound, the highest of its reading, and of the command that led to it. Where another copy of the journal
     /// may take the place of this one, later reads fail with [`StoreErrorKind::WentBack`] if it lacks that event.
-    fn seen(&self, _: &StoredEvent) {}
+    fn seen(&self, _position: u64, _command: Uuid) {}
     /// Gives the connections back; later reads fail.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

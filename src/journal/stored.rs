@@ -33,6 +33,18 @@ pub struct StoredEvent {
     pub metadata: String,
 }
 
+/// One event of a stream, as far as a decision asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// As in [`StoredEvent`]; so are the others.
+    pub position: u64,
+    pub command_id: Uuid,
+    pub sequence: u64,
+    pub event_type: String,
+    pub event_version: String,
+    pub payload: String,
+}
+
 /// What was committed last. Of an empty journal: position and commit 0, the genesis hash, and 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
@@ -92,6 +104,17 @@ pub struct RawEvent {
     pub metadata: Vec<u8>,
 }
 
+/// What of a row of `events` a decision asks for, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawFact {
+    pub position: i64,
+    pub command_id: Vec<u8>,
+    pub sequence: i64,
+    pub event_type: Vec<u8>,
+    pub event_version: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
 /// A row of `commits`, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawCommit {
@@ -133,6 +156,14 @@ struct Decode {
 }
 
 impl Decode {
+    /// For the row at this position, with it.
+    fn at(position: i64) -> Result<(Self, u64), ReadError> {
+        match u64::try_from(position) {
+            Ok(position @ 1..) => Ok((Self { position }, position)),
+            _ => Err(Self { position: 0 }.corrupt("position")),
+        }
+    }
+
     fn corrupt(self, column: &'static str) -> ReadError {
         ReadError::Corrupt { position: self.position, column }
     }
@@ -186,11 +217,7 @@ impl TryFrom<RawEvent> for StoredEvent {
     type Error = ReadError;
 
     fn try_from(raw: RawEvent) -> Result<Self, ReadError> {
-        let position = u64::try_from(raw.position).unwrap_or(0);
-        let decode = Decode { position };
-        if position == 0 {
-            return Err(decode.corrupt("position"));
-        }
+        let (decode, position) = Decode::at(raw.position)?;
         let kind = StreamKind::ALL.into_iter().find(|kind| raw.aggregate_type == kind.as_str().as_bytes());
         Ok(Self {
             position,
@@ -206,6 +233,22 @@ impl TryFrom<RawEvent> for StoredEvent {
             event_version: decode.text("event_version", raw.event_version)?,
             payload: decode.text("payload", raw.payload)?,
             metadata: decode.text("metadata", raw.metadata)?,
+        })
+    }
+}
+
+impl TryFrom<RawFact> for Fact {
+    type Error = ReadError;
+
+    fn try_from(raw: RawFact) -> Result<Self, ReadError> {
+        let (decode, position) = Decode::at(raw.position)?;
+        Ok(Self {
+            position,
+            command_id: decode.uuid("command_id", &raw.command_id)?,
+            sequence: decode.number("sequence", raw.sequence)?,
+            event_type: decode.text("event_type", raw.event_type)?,
+            event_version: decode.text("event_version", raw.event_version)?,
+            payload: decode.text("payload", raw.payload)?,
         })
     }
 }

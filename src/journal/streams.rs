@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::StreamKind;
 use super::store::{StoreError, StoreErrorKind};
-use super::stored::{RawEvent, ReadError};
+use super::stored::{RawFact, ReadError};
 
 /// Streams per query.
 const STREAMS: usize = 128;
@@ -24,14 +24,14 @@ const STREAMS: usize = 128;
 /// Callers that wait; one more waits for a place.
 const QUEUE: usize = 1024;
 
-/// The events of the streams of these kinds and ids, each with the index of its stream.
+/// The facts of the streams of these kinds and ids, each with the index of its stream.
 pub(super) type Fetch = Arc<
-    dyn Fn(Vec<&'static str>, Vec<String>) -> BoxFuture<'static, Result<Vec<(usize, RawEvent)>, ReadError>>
+    dyn Fn(Vec<&'static str>, Vec<String>) -> BoxFuture<'static, Result<Vec<(usize, RawFact)>, ReadError>>
         + Send
         + Sync,
 >;
 
-type Found = Result<Vec<RawEvent>, ReadError>;
+type Found = Result<Vec<RawFact>, ReadError>;
 
 struct Wanted {
     kind: StreamKind,
@@ -55,7 +55,7 @@ impl Streams {
         Self { queue, patience }
     }
 
-    /// The events of one stream by sequence.
+    /// The facts of one stream by sequence.
     ///
     /// # Errors
     /// [`StoreErrorKind::NoConnection`] where the query before takes too long; else what the query says.
@@ -69,9 +69,9 @@ impl Streams {
         timeout(self.patience, queued)
             .await
             .map_err(|elapsed| StoreError::new(StoreErrorKind::NoConnection, elapsed))??;
-        let mut events = answered.await.map_err(|_| stopped())??;
-        events.sort_unstable_by_key(|event| event.sequence);
-        Ok(events)
+        let mut facts = answered.await.map_err(|_| stopped())??;
+        facts.sort_unstable_by_key(|fact| fact.sequence);
+        Ok(facts)
     }
 }
 
@@ -88,8 +88,8 @@ async fn answer_all(mut wanted: mpsc::Receiver<Wanted>, fetch: Fetch) {
         });
         let answers = answers.collect();
         // As a task of its own, so that a panic in it is an error and not the end of all reading.
-        let events = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error)));
-        answer(answers, events);
+        let facts = tokio::spawn(fetch(kinds, ids)).await.unwrap_or_else(|error| Err(ended(error)));
+        answer(answers, facts);
     }
 }
 
@@ -110,12 +110,12 @@ fn ended(error: JoinError) -> ReadError {
     StoreError::new(StoreErrorKind::Closed, error).into()
 }
 
-fn answer(answers: Vec<oneshot::Sender<Found>>, events: Result<Vec<(usize, RawEvent)>, ReadError>) {
+fn answer(answers: Vec<oneshot::Sender<Found>>, facts: Result<Vec<(usize, RawFact)>, ReadError>) {
     let mut found: Vec<Found> =
-        answers.iter().map(|_| events.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
-    for (index, event) in events.into_iter().flatten() {
+        answers.iter().map(|_| facts.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
+    for (index, fact) in facts.into_iter().flatten() {
         if let Some(Ok(own)) = found.get_mut(index) {
-            own.push(event);
+            own.push(fact);
         }
     }
     for (answer, own) in answers.into_iter().zip(found) {

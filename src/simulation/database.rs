@@ -16,8 +16,8 @@ use super::{
     sim::{Group, Sim},
 };
 use crate::journal::{
-    Edges, Found, Outcome, Prepared, RawCommit, RawEvent, RawHead, ReadError, ReadStore, StoreError, StoreErrorKind,
-    StreamKind, WriteError, WriteStore, memory::Rows,
+    Edges, Found, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, StoreError,
+    StoreErrorKind, StreamKind, WriteError, WriteStore, memory::Rows,
 };
 
 /// The database, as all processes share it.
@@ -206,6 +206,10 @@ impl ReadStore for Reading {
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
         self.read(move |rows| rows.stream(kind, stream))
+    }
+
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+        self.read(move |rows| rows.facts(kind, stream))
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {

@@ -37,6 +37,16 @@ pub(in crate::journal) async fn an_append_is_read_back_as_it_was_given<H: Harnes
         assert_eq!((&stored.tenant, stored.command_id), (&given.tenant, given.command_id));
         assert_eq!((stored.aggregate_id, stored.recorded_at), (given.stream, appended.recorded_at));
     }
+    let facts = journal.facts(given.stream).await.expect("it can be read");
+    assert_eq!(facts.len(), 2);
+    for (fact, stored) in facts.iter().zip(&events) {
+        assert_eq!(
+            (fact.position, fact.sequence, fact.command_id),
+            (stored.position, stored.sequence, stored.command_id)
+        );
+        assert_eq!((&fact.event_type, &fact.event_version), (&stored.event_type, &stored.event_version));
+        assert_eq!(fact.payload, stored.payload);
+    }
     let head = journal.head().await.expect("it can be read");
     assert_eq!((head.position, head.commit_id, head.recorded_at), (2, 1, appended.recorded_at));
     assert_eq!(*journal.head_watch().borrow(), 2);

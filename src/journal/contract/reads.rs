@@ -12,6 +12,7 @@ pub(in crate::journal) async fn an_empty_journal_has_a_head_and_nothing_to_read<
     assert_eq!(journal.read(0, 10).await.expect("there is no hole"), []);
     assert_eq!(journal.read(7, 10).await.expect("there is no hole"), []);
     assert_eq!(journal.stream(stream(1)).await.expect("it can be read"), []);
+    assert_eq!(journal.facts(stream(1)).await.expect("it can be read"), []);
     assert_eq!(journal.event_versions().await.expect("it can be read"), []);
     writer.stop().await;
 }
@@ -78,9 +79,12 @@ pub(in crate::journal) async fn a_missing_last_event_stops_a_reader<H: Harness>(
 
 pub(in crate::journal) async fn a_stream_with_a_missing_event_is_not_read<H: Harness>(harness: &H) {
     let (journal, writer) = tampered(harness, "DELETE FROM events WHERE position = 3").await;
-    let result = journal.stream(stream(0)).await;
-    assert!(matches!(result, Err(ReadError::Corrupt { position: 5, column: "sequence" })), "{result:?}");
+    let whole = journal.stream(stream(0)).await.map(drop);
+    for result in [whole, journal.facts(stream(0)).await.map(drop)] {
+        assert!(matches!(result, Err(ReadError::Corrupt { position: 5, column: "sequence" })), "{result:?}");
+    }
     assert_eq!(journal.stream(stream(1)).await.expect("it is whole").len(), 3);
+    assert_eq!(journal.facts(stream(1)).await.expect("it is whole").len(), 3);
     writer.stop().await;
 }
 

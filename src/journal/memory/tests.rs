@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::super::contract::{Harness, JOURNAL_ID, contract_suite};
 use super::super::{
-    Edges, Found, Hash, Outcome, Prepared, RawCommit, RawEvent, RawHead, ReadError, ReadStore, Reader, StoreError,
-    StreamKind, WriteError, WriteStore,
+    Edges, Found, Hash, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, Reader,
+    StoreError, StreamKind, WriteError, WriteStore,
 };
 use super::Rows;
 
@@ -78,6 +78,10 @@ impl ReadStore for InMemory {
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
         Box::pin(async move { Ok(self.rows().stream(kind, stream)) })
+    }
+
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().facts(kind, stream)) })
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {

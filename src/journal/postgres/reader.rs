@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
-use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError, StoredEvent};
+use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::connection::{answered, on, store_error, was_ended};
 use super::seen::{CHECK, Mark, Seen, holds};
@@ -45,14 +45,15 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > $3 ORDER BY position LIMIT $4", "position");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = $5 AND position > $3 ORDER BY position LIMIT $4", "position");
+const EVENTS_OF_STREAM: &str = events_where!("aggregate_type = $3 AND aggregate_id = $4", "sequence");
 /// Each with the number of its stream; a subquery per stream is one look into the primary key.
-const STREAMS: &str = concat!(
-    "SELECT e.position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id, sequence, ",
-    "event_type, event_version, payload, metadata, holds, e.at FROM (SELECT ",
+const FACTS: &str = concat!(
+    "SELECT e.position, e.command_id, e.sequence, e.event_type, e.event_version, e.payload, holds, e.at FROM (SELECT ",
     holds!(1, 2),
     " AS holds OFFSET 0) AS k LEFT JOIN LATERAL (SELECT s.*, w.at \
-      FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS w (kind, id, at) CROSS JOIN LATERAL (SELECT * FROM events \
-      WHERE aggregate_type = w.kind AND aggregate_id = w.id OFFSET 0) AS s) AS e ON holds"
+      FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS w (kind, id, at) CROSS JOIN LATERAL ( \
+        SELECT position, command_id, sequence, event_type, event_version, payload FROM events \
+        WHERE aggregate_type = w.kind AND aggregate_id = w.id OFFSET 0) AS s) AS e ON holds"
 );
 const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
     WHERE commit_id > $1 ORDER BY commit_id LIMIT $2";
@@ -104,7 +105,7 @@ impl PostgresReader {
         let fetching = source.clone();
         let fetch = move |kinds, ids| {
             let source = fetching.clone();
-            async move { source.streams(kinds, ids).await }.boxed()
+            async move { source.facts(kinds, ids).await }.boxed()
         };
         let streams = Streams::start(&source.runtime, ACQUIRE_TIMEOUT, Arc::new(fetch));
         Self { source, streams }
@@ -117,20 +118,20 @@ impl PostgresReader {
 }
 
 impl Source {
-    async fn streams(&self, kinds: Vec<&'static str>, ids: Vec<String>) -> Result<Vec<(usize, RawEvent)>, ReadError> {
+    async fn facts(&self, kinds: Vec<&'static str>, ids: Vec<String>) -> Result<Vec<(usize, RawFact)>, ReadError> {
         let bind = |query: PgQuery| query.bind(kinds.clone()).bind(ids.clone());
         let fetch = |sql, mark: Mark| async move {
             let query = || bind(sqlx::query(sql).bind(mark.position).bind(mark.command.clone()));
             self.streams.fetch(self.pooled, query).await
         };
-        let rows = self.marked_by(STREAMS, 13, fetch).await?;
-        let mut events = Vec::with_capacity(rows.len());
+        let rows = self.marked_by(FACTS, 6, fetch).await?;
+        let mut facts = Vec::with_capacity(rows.len());
         for row in rows {
-            let Some(number) = row.try_get::<Option<i64>, _>(14).map_err(store_error)? else { continue };
+            let Some(number) = row.try_get::<Option<i64>, _>(7).map_err(store_error)? else { continue };
             let index = usize::try_from(number - 1).map_err(|error| StoreError::new(StoreErrorKind::Corrupt, error))?;
-            events.push((index, RawEvent::from_row(&row).map_err(store_error)?));
+            facts.push((index, RawFact::from_row(&row).map_err(store_error)?));
         }
-        Ok(events)
+        Ok(facts)
     }
 
     fn rows(&self, query: PgQuery) -> BoxFuture<'static, Result<Vec<PgRow>, StoreError>> {
@@ -290,6 +291,11 @@ impl ReadStore for PostgresReader {
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        let bind = move |query: PgQuery| query.bind(kind.as_str()).bind(stream.to_string());
+        self.source.marked_events(EVENTS_OF_STREAM, bind).boxed()
+    }
+
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
         self.streams.read(kind, stream).boxed()
     }
 
@@ -320,8 +326,8 @@ impl ReadStore for PostgresReader {
         self.source.all(sqlx::query(VERSIONS))
     }
 
-    fn seen(&self, event: &StoredEvent) {
-        self.source.seen.note(event.position.cast_signed(), event.command_id.to_string());
+    fn seen(&self, position: u64, command: Uuid) {
+        self.source.seen.note(position.cast_signed(), command.to_string());
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -354,6 +360,19 @@ impl FromRow<'_, PgRow> for RawEvent {
             event_version: bytes(row, 10)?,
             payload: bytes(row, 11)?,
             metadata: bytes(row, 12)?,
+        })
+    }
+}
+
+impl FromRow<'_, PgRow> for RawFact {
+    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            position: row.try_get(0)?,
+            command_id: bytes(row, 1)?,
+            sequence: row.try_get(2)?,
+            event_type: bytes(row, 3)?,
+            event_version: bytes(row, 4)?,
+            payload: bytes(row, 5)?,
         })
     }
 }

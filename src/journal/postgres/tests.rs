@@ -349,15 +349,15 @@ async fn who_would_wait_behind_a_silent_query_for_a_stream_is_told_so_and_the_ot
                    WHERE datname = current_database() AND NOT granted";
     let silent = tokio::spawn({
         let reader = reader.clone();
-        async move { reader.stream(stream(1)).await }
+        async move { reader.facts(stream(1)).await }
     });
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.expect("it may") < 1 {}
-    let refused = reader.stream(stream(1)).await;
+    let refused = reader.facts(stream(1)).await;
     let no_connection = |error: &StoreError| error.kind == StoreErrorKind::NoConnection;
     assert!(matches!(&refused, Err(ReadError::Unavailable(error)) if no_connection(error)), "{refused:?}");
     other.execute("COMMIT").await.expect("it was begun");
     assert_eq!(silent.await.expect("it does not panic").expect("it can be read").len(), 2);
-    assert_eq!(reader.stream(stream(1)).await.expect("it can be read").len(), 2);
+    assert_eq!(reader.facts(stream(1)).await.expect("it can be read").len(), 2);
 }
 
 #[tokio::test]
@@ -370,11 +370,11 @@ async fn a_stream_is_read_when_the_server_has_ended_the_connection_for_it_and_no
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%unnest($3::text[]%'";
     for _ in 0..3 {
-        assert_eq!(reader.stream(stream(1)).await.expect("it can be read").len(), 2);
+        assert_eq!(reader.facts(stream(1)).await.expect("it can be read").len(), 2);
         assert_eq!(sqlx::query_scalar::<_, i64>(end).fetch_one(&mut other).await.expect("it may"), 1);
     }
     reader.close().await;
-    let closed = reader.stream(stream(1)).await;
+    let closed = reader.facts(stream(1)).await;
     let is_closed = |error: &StoreError| error.kind == StoreErrorKind::Closed;
     assert!(matches!(&closed, Err(ReadError::Unavailable(error)) if is_closed(error)), "{closed:?}");
 }

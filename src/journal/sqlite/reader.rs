@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
-use super::super::stored::{Edges, RawCommit, RawEvent, RawHead, ReadError};
+use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::store_error;
 
@@ -36,10 +36,9 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > ?1 ORDER BY position LIMIT ?2");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = ?3 AND position > ?1 ORDER BY position LIMIT ?2");
-/// Of streams that are named by kind and id in a JSON array, each event with the index of its stream.
-const STREAMS: &str =
-    "SELECT position, commit_id, recorded_at, leaf_hash, tenant, command_id, aggregate_type, aggregate_id,
-    sequence, event_type, event_version, payload, metadata, wanted.key
+const EVENTS_OF_STREAM: &str = events_where!("aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence");
+/// Of streams that are named by kind and id in a JSON array, each fact with the index of its stream.
+const FACTS: &str = "SELECT position, command_id, sequence, event_type, event_version, payload, wanted.key
     FROM json_each(?1) AS wanted CROSS JOIN events
       ON aggregate_type = wanted.value ->> 0 AND aggregate_id = wanted.value ->> 1";
 const COMMITS: &str = "SELECT commit_id, first_position, event_count, recorded_at, hash FROM commits
@@ -72,26 +71,26 @@ impl SqliteReader {
             .await?;
         let fetch = {
             let pool = pool.clone();
-            move |kinds: Vec<&'static str>, ids: Vec<String>| streams(pool.clone(), kinds, ids).boxed()
+            move |kinds: Vec<&'static str>, ids: Vec<String>| facts(pool.clone(), kinds, ids).boxed()
         };
         Ok(Self { streams: Streams::start(&Handle::current(), ACQUIRE_TIMEOUT, Arc::new(fetch)), pool })
     }
 }
 
-async fn streams(
+async fn facts(
     pool: SqlitePool,
     kinds: Vec<&'static str>,
     ids: Vec<String>,
-) -> Result<Vec<(usize, RawEvent)>, ReadError> {
+) -> Result<Vec<(usize, RawFact)>, ReadError> {
     let wanted: Vec<_> = kinds.iter().zip(&ids).collect();
-    let query = sqlx::query(STREAMS).bind(serde_json::json!(wanted).to_string());
+    let query = sqlx::query(FACTS).bind(serde_json::json!(wanted).to_string());
     let rows = query.fetch_all(&pool).await.map_err(read_error)?;
-    let event = |row: &SqliteRow| {
-        let index: i64 = row.try_get(13)?;
+    let fact = |row: &SqliteRow| {
+        let index: i64 = row.try_get(6)?;
         let index = usize::try_from(index).map_err(|error| SqlxError::Decode(error.into()))?;
-        Ok((index, RawEvent::from_row(row)?))
+        Ok((index, RawFact::from_row(row)?))
     };
-    rows.iter().map(event).collect::<Result<_, _>>().map_err(read_error)
+    rows.iter().map(fact).collect::<Result<_, _>>().map_err(read_error)
 }
 
 impl ReadStore for SqliteReader {
@@ -106,6 +105,11 @@ impl ReadStore for SqliteReader {
     }
 
     fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        let query = sqlx::query_as(EVENTS_OF_STREAM).bind(kind.as_str()).bind(stream.to_string());
+        async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+    }
+
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
         self.streams.read(kind, stream).boxed()
     }
 
@@ -169,6 +173,19 @@ impl FromRow<'_, SqliteRow> for RawEvent {
             event_version: row.try_get(10)?,
             payload: row.try_get(11)?,
             metadata: row.try_get(12)?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for RawFact {
+    fn from_row(row: &SqliteRow) -> Result<Self, SqlxError> {
+        Ok(Self {
+            position: row.try_get(0)?,
+            command_id: row.try_get(1)?,
+            sequence: row.try_get(2)?,
+            event_type: row.try_get(3)?,
+            event_version: row.try_get(4)?,
+            payload: row.try_get(5)?,
         })
     }
 }

@@ -74,7 +74,10 @@ async fn an_older_copy_is_recognised_even_when_others_have_gone_on_with_it() {
     for read in [reader.read(0, 10).await.map(drop), reader.read_tenant("t", 0, 10).await.map(drop)] {
         assert!(is_older(read));
     }
-    assert!(is_older(reader.stream(stream(1)).await.map(drop)) && is_older(reader.head().await.map(drop)));
+    for read in [reader.stream(stream(1)).await.map(drop), reader.facts(stream(1)).await.map(drop)] {
+        assert!(is_older(read));
+    }
+    assert!(is_older(reader.head().await.map(drop)));
     // As after a loss of the connection.
     writer.connection = None;
     let older = writer.append(&batch(5)).await;
