@@ -63,7 +63,8 @@ enum ProjectionsCommand {
     Rebuild,
 }
 
-/// How long the process, when all else has ended, waits for calls into a file system that hangs: what was acknowledged is on disk.
+/// How long the process, when all else has ended, waits for calls into a file system that hangs: what was acknowledged is
+/// on disk.
 const BLOCKING_MAY_TAKE: Duration = Duration::from_secs(5);
 
 /// What a subcommand ends with: an error is printed, and the exit code is 1.

@@ -97,8 +97,9 @@ pub trait ReadStore: Send + Sync + 'static {
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>>;
     /// Every stored (event type, event version), ascending.
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>>;
-    /// Takes note of an event that was read and found sound, the highest of its reading, and of the command that led to it. Where another copy of the journal
-    /// may take the place of this one, later reads fail with [`StoreErrorKind::WentBack`] if it lacks that event.
+    /// Takes note of an event that was read and found sound, the highest of its reading, and of its command. Where another
+    /// copy of the journal may take the place of this one, later reads fail with [`StoreErrorKind::WentBack`] if it lacks
+    /// that event.
     fn seen(&self, _position: u64, _command: Uuid) {}
     /// Gives the connections back; later reads fail.
     fn close(&self) -> BoxFuture<'_, ()>;
