@@ -10,7 +10,7 @@ use super::{
     world::{Ended, run},
 };
 
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 2000;
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
