@@ -210,7 +210,7 @@ impl Service {
         }
     }
 
-    /// As [`Service::confirm`], for an item whose upload was never seen: looks at the bucket.
+    /// As [`Service::confirm`], for an item whose upload was not seen: looks at the bucket, unless it has been by now.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -224,7 +224,10 @@ impl Service {
         let loaded = self.commands.load(id, tenant).await?;
         // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
         // says whether there never was an object or there is none any more.
-        let facts = self.look(&loaded.media).await?;
+        let facts = match &loaded.media {
+            media @ Media::Pending(_) => self.look(media).await?,
+            _ => None,
+        };
         let command = Command::Confirm { attached_to, facts };
         Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
     }

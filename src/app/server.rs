@@ -135,7 +135,8 @@ impl Server {
     /// and the embedded S3 server last, since a collection run may still need it.
     pub async fn stop(self) {
         let Self { core, api, handle, projecting, runtime, note, .. } = self;
-        let _already_gone = note.map(std::fs::remove_file);
+        // Not here, where a file system that hangs would hold up all that follows.
+        drop(note.map(|note| runtime.spawn_blocking(move || std::fs::remove_file(note))));
         tracing::info!(deadline_s = DRAIN_SECONDS, "stopping: open requests may end");
         handle.stop(true).await;
         projecting.retire();

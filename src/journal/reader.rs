@@ -48,8 +48,8 @@ impl Reader {
         Ok(self.seen(events))
     }
 
-    /// The events of one media item by sequence, as far as a decision asks: checked as by [`Reader::stream`], and quicker
-    /// where many ask at once.
+    /// The events of one media item by sequence, as far as a decision asks: what is read is checked as by
+    /// [`Reader::stream`], the other columns are not looked at. Quicker where many ask at once.
     pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
         let raw = self.store.facts(StreamKind::Media, id).await?;
         let facts = raw.into_iter().map(Fact::try_from).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! What comes out of the journal: rows as stored, and the strict step from bytes to typed values.
 //!
 //! Strict means that what a reader accepts is what the hash covers: a UUID in upper case or a time out of
-//! range is [`ReadError::Corrupt`], never silently read as something else.
+//! range is [`ReadError::Corrupt`], never silently read as something else. A [`Fact`] vouches for its own columns alone.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

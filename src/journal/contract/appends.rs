@@ -114,6 +114,8 @@ pub(in crate::journal) async fn streams_of_two_kinds_may_have_one_id_and_share_a
     };
     assert_eq!(of(StreamKind::Media).await, [(1, 1), (2, 1), (4, 3)]);
     assert_eq!(of(StreamKind::CollectionRun).await, [(5, 3), (6, 3)]);
+    let facts = journal.facts(stream(1)).await.expect("it can be read");
+    assert_eq!(facts.iter().map(|fact| fact.position).collect::<Vec<_>>(), [1, 2, 4]);
     verify(journal.reader(), None, |_, _| ()).await.expect("it is whole");
     writer.stop().await;
 }

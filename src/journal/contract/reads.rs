@@ -91,7 +91,9 @@ pub(in crate::journal) async fn a_stream_with_a_missing_event_is_not_read<H: Har
 pub(in crate::journal) async fn a_value_that_was_never_written_is_not_read<H: Harness>(harness: &H) {
     let upper = "UPDATE events SET command_id = upper('a' || substr(command_id, 2)) WHERE position = 4";
     let (journal, writer) = tampered(harness, upper).await;
-    let result = journal.read(0, 10).await;
-    assert!(matches!(result, Err(ReadError::Corrupt { position: 4, column: "command_id" })), "{result:?}");
+    let [all, whole] = [journal.read(0, 10).await.map(drop), journal.stream(stream(1)).await.map(drop)];
+    for result in [all, whole, journal.facts(stream(1)).await.map(drop)] {
+        assert!(matches!(result, Err(ReadError::Corrupt { position: 4, column: "command_id" })), "{result:?}");
+    }
     writer.stop().await;
 }
