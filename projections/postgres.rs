@@ -1,21 +1,22 @@
 //! The read models on Postgres: tables beside the journal's, in the same database.
 //!
-//! Every statement runs inside a transaction and leaves nothing in the session (no advisory session lock, no LISTEN, only
-//! `SET LOCAL`), so a pooler in transaction mode may stand between, if [`PostgresSettings::named_statements`] is off.
+//! Behind a pooler in transaction mode every statement runs inside a transaction, if [`PostgresSettings::named_statements`] is
+//! off; and none leaves anything in the session (no advisory session lock, no LISTEN, only `SET LOCAL`).
 //!
 //! A batch commits with `synchronous_commit = off`: its rows and their checkpoint are one transaction, so a crash of the
 //! server sets both back together, and the journal, which does wait for the disk, is applied again from there. A rebuild's
 //! first and last step do wait.
 //!
-//! Calls may come from any runtime: each is a task of the runtime that owns the sockets, and ends with the call. Any
-//! future of this module may be dropped at an await: the task is then aborted, its connection closed, and the server
-//! rolls back; only a commit that was already sent may still take effect, whole.
+//! Calls may come from any runtime: one from elsewhere becomes a task of the runtime that owns the sockets, and ends with the
+//! call. Any future of this module may be dropped at an await: its connection is closed, and the server rolls back; only a
+//! commit that was already sent may still take effect, whole.
 
 mod activity;
 mod copy;
 mod dump;
 mod inspections;
 mod migrate;
+mod pool;
 mod read;
 mod rebuild;
 mod retries;
@@ -26,12 +27,10 @@ mod write;
 
 use std::time::Duration;
 
-use sqlx::{
-    ConnectOptions, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{ConnectOptions, PgPool, postgres::PgConnectOptions};
 use tokio::{runtime::Handle, task::JoinHandle};
 
+pub use pool::lazy as lazy_pool;
 pub(crate) use rebuild::Rebuild;
 use transaction::{Mode, Transaction};
 
@@ -95,12 +94,7 @@ impl ReadModels {
         let options = options.statement_cache_capacity(statements).disable_statement_logging();
         // A pool starts its own upkeep on the runtime that it is made on.
         let _on_the_runtime = settings.runtime.enter();
-        let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections.max(1))
-                .acquire_timeout(settings.acquire_timeout)
-                .connect_lazy_with(options.clone())
-        };
+        let pool = |connections: u32| pool::lazy(options.clone(), connections.max(1), settings.acquire_timeout);
         Self {
             writers: writes.then(|| pool(settings.writers)),
             readers: pool(settings.readers),
@@ -128,7 +122,7 @@ impl ReadModels {
     }
 
     async fn read(&self) -> Result<Transaction, Error> {
-        Transaction::begin(&self.readers, Mode::Read, self.named_statements).await
+        Transaction::begin(&self.readers, Mode::Statement, self.named_statements).await
     }
 
     async fn write(&self, mode: Mode) -> Result<Transaction, Error> {
@@ -141,6 +135,9 @@ impl ReadModels {
         &self,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        if Handle::try_current().is_ok_and(|here| here.id() == self.runtime.id()) {
+            return call.await;
+        }
         let mut task = Task(self.runtime.spawn(call));
         match (&mut task.0).await {
             Ok(result) => result,

@@ -12,11 +12,12 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join3;
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    journal::{Journal, ReadError},
+    journal::{Head, Journal, ReadError},
     storage::{Anchor, Check, Fault, Gateway, MarkerError, ProbeReport, Status, StorageError, Versioning},
 };
 
@@ -130,7 +131,23 @@ impl BucketGuard {
     /// Looks now.
     pub async fn check(&self) -> BucketStatus {
         let _one_at_a_time = self.looking.lock().await;
-        self.look_and_remember().await
+        self.look_and_remember().await.0
+    }
+
+    /// Looks now, and writes into the marker how far the journal is. A run does this before it claims, so that a journal
+    /// which is put back to before that run is noticed.
+    ///
+    /// # Errors
+    /// Says why nothing may be claimed: the bucket is not ours, or the marker was not written.
+    pub async fn check_and_advance(&self) -> Result<(), String> {
+        let _one_at_a_time = self.looking.lock().await;
+        let (status, head) = self.look_and_remember().await;
+        let marked = match (status, head) {
+            (BucketStatus::Ours, Ok(head)) => self.mark(head).await,
+            (BucketStatus::Ours, Err(error)) => unreadable(&error),
+            (status, _) => status,
+        };
+        marked.problem().map_or(Ok(()), Err)
     }
 
     /// What was seen a moment ago, or a look if that is too long ago.
@@ -141,7 +158,7 @@ impl BucketGuard {
         let _one_at_a_time = self.looking.lock().await;
         match self.remembered() {
             Some(status) => status,
-            None => self.look_and_remember().await,
+            None => self.look_and_remember().await.0,
         }
     }
 
@@ -189,11 +206,13 @@ impl BucketGuard {
         (age >= TimeDelta::zero() && age < FRESH_FOR).then(|| last.status.clone())
     }
 
-    async fn look_and_remember(&self) -> BucketStatus {
-        let mut status = self.look().await;
+    /// What it looked like, and the journal's head meanwhile. All of it is asked at once.
+    async fn look_and_remember(&self) -> (BucketStatus, Result<Head, ReadError>) {
+        let marker = self.gateway.check_marker(self.journal_id);
+        let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
+        let mut status = self.status_of(marker, &head).await;
         let mut report = self.report();
         if status == BucketStatus::Ours {
-            let versioning = self.gateway.versioning().await;
             let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
             if self.should_probe(kept) {
                 let fresh = self.gateway.probe(self.clock.now()).await;
@@ -220,7 +239,7 @@ impl BucketGuard {
             }
         }
         *last = Last { status: status.clone(), at: self.clock.now(), report };
-        status
+        (status, head)
     }
 
     /// Ours, if versions can be listed and deleted.
@@ -241,9 +260,17 @@ impl BucketGuard {
         }
     }
 
-    async fn look(&self) -> BucketStatus {
-        match self.gateway.check_marker(self.journal_id).await {
-            Ok(anchor) => self.is_held(anchor).await,
+    async fn status_of(
+        &self,
+        marker: Result<Option<Anchor>, MarkerError>,
+        head: &Result<Head, ReadError>,
+    ) -> BucketStatus {
+        match marker {
+            Ok(None) => BucketStatus::Ours,
+            Ok(Some(anchor)) => match head {
+                Ok(head) => self.is_held(anchor, head).await,
+                Err(error) => unreadable(error),
+            },
             Err(MarkerError::Missing) => self.claim_if_allowed().await,
             Err(error) => refused(error),
         }
@@ -251,34 +278,27 @@ impl BucketGuard {
 
     /// Whether the journal still holds the commit that the marker saw. Positions alone would not do: a restored journal
     /// soon grows beyond them.
-    async fn is_held(&self, anchor: Option<Anchor>) -> BucketStatus {
-        let Some(anchor) = anchor else { return BucketStatus::Ours };
-        let held = self.journal.reader().commit_hash(anchor.commit_id).await;
-        match (held, self.journal.head().await) {
-            (Ok(Some(hash)), Ok(_)) if hash.to_string() == anchor.hash => BucketStatus::Ours,
-            (Ok(_), Ok(_)) if self.may_adopt() => self.mark_head().await,
-            (Ok(_), Ok(head)) => BucketStatus::Rewound { marker: anchor.position, head: head.position },
-            (Err(error), _) | (_, Err(error)) => BucketStatus::Unavailable { detail: error.to_string() },
-        }
-    }
-
-    /// Writes into the marker how far the journal is. A run does this before it claims, so that a journal which is put
-    /// back to before that run is noticed.
-    ///
-    /// # Errors
-    /// Says why it was not written; then nothing may be claimed.
-    pub async fn advance(&self) -> Result<(), String> {
-        match self.mark_head().await.problem() {
-            None => Ok(()),
-            Some(problem) => Err(problem),
+    async fn is_held(&self, anchor: Anchor, head: &Head) -> BucketStatus {
+        let held = match head.commit_id == anchor.commit_id {
+            true => Ok(Some(head.hash)),
+            false => self.journal.reader().commit_hash(anchor.commit_id).await,
+        };
+        match held {
+            Ok(Some(hash)) if hash.to_string() == anchor.hash => BucketStatus::Ours,
+            Ok(_) if self.may_adopt() => self.mark_head().await,
+            Ok(_) => BucketStatus::Rewound { marker: anchor.position, head: head.position },
+            Err(error) => unreadable(&error),
         }
     }
 
     async fn mark_head(&self) -> BucketStatus {
-        let head = match self.journal.head().await {
-            Ok(head) => head,
-            Err(error) => return BucketStatus::Unavailable { detail: error.to_string() },
-        };
+        match self.journal.head().await {
+            Ok(head) => self.mark(head).await,
+            Err(error) => unreadable(&error),
+        }
+    }
+
+    async fn mark(&self, head: Head) -> BucketStatus {
         if head.commit_id == 0 || self.marked.load(Ordering::Acquire) == head.commit_id {
             return BucketStatus::Ours;
         }
@@ -300,7 +320,7 @@ impl BucketGuard {
                 Ok(_) => BucketStatus::Ours,
                 Err(error) => refused(error),
             },
-            Err(error) => BucketStatus::Unavailable { detail: error.to_string() },
+            Err(error) => unreadable(&error),
         }
     }
 
@@ -328,6 +348,11 @@ fn refused(error: MarkerError) -> BucketStatus {
         MarkerError::OtherJournal { found } => BucketStatus::Foreign { found },
         MarkerError::Unavailable(error) => unavailable(&error),
     }
+}
+
+/// Of the journal.
+fn unreadable(error: &ReadError) -> BucketStatus {
+    BucketStatus::Unavailable { detail: error.to_string() }
 }
 
 fn unavailable(error: &StorageError) -> BucketStatus {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join;
 use tokio::sync::{Notify, watch};
 use zeroload_domain::DecodeError;
 use zeroload_projections::{ReadModels, RecordedEvent, What};
@@ -87,10 +88,10 @@ impl Projector {
     }
 
     async fn drain(&self) -> Result<u64, ProjectorError> {
-        let mut checkpoint = self.read_models.checkpoint().await?.position;
+        let (mut checkpoint, mut head) = try_join(self.checkpoint(), self.head()).await?;
         while !self.is_stopped() {
             self.applied.send_replace(checkpoint);
-            let batch = self.next(checkpoint).await?;
+            let batch = self.next(checkpoint, head).await?;
             let (Some(last), count) = (batch.last().map(|event| event.position), batch.len()) else { break };
             checkpoint = self.read_models.apply(batch).await?.position;
             self.applied.send_replace(checkpoint);
@@ -99,20 +100,31 @@ impl Projector {
             if count < BATCH as usize || checkpoint < last {
                 break;
             }
+            head = self.head().await?;
         }
         Ok(checkpoint)
     }
 
-    /// The events after `checkpoint`, from memory if they are there.
-    async fn next(&self, checkpoint: u64) -> Result<Vec<RecordedEvent>, ProjectorError> {
+    async fn checkpoint(&self) -> Result<u64, ProjectorError> {
+        Ok(self.read_models.checkpoint().await?.position)
+    }
+
+    async fn head(&self) -> Result<u64, ProjectorError> {
+        Ok(self.journal.head().await?.position)
+    }
+
+    /// The events after `checkpoint` where the journal reaches `head`, from memory if they are there.
+    async fn next(&self, checkpoint: u64, head: u64) -> Result<Vec<RecordedEvent>, ProjectorError> {
         if self.recent.holds_after(checkpoint) {
             // What this process remembers counts as far as the database that answers now holds it: it may be a copy that
             // took the place of another.
-            let head = self.journal.head().await?.position;
             let events = self.recent.take(checkpoint, head, BATCH as usize);
             if !events.is_empty() {
                 return Ok(events);
             }
+        }
+        if head <= checkpoint {
+            return Ok(Vec::new());
         }
         read_batch(self.journal.reader(), checkpoint, BATCH).await
     }

@@ -54,7 +54,8 @@ impl ReadModels {
     pub(crate) async fn prune_retries(&self) -> Result<u64, Error> {
         let models = self.clone();
         self.run(async move {
-            let mut tx = models.write(Mode::Rows).await?;
+            // Seldom anything is there: then there is no commit that could wait for the disk.
+            let mut tx = models.write(Mode::Statement).await?;
             let done = tx.query(include_str!("sql/prune_retries.sql")).execute(&mut *tx).await?;
             tx.commit().await?;
             Ok(done.rows_affected())
@@ -67,6 +68,7 @@ impl ReadModels {
         self.run(async move {
             let mut tx = models.read().await?;
             let row = tx.query(include_str!("sql/retry_of.sql")).bind(id.to_string()).fetch_optional(&mut *tx).await?;
+            tx.commit().await?;
             row.map(|row| Retry::of_row((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).transpose()
         })
         .await

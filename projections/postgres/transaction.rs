@@ -1,4 +1,5 @@
-//! A transaction, the only way in which this module talks to the server.
+//! A transaction, the only way in which this module talks to the server. Where no pooler stands between, one statement is a
+//! transaction without being told so, which saves two round trips.
 
 use std::ops::{Deref, DerefMut};
 
@@ -25,8 +26,8 @@ pub(super) fn bind_cells(
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mode {
-    /// One statement that reads.
-    Read,
+    /// One statement that reads, or seldom changes anything.
+    Statement,
     /// Several statements that read one snapshot.
     Snapshot,
     /// Rows that can be written again from the journal: its commit does not wait for the disk.
@@ -39,7 +40,7 @@ pub(super) enum Mode {
 impl Mode {
     const fn begin(self) -> &'static str {
         match self {
-            Self::Read => "BEGIN READ ONLY",
+            Self::Statement => "BEGIN",
             Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Self::Rows => "BEGIN; SET LOCAL synchronous_commit = off",
             Self::Schema => "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'",
@@ -52,6 +53,8 @@ impl Mode {
 pub(super) struct Transaction {
     connection: PoolConnection<Postgres>,
     named_statements: bool,
+    /// The server was told that it begins.
+    begun: bool,
     finished: bool,
 }
 
@@ -62,8 +65,12 @@ impl Transaction {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Error::Unreachable(error),
             other => other.into(),
         })?;
-        let mut tx = Self { connection, named_statements, finished: false };
-        PgTransactionManager::begin(&mut tx.connection, Some(mode.begin().into())).await?;
+        // A pooler gives what belongs to one transaction to one server, and a statement without a name is several messages.
+        let begun = !matches!(mode, Mode::Statement) || !named_statements;
+        let mut tx = Self { connection, named_statements, begun, finished: false };
+        if begun {
+            PgTransactionManager::begin(&mut tx.connection, Some(mode.begin().into())).await?;
+        }
         Ok(tx)
     }
 
@@ -72,7 +79,9 @@ impl Transaction {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Error> {
-        PgTransactionManager::commit(&mut self.connection).await?;
+        if self.begun {
+            PgTransactionManager::commit(&mut self.connection).await?;
+        }
         self.finished = true;
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! All of it is read from the counts per minute, which are data: several processes judge alike, and a restart forgets nothing.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures_util::future::try_join;
 use zeroload_projections::{Minute, Unanswered};
 
 use super::{Collector, RunError};
@@ -75,14 +76,19 @@ pub(super) struct Verdict {
     pub braked: Option<Braked>,
     /// What is due later was not judged.
     pub judged_until: DateTime<Utc>,
+    /// Whether anything is due at all.
+    pub due: bool,
 }
 
 impl Collector {
-    /// Judges what is due at `now`. Without anything due it costs two short reads.
+    /// Judges what is due at `now`. Without anything due it costs two short reads at once.
     pub(super) async fn judge(&self, now: DateTime<Utc>) -> Result<Verdict, RunError> {
         let (settings, models) = (&self.parts.brake, &self.parts.read_models);
-        let mut verdict = Verdict { braked: None, judged_until: now };
-        if let Some(first) = models.due(now, None, 1).await?.first() {
+        let silence_from = now - settings.silence - SILENCE_LOOKBACK;
+        let (due, unanswered) = try_join(models.due(now, None, 1), models.unanswered(silence_from, now)).await?;
+        let first = due.into_iter().next();
+        let mut verdict = Verdict { braked: None, judged_until: now, due: first.is_some() };
+        if let Some(first) = first {
             let from = first.collectable_at - settings.window.max(LOOKBACK);
             let minutes = models.activity(from, now, MINUTES).await?;
             if let Some(last) = minutes.get(MINUTES as usize - 1) {
@@ -90,10 +96,7 @@ impl Collector {
             }
             verdict.braked = settings.judge_share(&minutes, first.collectable_at);
         }
-        if verdict.braked.is_none() {
-            let unanswered = models.unanswered(now - settings.silence - SILENCE_LOOKBACK, now).await?;
-            verdict.braked = settings.judge_silence(unanswered, now);
-        }
+        verdict.braked = verdict.braked.or_else(|| settings.judge_silence(unanswered, now));
         Ok(verdict)
     }
 }

@@ -36,7 +36,7 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
-use futures_util::future::join;
+use futures_util::future::{join, join3, try_join};
 use zeroload_projections::{DueItem, ReadModels};
 
 pub use self::brake::BrakeSettings;
@@ -158,8 +158,10 @@ impl Collector {
     /// # Errors
     /// [`RunError`]; a later run goes on from what is recorded.
     pub async fn run(&self, wanted: Wanted) -> Result<RunReport, RunError> {
-        let now = self.parts.clock.now().min(self.parts.journal.database_now().await?);
-        self.run_wanted(now, wanted).await
+        let (ready, database_now) = join(self.get_ready(&wanted), self.parts.journal.database_now()).await;
+        let now = self.parts.clock.now().min(database_now?);
+        ready?;
+        self.run_on(now, wanted).await
     }
 
     /// One run as of `now`.
@@ -175,16 +177,30 @@ impl Collector {
     /// # Errors
     /// As [`Collector::run`].
     pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
-        let dry_run = wanted.dry_run;
-        if !dry_run {
-            let status = self.parts.guard.check().await;
-            if let Some(problem) = status.problem() {
-                return Err(RunError::Bucket(problem));
-            }
-            self.parts.guard.advance().await.map_err(RunError::Bucket)?;
+        self.get_ready(&wanted).await?;
+        self.run_on(now, wanted).await
+    }
+
+    /// Brings the projection up to date, and finds out whether anything may be changed. All is asked at once: of a run that
+    /// finds nothing due the waits are the most of it.
+    async fn get_ready(&self, wanted: &Wanted) -> Result<(), RunError> {
+        let caught_up = self.parts.projector.catch_up();
+        if wanted.dry_run {
+            caught_up.await;
+            return Ok(());
         }
+        let retries = self.parts.read_models.retries();
+        // Of items that have ended otherwise meanwhile.
+        let pruned = retries.prune();
+        let (checked, pruned, ()) = join3(self.parts.guard.check_and_advance(), pruned, caught_up).await;
+        checked.map_err(RunError::Bucket)?;
+        pruned?;
+        Ok(())
+    }
+
+    async fn run_on(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
+        let dry_run = wanted.dry_run;
         self.parts.gateway.has_rested();
-        self.parts.projector.catch_up().await;
         let run_id = self.parts.ids.new_id(now);
         let overrides = wanted.override_brake.is_some();
         let caller = wanted.caller.unwrap_or_else(|| TIMER.to_owned());
@@ -202,24 +218,25 @@ impl Collector {
             broken_off: None,
             judged_until: now,
         };
-        if !dry_run {
-            // Of items that have ended otherwise meanwhile.
-            self.parts.read_models.retries().prune().await?;
-        }
         let ended = self.passes(overrides, &mut run).await;
         self.close_record(&run, ended.as_ref().err()).await;
         ended.map(|()| run.report)
     }
 
     async fn passes(&self, overrides: bool, run: &mut Run) -> Result<(), RunError> {
-        self.pass(Pass::Finish, run).await?;
-        let verdict = self.judge(run.now).await?;
+        let (unfinished, verdict) = try_join(self.list(Pass::Finish, run.now, None, 1), self.judge(run.now)).await?;
+        let verdict = if unfinished.is_empty() {
+            verdict
+        } else {
+            self.pass(Pass::Finish, run).await?;
+            self.judge(run.now).await?
+        };
         run.judged_until = verdict.judged_until;
         run.report.braked = verdict.braked.as_ref().map(ToString::to_string);
         if !run.report.dry_run && !overrides && verdict.braked.is_some() {
             run.broken_off.get_or_insert("the brake is on");
         }
-        if run.broken_off.is_none() {
+        if run.broken_off.is_none() && verdict.due {
             self.pass(Pass::Collect, run).await?;
         }
         Ok(())

@@ -36,6 +36,9 @@ pub(super) async fn on<T: Send + 'static>(
     runtime: &Handle,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
+    if Handle::try_current().is_ok_and(|here| here.id() == runtime.id()) {
+        return work.await;
+    }
     runtime.spawn(work).await.map_err(ended)?
 }
 

@@ -8,12 +8,13 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::Error as SqlxError;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::{Connection, FromRow, Row};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use uuid::Uuid;
+use zeroload_projections::lazy_pool;
 
 use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
@@ -93,10 +94,7 @@ impl PostgresReader {
     pub(super) fn open(settings: &Settings, seen: Seen, runtime: &Handle) -> Self {
         // The pool looks after itself on the runtime that it is made on.
         let _entered = runtime.enter();
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(settings.options.clone());
+        let pool = lazy_pool(settings.options.clone(), CONNECTIONS, ACQUIRE_TIMEOUT);
         let streams = StreamConnection::new(pool.clone());
         Self::of(Source { pool, streams, pooled: settings.pooled, seen, runtime: runtime.clone() })
     }
@@ -217,7 +215,7 @@ async fn fetch_on(connection: &mut PgConnection, pooled: bool, query: PgQuery) -
     Ok(rows)
 }
 
-/// A connection that is kept: one of the pool would be asked whether it is alive, before and after each query.
+/// A connection that is kept: one of the pool would be asked after each query whether it is alive.
 #[derive(Clone)]
 struct StreamConnection {
     /// Gives a new one, where it can be had in time.
