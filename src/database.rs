@@ -123,6 +123,15 @@ impl Database {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Events that a rebuild applies in one transaction. The steps of an item that fall into one are written once; no reader
+    /// waits for it, but on SQLite whoever writes the live tables does.
+    pub fn rebuild_batch(&self) -> u32 {
+        match self {
+            Self::Sqlite(_) => 5000,
+            Self::Postgres(_) => 20_000,
+        }
+    }
+
     /// Where the read models are, in words.
     pub fn read_models_place(&self) -> String {
         match self {

@@ -12,9 +12,6 @@ use crate::{
     settings::Settings,
 };
 
-/// Events per transaction: no reader waits for them, and an item's steps that fall into one are written once.
-const BATCH: u32 = 5000;
-
 /// Works beside a running `serve`: readers see the old tables until the new ones have caught up.
 pub async fn run(settings: &Settings) -> Ended {
     let database = &settings.database;
@@ -26,7 +23,7 @@ pub async fn run(settings: &Settings) -> Ended {
     loop {
         // The next batch is read and decoded while this one is written.
         let (sender, mut batches) = mpsc::channel(1);
-        let reading = tokio::spawn(read_on(journal.clone(), applied, sender));
+        let reading = tokio::spawn(read_on(journal.clone(), applied, database.rebuild_batch(), sender));
         while let Some(batch) = batches.recv().await {
             rebuild.apply(&batch).await?;
             applied = batch.last().map_or(applied, |last| last.position);
@@ -54,14 +51,15 @@ pub async fn run(settings: &Settings) -> Ended {
     }
 }
 
-/// Sends batch after batch until the journal has no more.
+/// Sends batch after batch of at most so many `events` until the journal has no more.
 async fn read_on(
     journal: Reader,
     mut after: u64,
+    events: u32,
     batches: mpsc::Sender<Vec<RecordedEvent>>,
 ) -> Result<(), ProjectorError> {
     loop {
-        let batch = read_batch(&journal, after, BATCH).await?;
+        let batch = read_batch(&journal, after, events).await?;
         let Some(last) = batch.last() else { return Ok(()) };
         after = last.position;
         if batches.send(batch).await.is_err() {
