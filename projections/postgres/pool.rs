@@ -7,8 +7,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// How long after its last use a connection is taken to be alive. To ask costs as much as most statements; a server needs
-/// longer to start anew.
+/// How long after its last use a connection is taken to be alive. To ask is a round trip more; a
+/// statement that meets one which has died within this time fails, and a repeat of the call gets another.
 const TRUSTED_FOR: Duration = Duration::from_millis(100);
 
 /// A pool that opens at most so many `connections`, when they are needed, on the runtime that it is made on. A connection
