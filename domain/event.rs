@@ -57,7 +57,7 @@ pub struct MediaRequested {
     pub checksum_sha256: Option<Sha256Digest>,
     pub fingerprint: Fingerprint,
     /// The moment of the decision, which the ticket's URL is dated with.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub requested_at: DateTime<Utc>,
     #[serde(flatten)]
     pub deadlines: Deadlines,
@@ -67,20 +67,20 @@ pub struct MediaRequested {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deadlines {
     /// When the ticket's URL ends; a PUT that began before may still land later.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub ticket_expires_at: DateTime<Utc>,
     /// Until when a confirm is promised to work.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub confirm_by: DateTime<Utc>,
     /// From when on the collector may claim the item.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub collectable_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TicketRenewed {
     /// The moment of the decision, which the ticket's URL is dated with.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub renewed_at: DateTime<Utc>,
     #[serde(flatten)]
     pub deadlines: Deadlines,
@@ -104,7 +104,7 @@ pub struct Confirmed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Released {
     pub reason: ReleaseReason,
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub collectable_at: DateTime<Utc>,
 }
 
@@ -133,7 +133,7 @@ pub struct Trashed {
     #[serde(flatten)]
     pub kept: Kept,
     /// From when on the collector may claim it again, and then it is deleted.
-    #[serde(serialize_with = "time_text::serialize")]
+    #[serde(with = "time_text")]
     pub trash_until: DateTime<Utc>,
 }
 

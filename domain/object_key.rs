@@ -4,14 +4,17 @@
 //! The two hex digits are the id's last byte. Ids begin with their time, and S3 limits requests per prefix, so without
 //! them all writes of a moment would fall on one shard (S3 user guide, "Optimizing Amazon S3 performance").
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::values::{Claim, ContentType, Invalid, MediaId, Tenant};
+use crate::values::{Claim, ContentType, Invalid, MediaId, Shared, Tenant};
 
 const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext} or {media id}.{n}.{ext}";
 const TRASH: &str = ".trash";
+
+/// Characters of an id.
+const ID: usize = uuid::fmt::Hyphenated::LENGTH;
 
 /// The folder of a bucket that belongs to zeroload: nothing outside it is ever written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,12 +24,7 @@ impl KeyPrefix {
     /// # Errors
     /// [`Invalid`] unless it is 1 to 128 characters of `a-z 0-9 . - /` without empty or dot-only parts.
     pub fn parse(raw: &str) -> Result<Self, Invalid> {
-        let fits = (1..=128).contains(&raw.len())
-            && raw.split('/').all(|part| {
-                part.bytes().any(|b| b != b'.')
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
-            });
-        if fits {
+        if Self::fits(raw) {
             Ok(Self(raw.to_owned()))
         } else {
             Err(Invalid {
@@ -34,6 +32,14 @@ impl KeyPrefix {
                 allowed: "1 to 128 characters of a-z, 0-9, '.', '-' and '/', without a slash at either end",
             })
         }
+    }
+
+    fn fits(raw: &str) -> bool {
+        (1..=128).contains(&raw.len())
+            && raw.split('/').all(|part| {
+                part.bytes().any(|b| b != b'.')
+                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+            })
     }
 
     /// The key of the marker object that ties a bucket to its journal.
@@ -54,25 +60,29 @@ impl KeyPrefix {
 /// The key of one media item's object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct ObjectKey(String);
+pub struct ObjectKey(Shared);
 
 impl ObjectKey {
     pub fn new(prefix: &KeyPrefix, tenant: &Tenant, id: MediaId, content_type: &ContentType) -> Self {
         let shard = id.as_uuid().as_bytes()[15];
-        Self(format!("{}/{tenant}/{shard:02x}/{id}.{}", prefix.0, extension(content_type)))
+        Self(format!("{}/{tenant}/{shard:02x}/{id}.{}", prefix.0, extension(content_type)).into())
     }
 
     /// # Errors
     /// [`Invalid`] for a key that [`ObjectKey::new`] cannot have made.
-    pub fn parse(raw: impl Into<String>) -> Result<Self, Invalid> {
-        let key = Self(raw.into());
+    pub fn parse(raw: impl Into<Arc<str>>) -> Result<Self, Invalid> {
+        Self::check(raw.into().into())
+    }
+
+    fn check(raw: Shared) -> Result<Self, Invalid> {
+        let key = Self(raw);
         let invalid = Invalid { what: "object_key", allowed: ALLOWED_KEY };
-        let Some(id) = key.read_id() else { return Err(invalid) };
+        let Some((id, _)) = key.read_id() else { return Err(invalid) };
         let mut parts = key.0.rsplitn(4, '/').skip(1);
         let (shard, tenant, prefix) = (parts.next(), parts.next(), parts.next());
-        let well_formed = shard == Some(&format!("{:02x}", id.as_uuid().as_bytes()[15]))
-            && tenant.is_some_and(|t| Tenant::parse(t).is_ok())
-            && prefix.is_some_and(|p| KeyPrefix::parse(p).is_ok());
+        // An id is written in the same digits, its last byte at its end.
+        let well_formed =
+            shard == Some(&id[ID - 2..]) && tenant.is_some_and(Tenant::fits) && prefix.is_some_and(KeyPrefix::fits);
         if well_formed { Ok(key) } else { Err(invalid) }
     }
 
@@ -83,14 +93,14 @@ impl ObjectKey {
         let mut parts = folder.rsplitn(3, '/');
         let (shard, tenant, prefix) = (parts.next(), parts.next(), parts.next());
         let [prefix, tenant, shard] = [prefix, tenant, shard].map(Option::unwrap_or_default);
-        Self(format!("{prefix}/{TRASH}/{tenant}/{shard}/{id}.{}.{extension}", claim.number()))
+        Self(format!("{prefix}/{TRASH}/{tenant}/{shard}/{id}.{}.{extension}", claim.number()).into())
     }
 
     /// The key of an item that is brought back after this claim. None had it before: claims only go up.
     #[must_use]
     pub fn restored(&self, claim: Claim) -> Self {
         let (folder, id, extension) = self.parts();
-        Self(format!("{folder}/{id}.{}.{extension}", claim.number()))
+        Self(format!("{folder}/{id}.{}.{extension}", claim.number()).into())
     }
 
     /// Whether an item with this key was brought back from the trash.
@@ -106,7 +116,8 @@ impl ObjectKey {
     }
 
     pub fn media_id(&self) -> MediaId {
-        self.read_id().expect("every way to make a key puts an id in its last part")
+        let (_, id) = self.read_id().expect("every way to make a key puts an id in its last part");
+        id
     }
 
     /// Whether it lies in this folder, as [`ObjectKey::new`] would have made it there.
@@ -118,7 +129,8 @@ impl ObjectKey {
         &self.0
     }
 
-    fn read_id(&self) -> Option<MediaId> {
+    /// As it is written, and as it is.
+    fn read_id(&self) -> Option<(&str, MediaId)> {
         let (_, name) = self.0.rsplit_once('/')?;
         let (id, rest) = name.split_once('.')?;
         let extension = match rest.split_once('.') {
@@ -131,7 +143,8 @@ impl ObjectKey {
         if extension.is_empty() || !extension.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             return None;
         }
-        MediaId::parse(id).ok().filter(|parsed| parsed.to_string() == id)
+        let parsed = MediaId::parse(id).ok()?;
+        (parsed.as_uuid().hyphenated().encode_lower(&mut [0; ID]) == id).then_some((id, parsed))
     }
 }
 
@@ -143,7 +156,7 @@ impl fmt::Display for ObjectKey {
 
 impl<'de> Deserialize<'de> for ObjectKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::check(Shared::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

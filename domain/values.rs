@@ -1,6 +1,7 @@
 //! Values as they may be: each type is parsed once at the edge, after that it cannot be wrong.
 
 mod facts;
+mod shared;
 mod text;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use facts::{Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen, SeenVia};
+pub(crate) use shared::Shared;
 pub use text::{AttachedTo, Bucket, ContentType, ETag, FileName, IdempotencyKey, Owner, Store, Tenant, VersionId};
 
 /// A value that was refused: which kind of value, and what is allowed instead.
@@ -129,13 +131,13 @@ impl<'de> Deserialize<'de> for Sha256Digest {
 /// (never recorded), so nothing can be guessed back from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Fingerprint(String);
+pub struct Fingerprint(Shared);
 
 impl Fingerprint {
     pub fn of(key: &str, fields: &[&str]) -> Self {
         let mut parts = vec![b"zeroload request".as_slice(), key.as_bytes()];
         parts.extend(fields.iter().map(|field| field.as_bytes()));
-        Self(hex::encode(digest_of(&parts)))
+        Self(hex::encode(digest_of(&parts)).into())
     }
 }
 

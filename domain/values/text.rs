@@ -1,10 +1,10 @@
 //! Values that are text: each alphabet is checked once, also when a stored value is read.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::Invalid;
+use super::{Invalid, shared::Shared};
 
 /// A validated string: `parse` at the edge, `as_str` inside, the same check on stored JSON.
 macro_rules! text_value {
@@ -12,19 +12,26 @@ macro_rules! text_value {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Shared);
 
         impl $name {
             /// # Errors
             /// [`Invalid`] says what is allowed.
-            pub fn parse(raw: impl Into<String>) -> Result<Self, Invalid> {
-                let raw = raw.into();
-                let fits: fn(&str) -> bool = $check;
-                if fits(&raw) {
+            pub fn parse(raw: impl Into<Arc<str>>) -> Result<Self, Invalid> {
+                Self::check(raw.into().into())
+            }
+
+            fn check(raw: Shared) -> Result<Self, Invalid> {
+                if Self::fits(&raw) {
                     Ok(Self(raw))
                 } else {
                     Err(Invalid { what: $what, allowed: $allowed })
                 }
+            }
+
+            pub(crate) fn fits(raw: &str) -> bool {
+                let fits: fn(&str) -> bool = $check;
+                fits(raw)
             }
 
             pub fn as_str(&self) -> &str {
@@ -40,7 +47,7 @@ macro_rules! text_value {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                Self::check(Shared::deserialize(deserializer)?).map_err(de::Error::custom)
             }
         }
     };
