@@ -152,9 +152,14 @@ impl BucketGuard {
 
     /// What was seen a moment ago, or a look if that is too long ago.
     pub async fn recent(&self) -> BucketStatus {
-        if let Some(status) = self.remembered() {
-            return status;
+        match self.remembered() {
+            Some(status) => status,
+            // Large, and seldom needed: whoever asks need not carry it along.
+            None => Box::pin(self.look_again()).await,
         }
+    }
+
+    async fn look_again(&self) -> BucketStatus {
         let _one_at_a_time = self.looking.lock().await;
         match self.remembered() {
             Some(status) => status,

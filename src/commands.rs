@@ -6,9 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use zeroload_domain::{
-    Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, RunEvent, Tenant, codec, media::Ticketed,
-};
+use zeroload_domain::{Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, RunEvent, Tenant, codec};
 use zeroload_projections::{RecordedEvent, What};
 
 use crate::{
@@ -260,59 +258,61 @@ impl Commands {
         Ok(())
     }
 
-    async fn decide_and_append(
-        &self,
+    /// No `async fn`, which would keep its arguments twice as long as it runs: this is what most requests wait in.
+    fn decide_and_append<'a>(
+        &'a self,
         basis: Basis,
-        tenant: Option<&Tenant>,
+        tenant: Option<&'a Tenant>,
         command: Command,
-        origin: &Origin,
+        origin: &'a Origin,
         now: DateTime<Utc>,
-    ) -> Result<Loaded, CommandError> {
+    ) -> impl Future<Output = Result<Loaded, CommandError>> + Send + 'a {
         let (mut loaded, mut is_read) = match basis {
             Basis::Read(loaded) => (loaded, true),
             Basis::Remembered(loaded) => (loaded, false),
         };
-        let id = loaded.id;
-        let command_id = self.ids.new_id(now);
-        let context = Context { now, policy: self.policy.clone(), decision_id: command_id };
-        for _ in 0..MAX_ATTEMPTS {
-            let events = match decide(&loaded, tenant, command.clone(), &context) {
-                Ok(events) if !events.is_empty() => events,
-                answer if is_read => return Ok(answer.map(|_nothing_to_do| loaded)?),
-                _ => {
-                    (loaded, is_read) = (self.load_any(id).await?, true);
-                    continue;
+        async move {
+            let id = loaded.id;
+            let command_id = self.ids.new_id(now);
+            for _ in 0..MAX_ATTEMPTS {
+                let context = Context { now, policy: self.policy.clone(), decision_id: command_id };
+                let events = match decide(&loaded, tenant, command.clone(), &context) {
+                    Ok(events) if !events.is_empty() => events,
+                    answer if is_read => return Ok(answer.map(|_nothing_to_do| loaded)?),
+                    _ => {
+                        (loaded, is_read) = (self.load_any(id).await?, true);
+                        continue;
+                    }
+                };
+                let expected_sequence = loaded.sequence;
+                for event in &events {
+                    loaded.media.apply(event.clone());
                 }
-            };
-            let append = Append {
-                kind: StreamKind::Media,
-                stream: id.as_uuid(),
-                expected_sequence: loaded.sequence,
-                events: events.iter().map(to_new).collect(),
-                metadata: metadata(origin, command_id),
-                tenant: String::new(),
-                command_id,
-            };
-            let mut next = loaded.clone();
-            for event in &events {
-                next.media.apply(event.clone());
-            }
-            let tenant = next.media.ticketed().map(tenant_of).unwrap_or_default();
-            match self.journal.append(Append { tenant: tenant.clone(), ..append }).await {
-                Ok(appended) => {
-                    let what = events.into_iter().map(|event| What::Media(id, event));
-                    self.recent.put(recorded(&appended, &tenant, what));
-                    next.sequence = appended.last_sequence;
-                    next.position = appended.last_position;
-                    self.remembered.note(&next);
-                    return Ok(next);
+                let append = Append {
+                    kind: StreamKind::Media,
+                    stream: id.as_uuid(),
+                    expected_sequence,
+                    events: events.iter().map(to_new).collect(),
+                    metadata: metadata(origin, command_id),
+                    tenant: tenant_of(&loaded.media).to_owned(),
+                    command_id,
+                };
+                match self.journal.append(append).await {
+                    Ok(appended) => {
+                        loaded.sequence = appended.last_sequence;
+                        loaded.position = appended.last_position;
+                        let what = events.into_iter().map(|event| What::Media(id, event));
+                        self.recent.put(recorded(&appended, tenant_of(&loaded.media), what));
+                        self.remembered.note(&loaded);
+                        return Ok(loaded);
+                    }
+                    // An old decision is never retried: what the others wrote may have changed the answer.
+                    Err(AppendError::Conflict { .. }) => (loaded, is_read) = (self.load_any(id).await?, true),
+                    Err(error) => return Err(CommandError::Append(error)),
                 }
-                // An old decision is never retried: what the others wrote may have changed the answer.
-                Err(AppendError::Conflict { .. }) => (loaded, is_read) = (self.load_any(id).await?, true),
-                Err(error) => return Err(CommandError::Append(error)),
             }
+            Err(CommandError::Contended)
         }
-        Err(CommandError::Contended)
     }
 
     async fn load_any(&self, id: MediaId) -> Result<Loaded, CommandError> {
@@ -381,8 +381,8 @@ fn to_new(event: &Event) -> NewEvent {
     new
 }
 
-fn tenant_of(ticketed: &Ticketed) -> String {
-    ticketed.request.tenant.to_string()
+fn tenant_of(media: &Media) -> &str {
+    media.ticketed().map_or("", |ticketed| ticketed.request.tenant.as_str())
 }
 
 /// An id of another tenant is answered like one that does not exist, so ids cannot be probed.

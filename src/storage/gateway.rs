@@ -214,7 +214,8 @@ impl Gateway {
     async fn head_once(&self, key: &str, version: Option<&str>) -> Result<Option<ObjectFacts>, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
         let asked = asked.set_version_id(version.map(str::to_owned));
-        match asked.checksum_mode(ChecksumMode::Enabled).send().await {
+        // Large, and within every call that may have to look.
+        match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
             Ok(found) => facts(&found).map(Some),
             Err(SdkError::ServiceError(error)) if proves_absence(error.raw()) => Ok(None),
             Err(error) => Err(StorageError::from(&error)),
