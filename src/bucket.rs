@@ -87,6 +87,15 @@ struct Last {
     report: Option<Arc<ProbeReport>>,
 }
 
+/// What a look shows.
+struct Look {
+    status: BucketStatus,
+    /// The journal's, meanwhile.
+    head: Result<Head, ReadError>,
+    /// The commit that the marker named; 0 where it names none.
+    marked: u64,
+}
+
 /// Looks at the marker, and remembers what it saw.
 pub struct BucketGuard {
     gateway: Gateway,
@@ -131,7 +140,7 @@ impl BucketGuard {
     /// Looks now.
     pub async fn check(&self) -> BucketStatus {
         let _one_at_a_time = self.looking.lock().await;
-        self.look_and_remember().await.0
+        self.look_and_remember().await.status
     }
 
     /// Looks now, and writes into the marker how far the journal is. A run does this before it claims, so that a journal
@@ -141,9 +150,10 @@ impl BucketGuard {
     /// Says why nothing may be claimed: the bucket is not ours, or the marker was not written.
     pub async fn check_and_advance(&self) -> Result<(), String> {
         let _one_at_a_time = self.looking.lock().await;
-        let (status, head) = self.look_and_remember().await;
+        let Look { status, head, marked } = self.look_and_remember().await;
         let marked = match (status, head) {
-            (BucketStatus::Ours, Ok(head)) => self.mark(head).await,
+            // Another process may have marked a later commit since the head was read: the marker never goes back to ours.
+            (BucketStatus::Ours, Ok(head)) if head.commit_id > marked => self.mark(head).await,
             (BucketStatus::Ours, Err(error)) => unreadable(&error),
             (status, _) => status,
         };
@@ -163,7 +173,7 @@ impl BucketGuard {
         let _one_at_a_time = self.looking.lock().await;
         match self.remembered() {
             Some(status) => status,
-            None => self.look_and_remember().await.0,
+            None => self.look_and_remember().await.status,
         }
     }
 
@@ -211,10 +221,11 @@ impl BucketGuard {
         (age >= TimeDelta::zero() && age < FRESH_FOR).then(|| last.status.clone())
     }
 
-    /// What it looked like, and the journal's head meanwhile. All of it is asked at once.
-    async fn look_and_remember(&self) -> (BucketStatus, Result<Head, ReadError>) {
+    /// All of it is asked at once.
+    async fn look_and_remember(&self) -> Look {
         let marker = self.gateway.check_marker(self.journal_id);
         let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
+        let marked = marker.as_ref().ok().and_then(Option::as_ref).map_or(0, |anchor| anchor.commit_id);
         let mut status = self.status_of(marker, &head).await;
         let mut report = self.report();
         if status == BucketStatus::Ours {
@@ -244,7 +255,7 @@ impl BucketGuard {
             }
         }
         *last = Last { status: status.clone(), at: self.clock.now(), report };
-        (status, head)
+        Look { status, head, marked }
     }
 
     /// Ours, if versions can be listed and deleted.
