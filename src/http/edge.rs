@@ -98,7 +98,7 @@ fn request_id(request: &ServiceRequest, api: Option<&Api>) -> String {
 
 async fn read_body(request: &mut ServiceRequest, max_pause: Duration) -> Result<Bytes, Problem> {
     let mut payload = request.take_payload();
-    let mut body = BytesMut::new();
+    let mut body = Pieces::default();
     let mut read = 0_usize;
     loop {
         let Ok(next) = timeout(max_pause, payload.next()).await else {
@@ -112,7 +112,7 @@ async fn read_body(request: &mut ServiceRequest, max_pause: Duration) -> Result<
         let chunk = chunk.map_err(|error| Problem::invalid("body", format!("the body cannot be read: {error}")))?;
         read = read.saturating_add(chunk.len());
         if read <= MAX_BODY {
-            body.extend_from_slice(&chunk);
+            body.push(chunk);
         } else if read > MAX_DRAIN {
             break;
         }
@@ -120,7 +120,32 @@ async fn read_body(request: &mut ServiceRequest, max_pause: Duration) -> Result<
     if read > MAX_BODY {
         return Err(Problem::new(413, "too-large", format!("a body may have at most {MAX_BODY} bytes")));
     }
-    Ok(body.freeze())
+    Ok(body.whole())
+}
+
+/// A body as it comes in: most come in one piece, which needs no copy.
+#[derive(Default)]
+struct Pieces {
+    first: Bytes,
+    /// Of all, once there are several.
+    joined: BytesMut,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if self.joined.is_empty() {
+            self.joined.extend_from_slice(&self.first);
+        }
+        self.joined.extend_from_slice(&piece);
+    }
+
+    fn whole(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
 }
 
 /// Gives every error its final form, those of the framework too.
@@ -150,6 +175,17 @@ mod tests {
         request.set_payload(Payload::Stream { payload: Box::pin(begun) });
         let problem = read_body(&mut request, Duration::ZERO).await.unwrap_err();
         assert_eq!(problem.status(), 408);
+    }
+
+    #[actix_web::test]
+    async fn a_body_is_the_same_in_however_many_pieces_it_comes() {
+        for pieces in [&[][..], &["{}"], &["", "{", "}"], &["{\"a\"", ":", "", "1}"]] {
+            let mut request = TestRequest::post().to_srv_request();
+            let sent =
+                stream::iter(pieces.iter().map(|piece| Ok::<_, PayloadError>(Bytes::from_static(piece.as_bytes()))));
+            request.set_payload(Payload::Stream { payload: Box::pin(sent) });
+            assert_eq!(read_body(&mut request, MAX_PAUSE).await.unwrap(), pieces.concat());
+        }
     }
 
     #[test]

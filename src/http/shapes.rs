@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest, time_text};
+use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
 
 use crate::{
     commands::Loaded,
@@ -16,9 +16,7 @@ use crate::{
 };
 
 /// RFC 3339 in UTC with microseconds.
-pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time_text::format(*time))
-}
+pub use zeroload_domain::time_text::serialize_fixed as time;
 
 pub fn optional_time<S: Serializer>(value: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
@@ -86,7 +84,8 @@ pub enum MediaState {
 pub struct UploadShape {
     pub method: &'static str,
     pub url: String,
-    pub headers: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub headers: BTreeMap<&'static str, String>,
     #[serde(serialize_with = "time")]
     pub expires_at: DateTime<Utc>,
 }

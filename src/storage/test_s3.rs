@@ -153,7 +153,7 @@ pub async fn send(upload: &Upload, body: &'static [u8]) -> u16 {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.put(&upload.url).body(body);
     for (name, value) in &upload.headers {
-        request = request.header(name, value);
+        request = request.header(*name, value);
     }
     let answer = request.send().await.unwrap_or_else(|error| panic!("{}", error.without_url()));
     answer.status().as_u16()

@@ -18,9 +18,9 @@ use std::{
 
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4;
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested};
+use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested, time_text};
 
 use super::{credentials::end_of, gateway::Location};
 
@@ -28,6 +28,13 @@ use super::{credentials::end_of, gateway::Location};
 const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60;
 
 const HOST: &str = "host";
+
+const SIGNED: &str = "&X-Amz-SignedHeaders=";
+/// A semicolon as it stands in a query.
+const ESCAPED: &str = "%3B";
+
+/// Neither a URL nor what is signed often has more bytes.
+const TYPICAL: usize = 1024;
 
 const TAKES_ALL: &str = "a string takes everything";
 
@@ -54,10 +61,10 @@ impl<'a> TicketSpec<'a> {
         }
     }
 
-    pub(super) fn headers(&self) -> BTreeMap<String, String> {
+    pub(super) fn headers(&self) -> BTreeMap<&'static str, String> {
         let mut headers = required_headers(self.content_type, self.content_length, self.checksum_sha256);
         if let Some(name) = self.file_name {
-            headers.insert("content-disposition".to_owned(), disposition(name));
+            headers.insert("content-disposition", disposition(name));
         }
         headers
     }
@@ -67,14 +74,14 @@ pub(super) fn required_headers(
     content_type: &ContentType,
     content_length: ByteSize,
     checksum_sha256: Option<Sha256Digest>,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<&'static str, String> {
     let mut headers = BTreeMap::from([
-        ("content-length".to_owned(), content_length.to_string()),
-        ("content-type".to_owned(), content_type.to_string()),
-        ("if-none-match".to_owned(), "*".to_owned()),
+        ("content-length", content_length.to_string()),
+        ("content-type", content_type.to_string()),
+        ("if-none-match", "*".to_owned()),
     ]);
     if let Some(checksum) = checksum_sha256 {
-        headers.insert("x-amz-checksum-sha256".to_owned(), checksum.to_string());
+        headers.insert("x-amz-checksum-sha256", checksum.to_string());
     }
     headers
 }
@@ -85,7 +92,7 @@ pub struct Upload {
     pub method: &'static str,
     pub url: String,
     /// Exactly what the client must send besides `Host`; names are lower-case.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<&'static str, String>,
     /// When the URL ends, in whole seconds: as asked, or earlier where S3 or the signing credentials end it.
     pub expires_at: DateTime<Utc>,
 }
@@ -146,7 +153,7 @@ impl Signer {
         &self,
         credentials: &Credentials,
         key: &str,
-        headers: BTreeMap<String, String>,
+        headers: BTreeMap<&'static str, String>,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<Upload, SignError> {
@@ -168,36 +175,48 @@ impl Signer {
             token.push_str("&X-Amz-Security-Token=");
             percent_encode(&mut token, session);
         }
-        let names = self.names(&headers);
-        let algorithm = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
         let life = life.to_string();
-        let first = [algorithm, &day.credential, "&X-Amz-Date=", &date, "&X-Amz-Expires=", &life].concat();
-        let last = ["&X-Amz-SignedHeaders=", &names.replace(';', "%3B")].concat();
-        let mut request = String::with_capacity(1024);
-        request.extend(["PUT\n", &self.path, key, "\n", &first, &token, &last, "&x-id=PutObject\n"]);
+        let algorithm = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
+        let first = [algorithm, &day.credential, "&X-Amz-Date=", &date, "&X-Amz-Expires=", &life];
+
+        let mut text = String::with_capacity(TYPICAL);
+        text.extend(["PUT\n", &self.path, key, "\n"]);
+        text.extend(first.into_iter().chain([token.as_str(), SIGNED]));
+        self.push_names(&mut text, &headers, ESCAPED);
+        text.push_str("&x-id=PutObject\n");
         for (name, value) in self.signed(&headers) {
-            request.extend([name, ":", &one_line(value), "\n"]);
+            text.extend([name, ":", &one_line(value), "\n"]);
         }
-        request.extend(["\n", &names, "\nUNSIGNED-PAYLOAD"]);
-        let hash = hex::encode(Sha256::digest(&request));
-        let to_sign = ["AWS4-HMAC-SHA256\n", &date, "\n", &day.scope, "\n", &hash].concat();
-        let signature = v4::calculate_signature(&day.key, to_sign.as_bytes());
+        text.push('\n');
+        self.push_names(&mut text, &headers, ";");
+        text.push_str("\nUNSIGNED-PAYLOAD");
+        let hash = hex::encode(Sha256::digest(&text));
+
+        text.clear();
+        text.extend(["AWS4-HMAC-SHA256\n", &date, "\n", &day.scope, "\n", &hash]);
+        let signature = v4::calculate_signature(&day.key, text.as_bytes());
+
+        text.clear();
         // The SDKs name the operation in the query; so a ticket looks like theirs to any server or proxy.
-        let operation = "?x-id=PutObject&";
-        let url = [&self.base, key, operation, &first, &last, "&X-Amz-Signature=", &signature, &token].concat();
-        Ok(Upload { method: "PUT", url, headers, expires_at: instant(end)? })
+        text.extend([&self.base, key, "?x-id=PutObject&"]);
+        text.extend(first.into_iter().chain([SIGNED]));
+        self.push_names(&mut text, &headers, ESCAPED);
+        text.extend(["&X-Amz-Signature=", &signature, &token]);
+        Ok(Upload { method: "PUT", url: text, headers, expires_at: instant(end)? })
     }
 
     /// All headers that the client sends, in the order of their names.
-    fn signed<'h>(&'h self, headers: &'h BTreeMap<String, String>) -> impl Iterator<Item = (&'h str, &'h str)> {
-        let named = |(name, value): (&'h String, &'h String)| (name.as_str(), value.as_str());
+    fn signed<'h>(&'h self, headers: &'h BTreeMap<&'static str, String>) -> impl Iterator<Item = (&'h str, &'h str)> {
+        let named = |(name, value): (&'h &'static str, &'h String)| (*name, value.as_str());
         let before = headers.range::<str, _>((Bound::Unbounded, Bound::Excluded(HOST))).map(named);
         let behind = headers.range::<str, _>((Bound::Included(HOST), Bound::Unbounded)).map(named);
         before.chain([(HOST, self.host.as_str())]).chain(behind)
     }
 
-    fn names(&self, headers: &BTreeMap<String, String>) -> String {
-        self.signed(headers).map(|(name, _)| name).collect::<Vec<_>>().join(";")
+    fn push_names(&self, text: &mut String, headers: &BTreeMap<&'static str, String>, between: &str) {
+        for (at, (name, _)) in self.signed(headers).enumerate() {
+            text.extend([if at == 0 { "" } else { between }, name]);
+        }
     }
 
     fn day_of(&self, credentials: &Credentials, name: &str, now: DateTime<Utc>) -> Arc<Day> {
@@ -231,10 +250,11 @@ impl Signer {
 
 /// ISO 8601's basic format, as `20261125T190855Z`.
 fn basic_format(at: DateTime<Utc>) -> String {
-    let (date, time) = (at.date_naive(), at.time());
-    let (year, month, day) = (date.year(), date.month(), date.day());
-    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    let mut text = time_text::format(at);
+    text.truncate("2026-11-25T19:08:55".len());
+    text.retain(|character| !matches!(character, '-' | ':'));
+    text.push('Z');
+    text
 }
 
 /// A header's value as it is signed: without spaces around, and one where there were several.

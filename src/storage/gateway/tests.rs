@@ -33,11 +33,11 @@ async fn a_ticket_uploads_what_it_says_and_once() {
     let upload = gateway.sign_ticket(&ticket, issued, expires_at).await.unwrap();
     assert_eq!(gateway.head(&item.at()).await, Ok(None));
 
-    let changed = |name: &str, value: Option<&str>| {
+    let changed = |name: &'static str, value: Option<&str>| {
         let mut upload = upload.clone();
         upload.headers.remove(name);
         if let Some(value) = value {
-            upload.headers.insert(name.to_owned(), value.to_owned());
+            upload.headers.insert(name, value.to_owned());
         }
         upload
     };

@@ -59,7 +59,7 @@ impl Intercept for AsClient {
         }
         request.set_uri(self.ticket.url.as_str())?;
         for (name, value) in &self.ticket.headers {
-            request.headers_mut().try_insert(name.clone(), value.clone())?;
+            request.headers_mut().try_insert(*name, value.clone())?;
         }
         if let Some((name, value)) = self.extra {
             request.headers_mut().try_insert(name, value)?;

@@ -86,7 +86,7 @@ async fn a_ticket_is_the_url_that_the_sdk_presigns() {
 
         assert_eq!(ours.url, theirs.uri(), "{endpoint:?}");
         assert_eq!(ours.method, theirs.method());
-        let headers: BTreeMap<_, _> = theirs.headers().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let headers: BTreeMap<_, _> = theirs.headers().map(|(n, v)| (n, v.to_owned())).collect();
         assert_eq!(ours.headers, headers);
     }
 }
@@ -161,14 +161,14 @@ async fn a_ticket_lists_exactly_what_it_signs() {
     let upload = gateway.sign_ticket(&ticket, issued(), issued() + TimeDelta::seconds(9)).await.unwrap();
     let signed =
         upload.url.split("X-Amz-SignedHeaders=").nth(1).unwrap().split('&').next().unwrap().replace("%3B", ";");
-    let mut listed: Vec<&str> = upload.headers.keys().map(String::as_str).chain(["host"]).collect();
+    let mut listed: Vec<&str> = upload.headers.keys().copied().chain(["host"]).collect();
     listed.sort_unstable();
     assert_eq!(signed, listed.join(";"));
     assert_eq!(upload.headers["content-disposition"], "inline; filename*=UTF-8''a%20b.jpg");
     assert_eq!(upload.headers["content-length"], "0");
     assert!(!upload.headers.contains_key("x-amz-meta"));
     let plain = gateway.sign_ticket(&item.ticket(7), issued(), issued() + TimeDelta::seconds(9)).await.unwrap();
-    assert_eq!(plain.headers.keys().collect::<Vec<_>>(), ["content-length", "content-type", "if-none-match"]);
+    assert_eq!(plain.headers.keys().copied().collect::<Vec<_>>(), ["content-length", "content-type", "if-none-match"]);
 }
 
 #[test]
