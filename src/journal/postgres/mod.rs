@@ -14,6 +14,7 @@
 mod connection;
 mod migrate;
 mod reader;
+mod row;
 mod seen;
 mod settings;
 mod writer;

@@ -141,6 +141,28 @@ async fn no_statement_changes_or_removes_what_was_written() {
 }
 
 #[tokio::test]
+async fn a_batch_whose_events_are_not_numbered_from_one_is_refused() {
+    let harness = OnPostgres::create().await;
+    let (journal, writer) = start_default(&harness).await;
+    append_each(&journal, [append(1, 0, 1)]).await;
+    let mut owner = harness.database.outsider().await;
+    for (places, code) in [(&[2][..], "ZL004"), (&[0], "ZL004"), (&[1, 3], "ZL004"), (&[1, 1], "23505")] {
+        let rows = places.iter().enumerate().map(|(index, at)| {
+            format!("ROW({at}, 'media', 's{index}', 1, 'T', '1.0', '{{}}', '{{}}', 't', 'c', '\\x00')::journal_new_event")
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT journal_append_all(journal_begin_writer(), '{JOURNAL_ID}', 0, '{{}}', '{{}}', '{{}}', ARRAY['T'],
+             ARRAY['1.0'], ARRAY[{rows}], '\\x00')"
+        );
+        assert_eq!(refused(&mut owner, &sql).await, code, "{places:?}");
+    }
+    append_each(&journal, [append(2, 0, 1)]).await;
+    assert_eq!(verify(journal.reader(), None, |_, _| ()).await.expect("it is whole").position, 2);
+    writer.stop().await;
+}
+
+#[tokio::test]
 async fn the_role_that_serves_appends_and_reads_and_can_do_nothing_else() {
     use sqlx::ConnectOptions;
 
@@ -206,7 +228,7 @@ async fn a_migration_waits_for_another_one_however_long_that_takes() {
     migrating.await.expect("it does not panic").expect("it was not cut off");
 }
 
-const NEEDED: i64 = 4;
+const NEEDED: i64 = 5;
 const LATER: i64 = NEEDED + 1;
 
 #[tokio::test]
@@ -444,6 +466,11 @@ async fn a_commit_is_on_disk_whatever_the_database_says() {
             "journal_append_all(journal_begin_writer(), '{JOURNAL_ID}', 0, '{{}}', '{{}}', '{{}}',
              ARRAY['T'], ARRAY['1.0'], {event}, '\\x00'::bytea)"
         ),
+        format!(
+            "journal_append_all(journal_begin_writer(), '{JOURNAL_ID}', 0, '{{}}', '{{}}', '{{}}', ARRAY['T'], ARRAY['1.0'],
+             ARRAY[ROW(1, 'media', 's', 1, 'T', '1.0', '{{}}', '{{}}', 't', 'c', '\\x00')::journal_new_event],
+             '\\x00'::bytea)"
+        ),
     ];
     for call in calls {
         session.execute(format!("SAVEPOINT before; SELECT {call}").as_str()).await.expect("the call is right");
@@ -495,6 +522,7 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
              text[], text[], text[], bytea[]);
          DROP FUNCTION journal_append(bigint, text, bigint, boolean, text[], text[], bigint[], integer[], text[], text[],
              text[], text[], bigint[], text[], text[], text[], text[], text[], text[], bytea[], integer[], bytea);
+         DROP TYPE journal_new_event CASCADE;
          DROP FUNCTION journal_append_all;
          DELETE FROM journal_schema WHERE version > 1;
          CREATE ROLE {role};
@@ -510,7 +538,7 @@ async fn who_may_append_before_a_migration_may_append_after_it() {
     .fetch_all(&mut owner)
     .await
     .expect("it is known");
-    assert_eq!(may, [true; 4]);
+    assert_eq!(may, [true; 5]);
     let (journal, writer) = start_default(&harness).await;
     append_each(&journal, [append(1, 0, 1)]).await;
     writer.stop().await;

@@ -13,11 +13,12 @@ use sqlx::{Connection, Row};
 use super::super::append::Prepared;
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
+use super::row::rows;
 use super::seen::{Mark, Seen};
 use super::settings::Settings;
 
 const APPEND_ALL: &str = "SELECT first_position, recorded_at
-    FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const APPEND: &str = "SELECT first_position, recorded_at, lost
     FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
                         $22)";
@@ -231,7 +232,7 @@ fn append_all_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: 
     let query = sqlx::query(APPEND_ALL).bind(writer.fence).bind(&writer.journal_id).bind(known_position);
     let query = bind_known(query, batch);
     let query = bind_new_types(query, writer, batch);
-    bind_joined(bind_events(query, batch), batch)
+    bind_joined(query.bind(rows(batch)), batch)
 }
 
 fn append_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
