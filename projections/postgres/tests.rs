@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{Mode, ReadModels, write::Target};
 use crate::{
-    Applied, Error, MediaRow, Swapped,
+    Applied, Error, Inspection, MediaRow, PendingQuery, Swapped,
     testing::{Journal, Seeded, cluster},
 };
 
@@ -192,6 +192,39 @@ async fn without_named_statements_the_session_keeps_none() {
     };
     assert_eq!(kept(models.readers()).await, 0);
     assert_eq!(kept(models.writers.as_ref().unwrap()).await, 0);
+}
+
+/// A transaction that is neither committed nor rolled back costs its connection.
+#[tokio::test]
+async fn every_read_gives_its_connection_back() {
+    let settings = crate::PostgresSettings { readers: 1, writers: 1, ..cluster::settings() };
+    let models = ReadModels::connect(cluster::database().await, settings).await.unwrap();
+    let journal = crate::testing::one_of_each();
+    models.apply(&journal.events).await.unwrap();
+    let row = journal.rows().remove(0);
+    let (id, now) = (row.media_id, row.requested_at);
+    let session =
+        async || -> i32 { sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(models.readers()).await.unwrap() };
+    let before = session().await;
+    let query = PendingQuery { tenant: row.tenant, owner: None, due_before: None, limit: 10, cursor: None };
+    models.checkpoints().await.unwrap();
+    models.pending(&query).await.unwrap();
+    models.media_row(id).await.unwrap();
+    models.run_records(None, 10).await.unwrap();
+    models.run_record(id.as_uuid()).await.unwrap();
+    models.due(now, None, 10).await.unwrap();
+    models.unfinished(now, None, 10).await.unwrap();
+    models.due_count(now, 10).await.unwrap();
+    models.find_retry(id).await.unwrap();
+    models.count_retries_by_code().await.unwrap();
+    models.collected(0, 10).await.unwrap();
+    models.unsealed(&row.store, &row.bucket, now, None, 10).await.unwrap();
+    models.substituted_count(10).await.unwrap();
+    models.put_aside_due(Inspection::Seal, now, 10).await.unwrap();
+    models.activity(now, now, 10).await.unwrap();
+    models.unanswered(now, now).await.unwrap();
+    models.dump(None, |_| ()).await.unwrap();
+    assert_eq!(session().await, before);
 }
 
 #[tokio::test]
