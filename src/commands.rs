@@ -258,7 +258,7 @@ impl Commands {
         Ok(())
     }
 
-    /// No `async fn`, which would keep its arguments twice as long as it runs: this is what most requests wait in.
+    /// No `async fn`: that would hold its arguments twice, and this is what most requests wait in.
     fn decide_and_append<'a>(
         &'a self,
         basis: Basis,

@@ -148,7 +148,9 @@ async fn a_batch_whose_events_are_not_numbered_from_one_is_refused() {
     let mut owner = harness.database.outsider().await;
     for (places, code) in [(&[2][..], "ZL004"), (&[0], "ZL004"), (&[1, 3], "ZL004"), (&[1, 1], "23505")] {
         let rows = places.iter().enumerate().map(|(index, at)| {
-            format!("ROW({at}, 'media', 's{index}', 1, 'T', '1.0', '{{}}', '{{}}', 't', 'c', '\\x00')::journal_new_event")
+            format!(
+                "ROW({at}, 'media', 's{index}', 1, 'T', '1.0', '{{}}', '{{}}', 't', 'c', '\\x00')::journal_new_event"
+            )
         });
         let rows = rows.collect::<Vec<_>>().join(", ");
         let sql = format!(
