@@ -81,7 +81,7 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     (text.len() == END_OF_TIME.len()).then_some(at)
 }
 
-/// Reads what [`serialize`] wrote, and any other time of RFC 3339.
+/// Reads what [`serialize`] wrote, and any other form that [`chrono`] reads.
 ///
 /// # Errors
 /// Those of `deserializer`.

@@ -143,8 +143,8 @@ impl BucketGuard {
         self.look_and_remember().await.status
     }
 
-    /// Looks now, and writes into the marker how far the journal is. A run does this before it claims, so that a journal
-    /// which is put back to before that run is noticed.
+    /// Looks now, and writes into the marker how far the journal is, unless it says so already. A run does this before it
+    /// claims, so that a journal which is put back to before that run is noticed.
     ///
     /// # Errors
     /// Says why nothing may be claimed: the bucket is not ours, or the marker was not written.
@@ -152,7 +152,7 @@ impl BucketGuard {
         let _one_at_a_time = self.looking.lock().await;
         let Look { status, head, marked } = self.look_and_remember().await;
         let marked = match (status, head) {
-            // Another process may have marked a later commit since the head was read: the marker never goes back to ours.
+            // Another process may have marked a later commit than the head that was read here.
             (BucketStatus::Ours, Ok(head)) if head.commit_id > marked => self.mark(head).await,
             (BucketStatus::Ours, Err(error)) => unreadable(&error),
             (status, _) => status,
