@@ -1,5 +1,6 @@
 -- Events come as one array of rows in place of ten arrays of their values, each of which the server unpacked and put in
--- store by itself. The functions of earlier steps stay, for processes that were started before this one was applied.
+-- store by itself. The functions of earlier steps stay, for processes that were started before this one was applied, and
+-- the one that takes arrays for those behind a pooler too, who cannot ask the server about a type of ours.
 
 -- An event that is to be added. `at` is its place in the batch, from 1.
 CREATE TYPE journal_new_event AS (

@@ -6,5 +6,6 @@ GRANT SELECT ON events, commits, journal_head, event_versions, journal_schema TO
 GRANT EXECUTE ON FUNCTION journal_begin_writer(), journal_end_writer(bigint), journal_raise_fence(text, bigint, bigint),
   journal_append(bigint, text, bigint, boolean, text[], text[], bigint[], integer[], text[], text[], text[], text[],
                  bigint[], text[], text[], text[], text[], text[], text[], bytea[], integer[], bytea),
+  journal_append_all(bigint, text, bigint, text[], text[], bigint[], text[], text[], text[], text[], bigint[], text[],
+                     text[], text[], text[], text[], text[], bytea[], bytea),
   journal_append_all(bigint, text, bigint, text[], text[], bigint[], text[], text[], journal_new_event[], bytea) TO :"role";
-GRANT USAGE ON TYPE journal_new_event TO :"role";

@@ -16,7 +16,7 @@ use self::cluster::Database;
 use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default, stream};
 use super::super::sqlite::SqliteJournal;
 use super::super::{
-    AppendError, Hash, Journal, Options, ReadError, Reader, StoreError, StoreErrorKind, WriteError, WriteStore,
+    Append, AppendError, Hash, Journal, Options, ReadError, Reader, StoreError, StoreErrorKind, WriteError, WriteStore,
     WriterTask, WriterThread, start, verify,
 };
 use super::{OpenError, PostgresJournal, PostgresWriter, Settings, SettingsError};
@@ -491,6 +491,17 @@ async fn behind_a_pooler_each_statement_is_a_transaction_and_none_is_kept() {
     assert!(matches!(journal.append(append(1, 0, 1)).await, Err(AppendError::Conflict { .. })));
     verify(journal.reader(), None, |_, _| ()).await.expect("it is whole");
     writer.stop().await;
+
+    let settings = harness.database.settings_with("pgbouncer=true");
+    let mut writer = open_writer(&settings).await.expect("it is up to date").writer;
+    let prepared = |append: Append| [append.prepare().expect("it holds events")];
+    let written = writer.append(&prepared(append(2, 0, 1))).await.expect("the server runs");
+    assert_eq!(written.lost, [0; 0]);
+    let conflict = writer.append(&prepared(append(2, 0, 1))).await.expect("the server runs");
+    assert_eq!(conflict.lost, [0]);
+    let session = writer.connection.as_mut().expect("it is kept");
+    let kept = sqlx::query_scalar("SELECT count(*) FROM pg_prepared_statements").persistent(false);
+    assert_eq!(kept.fetch_one(session).await.ok(), Some(0_i64));
 }
 
 #[test]

@@ -19,6 +19,10 @@ use super::settings::Settings;
 
 const APPEND_ALL: &str = "SELECT first_position, recorded_at
     FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+/// Behind a pooler, where each parameter must be of a type that the driver knows by itself: it asks the server for any
+/// other with named statements, which would stay on the pooler's connection and be in the way of the next process.
+const APPEND_ALL_POOLED: &str = "SELECT first_position, recorded_at
+    FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 const APPEND: &str = "SELECT first_position, recorded_at, lost
     FROM journal_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
                         $22)";
@@ -229,10 +233,13 @@ async fn fetch(connection: &mut PgConnection, pooled: bool, query: PgQuery<'_>) 
 }
 
 fn append_all_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
-    let query = sqlx::query(APPEND_ALL).bind(writer.fence).bind(&writer.journal_id).bind(known_position);
+    let pooled = writer.settings.pooled;
+    let query = sqlx::query(if pooled { APPEND_ALL_POOLED } else { APPEND_ALL });
+    let query = query.bind(writer.fence).bind(&writer.journal_id).bind(known_position);
     let query = bind_known(query, batch);
     let query = bind_new_types(query, writer, batch);
-    bind_joined(query.bind(rows(batch)), batch)
+    let query = if pooled { bind_events(query, batch) } else { query.bind(rows(batch)) };
+    bind_joined(query, batch)
 }
 
 fn append_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: &'q [Prepared]) -> PgQuery<'q> {
