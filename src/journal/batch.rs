@@ -58,7 +58,7 @@ impl Backlog {
         let mut events = 0;
         while later.len() < max_events {
             let Some(request) = self.0.pop_front().or_else(|| queue.try_recv().ok()) else { break };
-            if streams.contains(&key(&request.append)) {
+            if !streams.insert(key(&request.append)) {
                 later.push_back(request);
                 continue;
             }
@@ -68,7 +68,6 @@ impl Backlog {
                 break;
             }
             events += size;
-            streams.insert(key(&request.append));
             batch.push(request);
         }
         later.append(&mut self.0);

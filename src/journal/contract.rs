@@ -132,6 +132,8 @@ macro_rules! contract_suite {
             outcomes::stop_does_not_wait_for_an_outcome_that_stays_unknown,
             outcomes::a_caller_is_not_kept_waiting_for_an_outcome_that_stays_unknown,
             outcomes::a_panic_stops_the_writer_and_answers_everyone,
+            outcomes::an_answer_does_not_wait_for_the_batch_after_it,
+            outcomes::a_panic_takes_no_answer_from_the_batch_before_it,
             tampering::an_untouched_journal_is_verified_up_to_its_head,
             tampering::verify_works_beside_a_running_writer,
             tampering::any_flipped_bit_of_an_event_is_found_at_its_position,

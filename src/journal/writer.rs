@@ -1,8 +1,9 @@
 //! The one task that appends: group commit.
 //!
 //! It takes whatever arrived while the last commit ran, without lingering, and commits it as one batch (P-3,
-//! P-8). Between a commit that may have happened and the answer to its callers it appends nothing else, so
-//! that an unknown outcome is always at positions after a head that is known.
+//! P-8). Before it is known whether a commit happened it appends nothing else, so that an unknown outcome is
+//! always at positions after a head that is known. The callers are answered while the next batch, if there is
+//! one, is on its way.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
@@ -24,12 +26,21 @@ type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 /// One for each append of a batch, in order.
 type Results = Vec<Result<Appended, AppendError>>;
 
+/// What a batch came to, before its callers know.
+struct Written {
+    appends: Vec<Prepared>,
+    answers: Vec<Answer>,
+    results: Results,
+}
+
 pub(super) struct Writer<S> {
     store: S,
     queue: mpsc::Receiver<Request>,
     backlog: Backlog,
     /// Appends that give way to those of the queue.
     lane: Lane,
+    /// Answered as soon as the next batch is on its way, so that the database need not wait for it.
+    written: Option<Written>,
     head: watch::Sender<u64>,
     stop: watch::Receiver<bool>,
     /// While there is something in it, new appends are refused: nobody can say when they would be written.
@@ -49,7 +60,7 @@ impl<S: WriteStore> Writer<S> {
         failing: Arc<AtomicBool>,
         options: Options,
     ) -> Self {
-        Self { store, queue, backlog: Backlog::default(), lane, head, stop, settling, failing, options }
+        Self { store, queue, backlog: Backlog::default(), lane, written: None, head, stop, settling, failing, options }
     }
 
     /// Runs until it is stopped, every [`Journal`](super::Journal) is gone, or it panics.
@@ -57,6 +68,7 @@ impl<S: WriteStore> Writer<S> {
         let ended = AssertUnwindSafe(self.write_until_stopped()).catch_unwind().await;
         // From here on an append is refused. What was queued before a panic was never sent to the database.
         self.queue.close();
+        self.answer();
         let queued = std::iter::from_fn(|| self.queue.try_recv().ok());
         for request in self.backlog.drain().chain(queued).chain(self.lane.drain()) {
             let _ = request.answer.send(Err(AppendError::Stopped));
@@ -76,6 +88,9 @@ impl<S: WriteStore> Writer<S> {
             if stopping {
                 self.queue.close();
                 self.lane.close();
+            }
+            if self.backlog.is_empty() && self.queue.is_empty() {
+                self.answer();
             }
             if self.backlog.is_empty() {
                 let Self { queue, lane, stop, .. } = self;
@@ -102,12 +117,16 @@ impl<S: WriteStore> Writer<S> {
             let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|r| (r.append, r.answer)).unzip();
             let events: usize = appends.iter().map(Prepared::event_count).sum();
             let span = tracing::debug_span!("journal.batch", batch.appends = appends.len(), batch.events = events);
-            self.write(&appends, answers).instrument(span).await;
+            let results = self.write(&appends).instrument(span).await;
+            self.written = Some(Written { appends, answers, results });
         }
     }
 
-    async fn write(&mut self, batch: &[Prepared], answers: Vec<Answer>) {
-        let results = match self.store.append(batch).await {
+    async fn write(&mut self, batch: &[Prepared]) -> Results {
+        let Self { store, written, head, .. } = self;
+        // In this order: when the first is left alone for the first time, the batch has been sent.
+        let sent = join(store.append(batch), async { answer(written, head) }).await;
+        let results = match sent.0 {
             Ok(outcome) => from_outcome(batch, &outcome),
             Err(WriteError::Failed(source)) => {
                 tracing::error!(error = error_chain(&source), "a batch was not written to the journal");
@@ -128,7 +147,7 @@ impl<S: WriteStore> Writer<S> {
         };
         let failed = results.iter().any(|result| matches!(result, Err(AppendError::Unavailable { .. })));
         self.failing.store(failed, Ordering::Release);
-        self.send(answers, results);
+        results
     }
 
     /// Finds out what became of a batch whose commit got no clear answer, however long it takes: writing it
@@ -164,16 +183,23 @@ impl<S: WriteStore> Writer<S> {
         }
     }
 
-    /// The head goes first: whoever is answered finds it moved.
-    fn send(&self, answers: Vec<Answer>, results: Results) {
-        if let Some(last) = results.iter().flatten().map(|appended| appended.last_position).max() {
-            self.head.send_replace(last);
-        }
-        for (answer, result) in answers.into_iter().zip(results) {
-            // Nobody listens when the caller was dropped: its append stands all the same.
-            let _ = answer.send(result);
-        }
+    fn answer(&mut self) {
+        answer(&mut self.written, &self.head);
     }
+}
+
+/// Tells the callers of the last batch what it came to. The head goes first: whoever is answered finds it moved.
+fn answer(written: &mut Option<Written>, head: &watch::Sender<u64>) {
+    let Some(Written { appends, answers, results }) = written.take() else { return };
+    if let Some(last) = results.iter().flatten().map(|appended| appended.last_position).max() {
+        head.send_replace(last);
+    }
+    for (answer, result) in answers.into_iter().zip(results) {
+        // Nobody listens when the caller was dropped: its append stands all the same.
+        let _ = answer.send(result);
+    }
+    // It was kept until now since giving so many texts back takes as long as the answers.
+    drop(appends);
 }
 
 fn from_outcome(batch: &[Prepared], outcome: &Outcome) -> Results {

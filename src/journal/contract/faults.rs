@@ -11,6 +11,8 @@ use crate::journal::{Found, Outcome, Prepared, StoreError, StoreErrorKind, Write
 /// What happens to one batch.
 #[derive(Clone, Copy)]
 pub(in crate::journal) enum Fault {
+    /// It is written.
+    Nothing,
     /// It is written, the answer is lost.
     AnswerLost,
     /// It is not written, and nobody knows.
@@ -66,6 +68,10 @@ impl Script {
         self.0.failing_lookups.store(count, Ordering::SeqCst);
     }
 
+    pub fn release_one(&self) {
+        self.0.batches.add_permits(1);
+    }
+
     pub fn release(&self) {
         self.0.batches.add_permits(Semaphore::MAX_PERMITS / 2);
     }
@@ -97,7 +103,7 @@ impl<S: WriteStore> WriteStore for Faulty<S> {
         shared.batches.acquire().await.expect("never closed").forget();
         let fault = shared.faults.lock().expect("no test panics with it").pop_front();
         match fault {
-            None => self.inner.append(batch).await,
+            None | Some(Fault::Nothing) => self.inner.append(batch).await,
             Some(Fault::AnswerLost) => {
                 let outcome = self.inner.append(batch).await.expect("the script begins with a good database");
                 let after = outcome.commit.expect("not all of the batch is lost").first_position - 1;

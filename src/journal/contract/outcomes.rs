@@ -171,3 +171,30 @@ pub(in crate::journal) async fn a_panic_stops_the_writer_and_answers_everyone<H:
     head.changed().await.expect_err("whoever watches the head is told");
     writer.stop().await;
 }
+
+pub(in crate::journal) async fn an_answer_does_not_wait_for_the_batch_after_it<H: Harness>(harness: &H) {
+    let script = Script::held();
+    let (journal, writer) = start_scripted(harness, &script, Options::default()).await;
+    let first = queued(&journal, append(1, 0, 1));
+    script.batch_begun().await;
+    let second = queued(&journal, append(2, 0, 1));
+    script.release_one();
+    script.batch_begun().await;
+    assert_eq!(first.await.expect("it happened").first_position, 1);
+    assert_eq!(*journal.head_watch().borrow(), 1, "the second is still held");
+    script.release();
+    assert_eq!(second.await.expect("it happened").first_position, 2);
+    writer.stop().await;
+}
+
+pub(in crate::journal) async fn a_panic_takes_no_answer_from_the_batch_before_it<H: Harness>(harness: &H) {
+    let script = Script::held().faults([Fault::Nothing, Fault::Panic]);
+    let (journal, writer) = start_scripted(harness, &script, Options::default()).await;
+    let first = queued(&journal, append(1, 0, 1));
+    script.batch_begun().await;
+    let second = queued(&journal, append(2, 0, 1));
+    script.release();
+    assert_eq!(first.await.expect("it happened").first_position, 1);
+    assert!(matches!(second.await, Err(AppendError::Unknown { .. })));
+    writer.stop().await;
+}

@@ -19,7 +19,10 @@ const INT8: u32 = 20;
 const TEXT: u32 = 25;
 const JSON: u32 = 114;
 
-pub(super) struct NewRow<'b> {
+/// All events of a batch, in order.
+pub(super) struct NewRows<'b>(pub &'b [Prepared]);
+
+struct NewRow<'b> {
     /// Its place in the batch, from 1.
     at: i64,
     append: &'b Prepared,
@@ -28,11 +31,34 @@ pub(super) struct NewRow<'b> {
     leaf: &'b Hash,
 }
 
-/// All events of a batch, in order.
-pub(super) fn rows(batch: &[Prepared]) -> Vec<NewRow<'_>> {
-    let events = batch.iter().flat_map(|append| append.rows().map(move |row| (append, row)));
-    let rows = (1..).zip(events);
-    rows.map(|(at, (append, (sequence, event, leaf)))| NewRow { at, append, sequence, event, leaf }).collect()
+impl NewRows<'_> {
+    fn rows(&self) -> Vec<NewRow<'_>> {
+        let events = self.0.iter().flat_map(|append| append.rows().map(move |row| (append, row)));
+        let rows = (1..).zip(events);
+        rows.map(|(at, (append, (sequence, event, leaf)))| NewRow { at, append, sequence, event, leaf }).collect()
+    }
+}
+
+impl sqlx::Type<Postgres> for NewRows<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of(TYPE)
+    }
+}
+
+impl Encode<'_, Postgres> for NewRows<'_> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let rows = self.rows();
+        // At once, or each doubling would move what is there.
+        buffer.reserve(rows.iter().map(NewRow::about).sum());
+        Encode::<Postgres>::encode_by_ref(&rows, buffer)
+    }
+}
+
+impl NewRow<'_> {
+    /// Bytes that it takes, or a few more.
+    fn about(&self) -> usize {
+        256 + self.event.payload.len() + self.append.metadata.len() + self.append.tenant.len()
+    }
 }
 
 impl sqlx::Type<Postgres> for NewRow<'_> {

@@ -13,7 +13,7 @@ use sqlx::{Connection, Row};
 use super::super::append::Prepared;
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
-use super::row::rows;
+use super::row::NewRows;
 use super::seen::{Mark, Seen};
 use super::settings::Settings;
 
@@ -238,7 +238,7 @@ fn append_all_query<'q>(writer: &'q PostgresWriter, known_position: i64, batch: 
     let query = query.bind(writer.fence).bind(&writer.journal_id).bind(known_position);
     let query = bind_known(query, batch);
     let query = bind_new_types(query, writer, batch);
-    let query = if pooled { bind_events(query, batch) } else { query.bind(rows(batch)) };
+    let query = if pooled { bind_events(query, batch) } else { query.bind(NewRows(batch)) };
     bind_joined(query, batch)
 }
 
