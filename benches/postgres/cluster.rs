@@ -26,6 +26,10 @@ cat >/dev/null
 "$BIN/pg_ctl" -D "$DIR/data" -m immediate -s stop
 "#;
 
+/// A log as long as `max_wal_size` lets it get by default, and a little more.
+const FILL_LOG: &str =
+    "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 1000000))) FROM generate_series(1, 1200)";
+
 pub struct Cluster {
     dir: PathBuf,
     port: u16,
@@ -67,6 +71,18 @@ impl Cluster {
 
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes the server write over old files of its log from here on, as one does that has run for a while: each new file is
+    /// filled with zeros and synced before anything is written to it.
+    pub fn fill_log(&self) -> Result<(), Failure> {
+        self.psql("postgres", FILL_LOG)?;
+        self.checkpoint()
+    }
+
+    /// Puts on disk what was done before, so that no measurement pays for it.
+    pub fn checkpoint(&self) -> Result<(), Failure> {
+        self.psql("postgres", "CHECKPOINT")
     }
 
     pub fn create_database(&self, name: &str) -> Result<(), Failure> {

@@ -3,7 +3,9 @@
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
 //! `synchronous_commit=on`), load generator and all on the same cores: the real binary over HTTP with its projections on,
 //! the journal within this process, pgbench with one row per transaction, and the stock crates. Then it fills a journal
-//! with events and measures zeroload again. Each figure is the better one of the rounds, on both sides.
+//! with events and measures zeroload again. Each figure is the better one of the rounds, on both sides. The server's log is
+//! filled first, and a checkpoint precedes each measurement, on both sides: none pays for files that a server has only to
+//! make once, or for what was written before it.
 //!
 //! Every answer is checked, the projections must catch up, and `verify` must prove the whole journal; otherwise the
 //! benchmark fails. The table goes to standard output, progress to standard error.
@@ -115,6 +117,7 @@ fn main() -> Result<(), Failure> {
 
 impl Bench<'_> {
     async fn run(&self) -> Result<(), Failure> {
+        self.cluster.fill_log()?;
         let mut table = Table::new(describe::machine_name(), self.cluster.version()?);
         plain::create(&self.cluster)?;
         self.cluster.create_database("stock")?;
@@ -157,17 +160,22 @@ impl Bench<'_> {
                     plain.inserted(plain::insert(&self.cluster, self.folder, clients, seconds)?);
                     plain.updated(plain::update(&self.cluster, self.folder, clients, seconds)?);
                 }
+                self.cluster.checkpoint()?;
                 plain.stock(appends::stock(&self.cluster.url("stock"), length).await?);
             }
+            self.cluster.checkpoint()?;
             figures.appended(appends::ours(&self.cluster.url(appends), length).await?);
             let ids = history::uploaded(&url, 12_000 * seconds).await?;
             let service = self.serve(&url).await?;
             service.caught_up().await?;
             self.load(&service, FEW, length / 4, Tickets).await?;
+            self.cluster.checkpoint()?;
             figures.few(&self.load(&service, FEW, length, Tickets).await?);
+            self.cluster.checkpoint()?;
             let many = self.load(&service, MANY, length, Tickets).await?;
             figures.many(&many, service.lag().await?);
             service.caught_up().await?;
+            self.cluster.checkpoint()?;
             figures.confirmed_later(&self.load(&service, MANY, length, Confirms(ids)).await?);
             service.caught_up().await?;
             // Until the projections have caught up: waves are so short that they could leave their work behind.
@@ -175,6 +183,7 @@ impl Bench<'_> {
             while elapsed < length / 4 {
                 let ids = uploads::recorded(&service, UPLOADS).await?;
                 service.caught_up().await?;
+                self.cluster.checkpoint()?;
                 let begun = Instant::now();
                 confirmed += self.load(&service, MANY, length, Confirms(ids)).await?.count();
                 service.caught_up().await?;
@@ -193,6 +202,7 @@ impl Bench<'_> {
         say("rebuild");
         let mut best = 0.0_f64;
         for _ in 0..self.options.rounds.min(2) {
+            self.cluster.checkpoint()?;
             let begun = Instant::now();
             self.binary(url, &["projections", "rebuild"]).await?;
             best = best.max(events as f64 / begun.elapsed().as_secs_f64());

@@ -36,8 +36,7 @@ fn fill(seconds: u64) -> String {
         "TRUNCATE media;
          INSERT INTO media SELECT md5(n::text)::uuid, 'media/' || n, 'user-' || n % 100000, 'image/jpeg', 123456,
                                   'pending', now()
-           FROM generate_series(0, {}) AS n;
-         CHECKPOINT",
+           FROM generate_series(0, {}) AS n",
         25_000 * seconds
     )
 }
@@ -64,5 +63,6 @@ pub fn update(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> R
 fn run(cluster: &Cluster, folder: &Path, script: &str, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
     let path = folder.join("script.sql");
     fs::write(&path, script)?;
+    cluster.checkpoint()?;
     cluster.pgbench(DATABASE, &path, clients, seconds)
 }
