@@ -20,6 +20,11 @@ use crate::Failure;
 const KINDS: u64 = 8;
 const EVENTS_OF_KINDS: u64 = 20;
 
+/// Items that so many events of a past are about.
+pub const fn items_of(events: u64) -> u64 {
+    events * KINDS / EVENTS_OF_KINDS
+}
+
 /// Items whose steps are taken side by side.
 const GROUP: u64 = 8000;
 

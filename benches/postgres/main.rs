@@ -3,7 +3,7 @@
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
 //! `synchronous_commit=on`), load generator and all on the same cores: the real binary over HTTP with its projections on,
 //! the journal within this process, pgbench with one row per transaction, and the stock crates. Then it fills a journal
-//! with events and measures zeroload again. Each figure is the better one of the rounds, on both sides. The server's log is
+//! with events, and pgbench's table with as many rows as these have items, and measures both again. Each figure is the better one of the rounds, on both sides. The server's log is
 //! filled first, and a checkpoint precedes each measurement, on both sides: none pays for files that a server has only to
 //! make once, or for what was written before it.
 //!
@@ -99,6 +99,14 @@ struct Options {
     bench: bool,
 }
 
+/// What is measured beside zeroload in each round.
+enum Beside {
+    /// pgbench on an empty table, and the stock crates.
+    Empty,
+    /// pgbench's inserts into a table with a past.
+    Past,
+}
+
 /// What all measurements share.
 struct Bench<'a> {
     options: &'a Options,
@@ -124,7 +132,7 @@ impl Bench<'_> {
         self.cluster.create_database("appends")?;
         self.cluster.create_database("rebuilt")?;
         let mut plain = Plain::default();
-        let empty = self.measure("served", "appends", Some(&mut plain)).await?;
+        let empty = self.measure("served", "appends", &mut plain, Beside::Empty).await?;
         say(&format!("{} events to rebuild from", self.options.rebuild));
         let url = self.cluster.url("rebuilt");
         history::fill(&url, self.options.rebuild).await?;
@@ -137,15 +145,26 @@ impl Bench<'_> {
             history::fill(&url, self.options.events).await?;
             let again = self.rebuild(&url, self.options.events).await?;
             self.cluster.psql("filled", "VACUUM ANALYZE")?;
-            let full = self.measure("filled", "filled", None).await?;
+            let (mut plain, items) = (Plain::default(), history::items_of(self.options.events));
+            if !self.options.only_service {
+                plain::fill_with_past(&self.cluster, items)?;
+            }
+            let full = self.measure("filled", "filled", &mut plain, Beside::Past).await?;
             table.again(&full, &empty, again, rebuilt, self.options.events);
+            table.beside_a_past(&full, &plain, self.options.events, items);
         }
         println!("{table}");
         if self.options.check { table.check() } else { Ok(()) }
     }
 
     /// All figures but the rebuild: HTTP on one database, appends on another or the same.
-    async fn measure(&self, served: &str, appends: &str, mut plain: Option<&mut Plain>) -> Result<Figures, Failure> {
+    async fn measure(
+        &self,
+        served: &str,
+        appends: &str,
+        plain: &mut Plain,
+        beside: Beside,
+    ) -> Result<Figures, Failure> {
         let seconds = self.options.seconds;
         let length = Duration::from_secs(seconds);
         if served != appends {
@@ -155,13 +174,8 @@ impl Bench<'_> {
         let mut figures = Figures::default();
         for round in 1..=self.options.rounds {
             say(&format!("round {round} on {served}"));
-            if let Some(plain) = plain.as_deref_mut().filter(|_| !self.options.only_service) {
-                for clients in CLIENTS {
-                    plain.inserted(plain::insert(&self.cluster, self.folder, clients, seconds)?);
-                    plain.updated(plain::update(&self.cluster, self.folder, clients, seconds)?);
-                }
-                self.cluster.checkpoint()?;
-                plain.stock(appends::stock(&self.cluster.url("stock"), length).await?);
+            if !self.options.only_service {
+                self.measure_beside(plain, &beside).await?;
             }
             self.cluster.checkpoint()?;
             figures.appended(appends::ours(&self.cluster.url(appends), length).await?);
@@ -195,6 +209,24 @@ impl Bench<'_> {
         say("verify");
         self.binary(&url, &["verify"]).await?;
         Ok(figures)
+    }
+
+    async fn measure_beside(&self, plain: &mut Plain, beside: &Beside) -> Result<(), Failure> {
+        let seconds = self.options.seconds;
+        for clients in CLIENTS {
+            match beside {
+                Beside::Empty => {
+                    plain.inserted(plain::insert(&self.cluster, self.folder, clients, seconds)?);
+                    plain.updated(plain::update(&self.cluster, self.folder, clients, seconds)?);
+                }
+                Beside::Past => plain.inserted(plain::insert_more(&self.cluster, self.folder, clients, seconds)?),
+            }
+        }
+        if let Beside::Empty = beside {
+            self.cluster.checkpoint()?;
+            plain.stock(appends::stock(&self.cluster.url("stock"), Duration::from_secs(seconds)).await?);
+        }
+        Ok(())
     }
 
     /// Events per second of the subcommand, from its start to its end.

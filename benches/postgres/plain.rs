@@ -10,9 +10,14 @@ use crate::{
 const DATABASE: &str = "plain";
 
 const CREATE: &str = "
+DROP TABLE IF EXISTS media;
 CREATE TABLE media (
-  id uuid PRIMARY KEY, object_key text NOT NULL UNIQUE, owner text NOT NULL, content_type text NOT NULL,
-  content_length bigint NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, confirmed_at timestamptz);
+  id uuid NOT NULL, object_key text NOT NULL, owner text NOT NULL, content_type text NOT NULL,
+  content_length bigint NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, confirmed_at timestamptz)";
+
+const KEYS: &str = "
+ALTER TABLE media ADD PRIMARY KEY (id);
+ALTER TABLE media ADD UNIQUE (object_key);
 CREATE INDEX media_by_status ON media (status, created_at)";
 
 /// The key is a random UUID, as backends use them.
@@ -33,31 +38,52 @@ UPDATE media SET status = 'confirmed', confirmed_at = now() WHERE id = md5((:row
 /// Enough rows for an update each, at any rate that one may expect of two cores.
 fn fill(seconds: u64) -> String {
     format!(
-        "TRUNCATE media;
-         INSERT INTO media SELECT md5(n::text)::uuid, 'media/' || n, 'user-' || n % 100000, 'image/jpeg', 123456,
+        "INSERT INTO media SELECT md5(n::text)::uuid, 'media/' || n, 'user-' || n % 100000, 'image/jpeg', 123456,
                                   'pending', now()
            FROM generate_series(0, {}) AS n",
         25_000 * seconds
     )
 }
 
-pub fn create(cluster: &Cluster) -> Result<(), Failure> {
-    cluster.create_database(DATABASE)?;
-    cluster.psql(DATABASE, CREATE)
+/// The table as it is after `rows` uploads, all of them confirmed but for one in a hundred.
+fn past(rows: u64) -> String {
+    format!(
+        "INSERT INTO media SELECT gen_random_uuid(), 'media/' || gen_random_uuid(), 'user-' || n % 100000, 'image/jpeg',
+                                  123456, CASE n % 100 WHEN 0 THEN 'pending' ELSE 'confirmed' END,
+                                  now() - n * interval '1 second', now() - n * interval '1 second'
+           FROM generate_series(1, {rows}) AS n"
+    )
 }
 
-/// One prepared single-row `INSERT` per transaction.
+pub fn create(cluster: &Cluster) -> Result<(), Failure> {
+    cluster.create_database(DATABASE)?;
+    statements(cluster, &[CREATE, KEYS])
+}
+
+/// Leaves the table with `rows` rows.
+pub fn fill_with_past(cluster: &Cluster, rows: u64) -> Result<(), Failure> {
+    statements(cluster, &[CREATE, &past(rows), KEYS, "VACUUM ANALYZE media"])
+}
+
+/// One prepared single-row `INSERT` per transaction, into an empty table.
 pub fn insert(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
-    cluster.psql(DATABASE, "TRUNCATE media")?;
+    statements(cluster, &["TRUNCATE media"])?;
+    run(cluster, folder, INSERT, clients, seconds)
+}
+
+/// The same into the table as it is.
+pub fn insert_more(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
     run(cluster, folder, INSERT, clients, seconds)
 }
 
 /// One prepared `UPDATE` of a row by its key per transaction.
 pub fn update(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
-    for statement in fill(seconds).split(';') {
-        cluster.psql(DATABASE, statement)?;
-    }
+    statements(cluster, &["TRUNCATE media", &fill(seconds)])?;
     run(cluster, folder, UPDATE, clients, seconds)
+}
+
+fn statements(cluster: &Cluster, statements: &[&str]) -> Result<(), Failure> {
+    statements.iter().try_for_each(|statement| cluster.psql(DATABASE, statement))
 }
 
 fn run(cluster: &Cluster, folder: &Path, script: &str, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {

@@ -208,6 +208,21 @@ impl Table {
         }
     }
 
+    /// Tickets with `events` in the journal beside inserts into a table of `rows` rows.
+    pub fn beside_a_past(&mut self, full: &Figures, plain: &Plain, events: u64, rows: u64) {
+        let Some(insert) = plain.insert else { return };
+        self.row(
+            &format!("tickets over HTTP, 256 connections, with {events} events before"),
+            format!("{:.0}/s", full.many),
+            format!(
+                "pgbench `INSERT` into a table of {rows} rows, {} clients: {:.0}/s",
+                insert.clients, insert.per_second
+            ),
+            full.many / insert.per_second,
+            Goal::AtLeast(NO_GOAL),
+        );
+    }
+
     /// # Errors
     /// Names what is below its goal.
     pub fn check(&self) -> Result<(), Failure> {
