@@ -3,9 +3,9 @@
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
 //! `synchronous_commit=on`), load generator and all on the same cores: the real binary over HTTP with its projections on,
 //! the journal within this process, pgbench with one row per transaction, and the stock crates. Then it fills a journal
-//! with events, and pgbench's table with as many rows as these have items, and measures both again. Each figure is the better one of the rounds, on both sides. The server's log is
-//! filled first, and a checkpoint precedes each measurement, on both sides: none pays for files that a server has only to
-//! make once, or for what was written before it.
+//! with events, and pgbench's table with as many rows as these have items, and measures both again. Each figure is the
+//! better one of the rounds, on both sides. The server's log is filled first, and a checkpoint precedes each measurement:
+//! nobody pays for files that a server has only to make once, or for what was written before.
 //!
 //! Every answer is checked, the projections must catch up, and `verify` must prove the whole journal; otherwise the
 //! benchmark fails. The table goes to standard output, progress to standard error.
