@@ -124,7 +124,7 @@ impl<S: WriteStore> Writer<S> {
 
     async fn write(&mut self, batch: &[Prepared]) -> Results {
         let Self { store, written, head, .. } = self;
-        // In this order: when the first is left alone for the first time, the batch has been sent.
+        // In this order: the first is polled until it has to wait for the database, then the others are answered.
         let sent = join(store.append(batch), async { answer(written, head) }).await;
         let results = match sent.0 {
             Ok(outcome) => from_outcome(batch, &outcome),

@@ -5,7 +5,7 @@
 
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, Postgres};
+use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, Postgres};
 
 use super::super::append::{NewEvent, Prepared};
 use super::super::hash::Hash;
@@ -64,12 +64,6 @@ impl NewRow<'_> {
 impl sqlx::Type<Postgres> for NewRow<'_> {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_name(TYPE)
-    }
-}
-
-impl PgHasArrayType for NewRow<'_> {
-    fn array_type_info() -> PgTypeInfo {
-        PgTypeInfo::array_of(TYPE)
     }
 }
 
