@@ -68,7 +68,7 @@ pub fn fill_with_past(cluster: &Cluster, rows: u64) -> Result<(), Failure> {
 /// One prepared single-row `INSERT` per transaction, into an empty table.
 pub fn insert(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
     statements(cluster, &["TRUNCATE media"])?;
-    run(cluster, folder, INSERT, clients, seconds)
+    insert_more(cluster, folder, clients, seconds)
 }
 
 /// The same into the table as it is.
