@@ -152,7 +152,8 @@ impl CollectorActor {
         let ended = run.into_actor(self).map(move |result, actor, context| {
             actor.running = false;
             // At once only if the last one got on: else what keeps it back is asked again and again.
-            let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.trashed + report.absent > 0);
+            let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.trashed + report.absent > 0)
+                && actor.collector.may_go_on();
             actor.note(dry_run, &result);
             if let (Some(answer), Ok(result)) = (answer, result) {
                 // Whoever asked may have gone away; the run is recorded all the same.

@@ -152,6 +152,11 @@ impl Collector {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Whether a run may follow the last one at once: not where the bucket wants to be left alone for a while.
+    pub fn may_go_on(&self) -> bool {
+        !self.parts.gateway.wants_rest()
+    }
+
     /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
     /// make anything due early.
     ///
@@ -319,8 +324,10 @@ impl Collector {
         run.report.more |= run.broken_off.is_some();
     }
 
+    /// No larger than one delete call: a server that takes but a few requests is not asked about more than it then deletes.
     fn page_size(&self) -> usize {
-        self.parts.page.min(self.parts.journal.share().max(SMALL_PAGE))
+        let share = self.parts.journal.share().max(SMALL_PAGE);
+        self.parts.page.min(share).min(self.parts.gateway.keys_per_call())
     }
 
     async fn list(

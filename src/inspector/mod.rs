@@ -136,6 +136,7 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
+        self.parts.gateway.has_rested();
         let request_id = self.parts.ids.new_id(now).to_string();
         let origin = Origin { request_id, caller: "inspector".to_owned(), route: "re-check" };
         let seal_origin = Origin { route: "seal", ..origin.clone() };
@@ -148,8 +149,10 @@ impl Inspector {
         rechecked.and(sealed).map(|()| run.report)
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+    /// Whether another page may be looked at: the service does not stop, and the bucket has not asked to be left alone. Then
+    /// the next run goes on.
+    fn goes_on(&self) -> bool {
+        !self.stopping.load(Ordering::Acquire) && !self.parts.gateway.wants_rest()
     }
 
     /// A look is worth nothing in a bucket that is not ours, and a journal that was set back decides nothing.

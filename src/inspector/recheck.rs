@@ -40,7 +40,7 @@ impl Inspector {
         let inspections = self.parts.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
-        while run.room() > 0 && !self.is_stopping() {
+        while run.room() > 0 && self.goes_on() {
             let items = inspections.put_aside_due(Inspection::Recheck, run.now, limit).await?;
             if items.is_empty() {
                 return Ok(());
@@ -66,7 +66,7 @@ impl Inspector {
         let Some(&after) = planned.first() else { return Ok(()) };
         let wait = i64::try_from(after).ok().and_then(TimeDelta::try_seconds);
         let Some(ripe) = wait.and_then(|wait| run.now.checked_sub_signed(wait)) else { return Ok(()) };
-        while !self.is_stopping() {
+        while self.goes_on() {
             let from = inspections.recheck_progress(store, bucket, after).await?;
             let room = run.room();
             let mut page = inspections.collected(from, u32::try_from(room.max(1)).unwrap_or(u32::MAX)).await?;

@@ -39,7 +39,7 @@ impl Inspector {
         let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
         let Some(ended) = run.now.checked_sub_signed(self.parts.late_write_margin) else { return Ok(()) };
         let mut after = None;
-        while !self.is_stopping() {
+        while self.goes_on() {
             let room = run.room();
             let limit = u32::try_from(room.max(1)).unwrap_or(u32::MAX);
             let page = inspections.unsealed(store, bucket, ended, after, limit).await?;
@@ -59,7 +59,7 @@ impl Inspector {
         let inspections = self.parts.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
-        while run.room() > 0 && !self.is_stopping() {
+        while run.room() > 0 && self.goes_on() {
             let items = inspections.put_aside_due(Inspection::Seal, run.now, limit).await?;
             if items.is_empty() {
                 return Ok(());

@@ -133,11 +133,12 @@ impl Gateway {
     }
 
     /// Keys that one call deletes at most.
-    pub(super) fn keys_per_call(&self) -> usize {
+    pub fn keys_per_call(&self) -> usize {
         self.pace().map_or(MAX_KEYS, Pace::keys)
     }
 
-    /// Asks at the pace that is set, and again if the server wants fewer requests.
+    /// Asks at the pace that is set, and again if the server wants fewer requests; not at all where another request has asked
+    /// in vain as often as it may.
     pub(super) async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
@@ -146,9 +147,17 @@ impl Gateway {
         let mut tries = 1;
         loop {
             let turn = pace.turn().await;
+            if pace.rests() {
+                return Err(StorageError::rests());
+            }
             match ask().await {
                 Err(error) if asks_for_fewer(&error) && tries < TRIES => pace.refused(turn).await,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if asks_for_fewer(&error) {
+                        pace.give_up();
+                    }
+                    return Err(error);
+                }
                 Ok(answer) => {
                     pace.answered();
                     return Ok(answer);

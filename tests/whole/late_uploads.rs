@@ -158,6 +158,25 @@ async fn an_item_that_cannot_be_looked_at_delays_no_other_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn looks_that_are_refused_for_being_too_many_are_made_again_later() {
+    let app = TestApp::start_embedded(|_| {}).await;
+    let mut items = Vec::new();
+    for _ in 0..3 {
+        items.push(app.ticket(BYTES).await);
+    }
+    assert_eq!(app.collect_later().await.absent, 3);
+    for media in &items {
+        lands(&app, media).await;
+    }
+    let faults = app.parts.faults.clone().expect("the embedded server");
+    faults.add(Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::HeadObject));
+    let now = in_an_hour();
+    assert_eq!(inspected(&app, now).await, (0, 0, 3));
+    faults.clear();
+    assert_eq!(inspected(&app, now + TimeDelta::seconds(60)).await, (3, 3, 0));
+}
+
+#[tokio::test]
 async fn while_the_bucket_cannot_be_believed_nothing_is_looked_at_and_nothing_is_passed_over() {
     let app = TestApp::start_embedded(|_| {}).await;
     let media = collected(&app).await;

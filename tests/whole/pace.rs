@@ -88,3 +88,25 @@ async fn looks_that_are_refused_for_being_too_many_claim_nothing() {
     faults(&app).clear();
     assert_eq!(counts(&app.collect_later().await), (6, 6, 0, 0));
 }
+
+#[tokio::test]
+async fn where_but_a_few_looks_are_answered_pages_get_smaller_until_something_is_collected() {
+    let app = TestApp::start_embedded(|raw| raw.s3_parallel_requests = Some("2".to_owned())).await;
+    let mut items = uploaded(&app, 14).await;
+    // In the order in which they are due.
+    items.sort_by_key(|item| ["collectable_at", "id"].map(|name| item[name].as_str().map(str::to_owned)));
+    for item in &items[10..] {
+        let key = item["object_key"].as_str().expect("a key");
+        faults(&app).add(Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::HeadObject).key(key));
+    }
+    let now = Utc::now() + TimeDelta::days(30);
+    let first = app.run_at(now, false).await.expect("a run");
+    assert_eq!(counts(&first), (14, 0, 0, 14), "{first:?}");
+    let mut smaller = first;
+    while smaller.collected == 0 {
+        smaller = app.run_at(now, false).await.expect("a run");
+    }
+    assert_eq!((smaller.collected, smaller.unknown, smaller.more), (10, 4, true), "{smaller:?}");
+    faults(&app).clear();
+    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (4, 4, 0, 0));
+}
