@@ -10,11 +10,8 @@ use zeroload_projections::{PostgresSettings, ReadModels};
 
 use crate::{
     bucket::{self, BucketClient},
-    world::{Stage, poll},
+    world::{AT_ONCE, Stage, poll},
 };
-
-/// Calls under way at once.
-const AT_ONCE: usize = 16;
 
 impl Stage {
     /// Waits until every item is confirmed or collected (P-2), and fails if the collector does not know of one.
@@ -121,10 +118,19 @@ impl Stage {
         let bucket = BucketClient::new(&self.s3, &self.site.data());
         let confirmed = self.history.in_state("confirmed");
         let mut keys = bucket.list().await;
-        for item in items.iter().filter(|item| confirmed.contains(item.id.as_str())) {
-            let key = self.history.object_key(&item.id);
-            assert!(keys.remove(&key).is_some(), "the object of confirmed {} is not listed", item.id);
-            let found = bucket.get(&key).await.unwrap_or_else(|| panic!("the object of confirmed {} is gone", item.id));
+        let kept: Vec<_> = items.iter().filter(|item| confirmed.contains(item.id.as_str())).collect();
+        for item in &kept {
+            let listed = keys.remove(&self.history.object_key(&item.id));
+            assert!(listed.is_some(), "the object of confirmed {} is not listed", item.id);
+        }
+        let mut kept = stream::iter(kept)
+            .map(|item| {
+                let (bucket, key) = (&bucket, self.history.object_key(&item.id));
+                async move { (item, bucket.get(&key).await) }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((item, found)) = kept.next().await {
+            let found = found.unwrap_or_else(|| panic!("the object of confirmed {} is gone", item.id));
             assert!(found == item.bytes, "the bytes of confirmed {} are others", item.id);
         }
         assert!(keys.is_empty(), "objects that no confirmed item has: {keys:?}");

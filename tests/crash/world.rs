@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -30,6 +31,9 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Events up to which the whole chain is verified at every check; a longer one is verified at the end.
 const OFTEN_VERIFIED: usize = 5000;
+
+/// Calls of a check under way at once.
+pub const AT_ONCE: usize = 16;
 
 /// What the clients share.
 pub struct World {
@@ -284,9 +288,12 @@ impl Stage {
             self.get("/v1/journal/verify").await;
         }
         let mut rng = StdRng::seed_from_u64(self.seed ^ self.history.len() as u64);
-        for _ in 0..items.len().min(30) {
-            let item = &items[rng.random_range(0..items.len())];
-            let media: Value = serde_json::from_str(&self.get(&format!("/v1/media/{}", item.id)).await).expect("JSON");
+        let picked: Vec<_> = (0..items.len().min(30)).map(|_| rng.random_range(0..items.len())).collect();
+        let (stage, items) = (&*self, &items);
+        let look = |at: usize| async move { (&items[at], stage.get(&format!("/v1/media/{}", items[at].id)).await) };
+        let mut looked = stream::iter(picked).map(look).buffer_unordered(AT_ONCE);
+        while let Some((item, media)) = looked.next().await {
+            let media: Value = serde_json::from_str(&media).expect("JSON");
             let position = media["position"].as_u64().expect("a position");
             assert!(item.shown.iter().all(|shown| shown.position <= position), "{item:?} went back to {media}");
         }

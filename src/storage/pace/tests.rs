@@ -5,6 +5,9 @@ use tokio::sync::watch;
 
 use super::*;
 
+/// How exactly a pause is measured, in milliseconds.
+const STEP: u64 = 10;
+
 /// A pace whose time passes when the test says so.
 struct Driven {
     pace: Arc<Pace>,
@@ -23,9 +26,9 @@ impl Driven {
         Self { pace: Arc::new(Pace::new(settings, Ids::seeded(1), sleeper)), time }
     }
 
-    /// A millisecond passes, and whoever can go on does.
-    async fn tick(&self) {
-        self.time.send_modify(|now| *now += Duration::from_millis(1));
+    /// So many milliseconds pass, and whoever can go on does.
+    async fn tick(&self, millis: u64) {
+        self.time.send_modify(|now| *now += Duration::from_millis(millis));
         settle().await;
     }
 
@@ -37,7 +40,7 @@ impl Driven {
         settle().await;
         let mut other = Box::pin(self.pace.turn());
         while other.as_mut().now_or_never().is_none() {
-            self.tick().await;
+            self.tick(STEP).await;
         }
         refused.await.unwrap();
         *self.time.borrow() - begun
@@ -65,7 +68,7 @@ async fn begun(driven: &Driven, millis: u64) -> u64 {
     };
     let asking: Vec<_> = (0..4).map(ask).collect();
     for _ in 0..millis {
-        driven.tick().await;
+        driven.tick(1).await;
     }
     asking.iter().for_each(tokio::task::JoinHandle::abort);
     begun.load(Ordering::Relaxed)
@@ -90,7 +93,7 @@ async fn no_more_requests_are_under_way_than_are_set() {
     let held = join_all((0..3).map(|_| driven.pace.turn())).await;
     let mut fourth = Box::pin(driven.pace.turn());
     for _ in 0..100 {
-        driven.tick().await;
+        driven.tick(1).await;
         assert!(fourth.as_mut().now_or_never().is_none());
     }
     drop(held);
@@ -101,7 +104,10 @@ async fn no_more_requests_are_under_way_than_are_set() {
 async fn who_is_told_to_slow_down_waits_longer_each_time_and_all_others_with_him() {
     let driven = Driven::new(1000, 100);
     let about = |pause: Duration, wanted: Duration| {
-        assert!((wanted / 2..=wanted * 3 / 2 + Duration::from_millis(2)).contains(&pause), "{pause:?} for {wanted:?}");
+        assert!(
+            (wanted / 2..=wanted * 3 / 2 + Duration::from_millis(2 * STEP)).contains(&pause),
+            "{pause:?} for {wanted:?}"
+        );
     };
     for wanted in [200, 400, 800] {
         assert!(!driven.pace.is_refused());
@@ -123,7 +129,7 @@ async fn of_many_that_are_told_to_slow_down_at_once_one_waits_for_all() {
     let turns = join_all((0..20).map(|_| driven.pace.turn())).await;
     let mut all = Box::pin(join_all(turns.into_iter().map(|turn| driven.pace.refused(turn))));
     while all.as_mut().now_or_never().is_none() {
-        driven.tick().await;
+        driven.tick(1).await;
     }
     assert_eq!(driven.pace.refused.load(Ordering::Relaxed), 1);
     assert_eq!(driven.pace.keys(), MAX_KEYS / 2);
