@@ -146,10 +146,10 @@ impl Gateway {
         let Some(pace) = self.pace() else { return ask().await };
         let mut tries = 1;
         loop {
+            // Before the wait for a turn, and after it: whoever does not ask shall not take the time of those who will.
+            pace.may_ask()?;
             let turn = pace.turn().await;
-            if pace.rests() {
-                return Err(StorageError::rests());
-            }
+            pace.may_ask()?;
             match ask().await {
                 Err(error) if asks_for_fewer(&error) && tries < TRIES => pace.refused(turn).await,
                 Err(error) => {

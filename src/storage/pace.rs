@@ -126,9 +126,9 @@ impl Pace {
         }
     }
 
-    /// Whether to leave the server alone altogether, until it has answered or somebody says that it had its rest.
-    pub(super) fn rests(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+    /// Says no while the server is left alone altogether: until it has answered, or somebody says that it had its rest.
+    pub(super) fn may_ask(&self) -> Result<(), StorageError> {
+        if self.given_up.load(Ordering::Acquire) { Err(StorageError::rests()) } else { Ok(()) }
     }
 
     /// Whether the server has asked for fewer requests again and again, and nothing else since.
