@@ -122,6 +122,7 @@ impl Core {
         // Collector and inspector give way to callers, and share one pace towards S3.
         let background = commands.giving_way();
         let paced = gateway.paced(settings.pace, ids.clone(), Sleeper::system());
+        let looks = usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX);
         let collector = Arc::new(Collector::new(Parts {
             commands: background.clone(),
             journal: journal.clone(),
@@ -132,7 +133,7 @@ impl Core {
             clock: clock.clone(),
             ids: ids.clone(),
             page: settings.delete_page,
-            looks: usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX),
+            looks,
             brake: settings.brake,
             reviewer: settings
                 .review
@@ -152,6 +153,7 @@ impl Core {
             clock: clock.clone(),
             ids: ids.clone(),
             recheck_after: settings.recheck_after.clone(),
+            looks,
             commands: background,
             late_write_margin: settings.policy.late_write_margin(),
         }));

@@ -67,7 +67,8 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             eprintln!("zeroload: the collector is braked: {reason}, or collect --override-brake");
             code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
-        if arguments.dry_run || !report.more || report.collected + report.trashed + report.absent == 0 {
+        let got_on = report.collected + report.trashed + report.absent > 0 && core.collector.may_go_on();
+        if arguments.dry_run || !report.more || !got_on {
             core.close().await;
             return Ok(code);
         }

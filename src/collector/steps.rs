@@ -11,7 +11,10 @@ use zeroload_projections::{Backoff, DueItem, Postponed};
 use super::{Collector, ItemOutcome, ItemReport, Pass, Run, RunError};
 use crate::{
     commands::{CommandError, Loaded},
-    storage::{Location, OTHER_BUCKET, remove::is_lasting},
+    storage::{
+        Location, OTHER_BUCKET, Patience,
+        remove::{SLOW_DOWN, is_lasting},
+    },
 };
 
 /// Appends under way at once: what waits together is committed together.
@@ -92,19 +95,29 @@ impl Collector {
     /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
     /// since the projection is only a hint.
     pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
-        let look = |item: DueItem| async move {
+        let patience = Patience::new(&self.parts.gateway);
+        let look = |item: DueItem| {
             // An upload that was recorded needs no second look, and neither does what was put into the trash.
             let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
-            let seen = if known { None } else { Some(self.look(&item).await) };
-            (item, seen)
+            let asks = !known && !patience.is_lost();
+            let patience = &patience;
+            async move {
+                let seen = if asks { Some(self.look(&item).await) } else { None };
+                seen.iter().for_each(|seen| patience.note(!matches!(seen, Seen::Unknown)));
+                (item, seen)
+            }
         };
         let looked: Vec<_> = stream::iter(items).map(look).buffered(self.parts.looks).collect().await;
         let mut opened = Opened::default();
         // Claims cannot be taken back: none is made for a server that wants to be left alone.
-        if self.parts.gateway.wants_rest() {
-            let slow =
-                |(item, _): (DueItem, _)| report(&item, None, ItemOutcome::Unknown, Some("slow-down".to_owned()));
-            opened.others.extend(looked.into_iter().map(slow));
+        if patience.is_lost() || self.parts.gateway.wants_rest() {
+            for (item, seen) in looked {
+                // Should it be this key alone that is never answered, it must not be the first in every run.
+                if let Some(Seen::Unknown) = seen {
+                    opened.postponed.push(postpone(item.media_id, None, SLOW_DOWN));
+                }
+                opened.others.push(report(&item, None, ItemOutcome::Unknown, Some(SLOW_DOWN.to_owned())));
+            }
             return opened;
         }
         let mut answers = stream::iter(looked).map(|(item, seen)| self.claim(item, seen, run)).buffered(APPENDS);

@@ -36,9 +36,6 @@ const RUN_LIMIT: usize = 20_000;
 /// Items in memory at a time.
 const PAGE: usize = 500;
 
-/// HEADs under way at once.
-const LOOKS: usize = 32;
-
 /// Per item that could not be looked at: doubles from a minute to six hours.
 const BACKOFF: Backoff = Backoff { first: TimeDelta::minutes(1), cap: TimeDelta::hours(6) };
 
@@ -64,6 +61,8 @@ pub struct Parts {
     pub ids: Ids,
     /// When an item is looked at again, counted from its collection.
     pub recheck_after: Vec<Duration>,
+    /// HEADs under way at once.
+    pub looks: usize,
     pub commands: Commands,
     /// How long after its end a ticket may still write.
     pub late_write_margin: TimeDelta,
@@ -136,7 +135,6 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
-        self.parts.gateway.has_rested();
         let request_id = self.parts.ids.new_id(now).to_string();
         let origin = Origin { request_id, caller: "inspector".to_owned(), route: "re-check" };
         let seal_origin = Origin { route: "seal", ..origin.clone() };
@@ -149,10 +147,8 @@ impl Inspector {
         rechecked.and(sealed).map(|()| run.report)
     }
 
-    /// Whether another page may be looked at: the service does not stop, and the bucket has not asked to be left alone. Then
-    /// the next run goes on.
-    fn goes_on(&self) -> bool {
-        !self.stopping.load(Ordering::Acquire) && !self.parts.gateway.wants_rest()
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// A look is worth nothing in a bucket that is not ours, and a journal that was set back decides nothing.

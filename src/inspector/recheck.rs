@@ -11,11 +11,20 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{MediaId, SeenVia};
 use zeroload_projections::{Inspected, Inspection, PutAside};
 
-use super::{BACKOFF, Inspector, LOOKS, PAGE, Run, RunError, location};
+use super::{BACKOFF, Inspector, PAGE, Run, RunError, location};
 use crate::{
     late_uploads::{LookError, Looked},
-    storage::OTHER_BUCKET,
+    storage::{OTHER_BUCKET, Patience},
 };
+
+/// What became of a page.
+#[derive(Default)]
+struct Page {
+    /// What was looked at.
+    done: Vec<MediaId>,
+    /// The position of the first of those that were left for a later run, since the server asks for fewer requests.
+    unasked: Option<u64>,
+}
 
 /// The planned times in whole seconds, the longest first.
 fn planned(inspector: &Inspector) -> Vec<u64> {
@@ -40,7 +49,7 @@ impl Inspector {
         let inspections = self.parts.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
-        while run.room() > 0 && self.goes_on() {
+        while run.room() > 0 && !self.is_stopping() {
             let items = inspections.put_aside_due(Inspection::Recheck, run.now, limit).await?;
             if items.is_empty() {
                 return Ok(());
@@ -49,12 +58,15 @@ impl Inspector {
                 inspections.prune().await?;
                 continue;
             }
-            let done = self.look_at(&items, run).await?;
+            let Page { done, unasked } = self.look_at(&items, run).await?;
             inspections.settle(Inspection::Recheck, &done).await?;
             // They wait for a process that serves their bucket.
             let foreign = items.iter().filter(|item| !self.serves(item));
             let foreign: Vec<_> = foreign.map(|item| put_aside(item.media_id, OTHER_BUCKET)).collect();
             inspections.put_aside(Inspection::Recheck, &foreign, run.now, BACKOFF).await?;
+            if unasked.is_some() {
+                break;
+            }
         }
         Ok(())
     }
@@ -66,51 +78,69 @@ impl Inspector {
         let Some(&after) = planned.first() else { return Ok(()) };
         let wait = i64::try_from(after).ok().and_then(TimeDelta::try_seconds);
         let Some(ripe) = wait.and_then(|wait| run.now.checked_sub_signed(wait)) else { return Ok(()) };
-        while self.goes_on() {
+        while !self.is_stopping() {
             let from = inspections.recheck_progress(store, bucket, after).await?;
             let room = run.room();
             let mut page = inspections.collected(from, u32::try_from(room.max(1)).unwrap_or(u32::MAX)).await?;
             let unripe = page.iter().position(|item| item.collected_at.is_none_or(|at| at > ripe));
             page.truncate(unripe.unwrap_or(page.len()));
-            let Some(last) = page.last().map(|item| item.position) else { return Ok(()) };
+            if page.is_empty() {
+                return Ok(());
+            }
             if room == 0 {
                 run.report.more = true;
                 return Ok(());
             }
-            self.look_at(&page, run).await?;
-            // A crash before this looks at the page again, which changes nothing.
-            inspections.advance_rechecks(store, bucket, planned, last, run.now).await?;
+            let Page { unasked, .. } = self.look_at(&page, run).await?;
+            // What was not asked about is the end of the page.
+            page.retain(|item| unasked.is_none_or(|first| item.position < first));
+            if let Some(last) = page.last() {
+                // A crash before this looks at the page again, which changes nothing.
+                inspections.advance_rechecks(store, bucket, planned, last.position, run.now).await?;
+            }
+            if unasked.is_some() {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    /// Looks at a page, puts aside what could not be looked at, and names the rest.
-    async fn look_at(&self, items: &[Inspected], run: &mut Run) -> Result<Vec<MediaId>, RunError> {
+    /// Looks at a page, and puts aside what could not be looked at.
+    async fn look_at(&self, items: &[Inspected], run: &mut Run) -> Result<Page, RunError> {
         // Of another bucket nothing can be seen here, and it has a progress of its own.
         let ours: Vec<_> = items.iter().filter(|item| self.serves(item)).cloned().collect();
         run.looked += items.len();
         if ours.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Page::default());
         }
         self.believe(run).await?;
         let shared = &*run;
-        let looked: Vec<_> = stream::iter(ours)
-            .map(|item| async move { (item.media_id, self.look(&item, shared).await) })
-            .buffer_unordered(LOOKS)
-            .collect()
-            .await;
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
-        for (media_id, looked) in looked {
+        let patience = Patience::new(&self.parts.gateway);
+        let look = |item: Inspected| {
+            let (patience, asks) = (&patience, !patience.is_lost());
+            async move {
+                if !asks {
+                    return (item, None);
+                }
+                let looked = self.look(&item, shared).await;
+                patience.note(looked.is_ok());
+                (item, Some(looked))
+            }
+        };
+        let looked: Vec<_> = stream::iter(ours).map(look).buffer_unordered(self.parts.looks).collect().await;
+        let (mut page, mut failed) = (Page::default(), Vec::new());
+        for (item, looked) in looked {
             match looked {
-                Ok(looked) => {
+                Some(Ok(looked)) => {
                     run.report.rechecked += 1;
                     run.report.late += u64::from(looked == Looked::Found);
-                    done.push(media_id);
+                    page.done.push(item.media_id);
                 }
-                Err(error) => {
-                    tracing::warn!(media.id = %media_id, %error, "a collected item could not be looked at again");
-                    failed.push(put_aside(media_id, code(&error)));
+                Some(Err(error)) => {
+                    tracing::warn!(media.id = %item.media_id, %error, "a collected item could not be looked at again");
+                    failed.push(put_aside(item.media_id, code(&error)));
                 }
+                None => page.unasked = Some(page.unasked.map_or(item.position, |first| first.min(item.position))),
             }
         }
         if !failed.is_empty() {
@@ -121,7 +151,7 @@ impl Inspector {
             let inspections = self.parts.read_models.inspections();
             inspections.put_aside(Inspection::Recheck, &failed, run.now, BACKOFF).await?;
         }
-        Ok(done)
+        Ok(page)
     }
 
     async fn look(&self, item: &Inspected, run: &Run) -> Result<Looked, LookError> {

@@ -11,10 +11,10 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{Command, Found, MediaId, Refusal, media::Seal};
 use zeroload_projections::{Backoff, Inspected, Inspection, PutAside};
 
-use super::{BACKOFF, Inspector, LOOKS, PAGE, Run, RunError};
+use super::{BACKOFF, Inspector, PAGE, Run, RunError};
 use crate::{
     commands::CommandError,
-    storage::{Location, StorageError},
+    storage::{Location, Patience, StorageError},
 };
 
 /// How often an object that is not the confirmed one is looked at again.
@@ -32,6 +32,13 @@ enum Looked {
     Failed { code: String },
 }
 
+/// How far a page was compared.
+enum Compared {
+    Whole,
+    /// The server asks for fewer requests.
+    InPart,
+}
+
 impl Inspector {
     pub(super) async fn seal(&self, run: &mut Run) -> Result<(), RunError> {
         self.take_up_seals(run).await?;
@@ -39,7 +46,7 @@ impl Inspector {
         let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
         let Some(ended) = run.now.checked_sub_signed(self.parts.late_write_margin) else { return Ok(()) };
         let mut after = None;
-        while self.goes_on() {
+        while !self.is_stopping() {
             let room = run.room();
             let limit = u32::try_from(room.max(1)).unwrap_or(u32::MAX);
             let page = inspections.unsealed(store, bucket, ended, after, limit).await?;
@@ -49,7 +56,9 @@ impl Inspector {
                 return Ok(());
             }
             after = Some((last.ticket_expires_at, last.media_id));
-            self.compare(&page, run).await?;
+            if let Compared::InPart = self.compare(&page, run).await? {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -59,31 +68,42 @@ impl Inspector {
         let inspections = self.parts.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
-        while run.room() > 0 && self.goes_on() {
+        while run.room() > 0 && !self.is_stopping() {
             let items = inspections.put_aside_due(Inspection::Seal, run.now, limit).await?;
             if items.is_empty() {
                 return Ok(());
             }
-            if std::mem::replace(&mut pruned, true) {
-                self.compare(&items, run).await?;
-            } else {
+            if !std::mem::replace(&mut pruned, true) {
                 inspections.prune().await?;
+            } else if let Compared::InPart = self.compare(&items, run).await? {
+                return Ok(());
             }
         }
         Ok(())
     }
 
-    async fn compare(&self, items: &[Inspected], run: &mut Run) -> Result<(), RunError> {
+    async fn compare(&self, items: &[Inspected], run: &mut Run) -> Result<Compared, RunError> {
         self.believe_for_seals(run).await?;
         run.looked += items.len();
         let shared = &*run;
-        let looked: Vec<_> = stream::iter(items.to_vec())
-            .map(|item| async move { (item.media_id, self.compare_one(item.media_id, shared).await) })
-            .buffer_unordered(LOOKS)
-            .collect()
-            .await;
+        let patience = Patience::new(&self.parts.gateway);
+        let compare = |item: Inspected| {
+            let (patience, asks) = (&patience, !patience.is_lost());
+            async move {
+                if !asks {
+                    return None;
+                }
+                let looked = self.compare_one(item.media_id, shared).await;
+                patience.note(!matches!(looked, Looked::Failed { .. }));
+                Some((item.media_id, looked))
+            }
+        };
+        let looked: Vec<_> =
+            stream::iter(items.to_vec()).map(compare).buffer_unordered(self.parts.looks).collect().await;
+        // The others are listed again by a later run.
+        let compared = if looked.iter().all(Option::is_some) { Compared::Whole } else { Compared::InPart };
         let (mut settled, mut again, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for (media_id, looked) in looked {
+        for (media_id, looked) in looked.into_iter().flatten() {
             match looked {
                 Looked::Settled { new } => {
                     run.report.sealed += u64::from(new);
@@ -112,7 +132,7 @@ impl Inspector {
         inspections.put_aside(Inspection::Seal, &failed, run.now, BACKOFF).await?;
         inspections.put_aside(Inspection::Seal, &again, run.now, AGAIN).await?;
         inspections.settle(Inspection::Seal, &settled).await?;
-        Ok(())
+        Ok(compared)
     }
 
     async fn compare_one(&self, id: MediaId, run: &Run) -> Looked {

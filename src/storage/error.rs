@@ -83,12 +83,6 @@ impl StorageError {
         Self::Unavailable { kind: Fault::Answer, status: None, code: None, detail: detail.into() }
     }
 
-    /// Nothing was asked: the server wants fewer requests, and has its rest.
-    pub(super) fn rests() -> Self {
-        let detail = "storage asks for fewer requests and was left alone".to_owned();
-        Self::Unavailable { kind: Fault::Throttled, status: None, code: None, detail }
-    }
-
     /// One word for it: S3's own code, else what kind of fault it was.
     pub fn reason(&self) -> &str {
         match self {

@@ -137,8 +137,7 @@ impl Gateway {
         self.pace().map_or(MAX_KEYS, Pace::keys)
     }
 
-    /// Asks at the pace that is set, and again if the server wants fewer requests; not at all where another request has asked
-    /// in vain as often as it may.
+    /// Asks at the pace that is set, and again if the server wants fewer requests.
     pub(super) async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
@@ -146,18 +145,10 @@ impl Gateway {
         let Some(pace) = self.pace() else { return ask().await };
         let mut tries = 1;
         loop {
-            // Before the wait for a turn, and after it: whoever does not ask shall not take the time of those who will.
-            pace.may_ask()?;
             let turn = pace.turn().await;
-            pace.may_ask()?;
             match ask().await {
                 Err(error) if asks_for_fewer(&error) && tries < TRIES => pace.refused(turn).await,
-                Err(error) => {
-                    if asks_for_fewer(&error) {
-                        pace.give_up();
-                    }
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
                 Ok(answer) => {
                     pace.answered();
                     return Ok(answer);

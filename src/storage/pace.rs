@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -54,8 +54,6 @@ pub(super) struct Pace {
     gate: RwLock<u64>,
     /// Answers in a row that asked for fewer requests.
     refused: AtomicU32,
-    /// One request has asked as often as it may, and got no other answer.
-    given_up: AtomicBool,
     /// Keys per delete call: halved by such an answer, and a tenth more after each that is none.
     keys: AtomicUsize,
     ids: Ids,
@@ -77,7 +75,6 @@ impl Pace {
             span: Duration::from_secs_f64(f64::from(starts) / f64::from(settings.requests_per_second.max(1))),
             gate: RwLock::new(0),
             refused: AtomicU32::new(0),
-            given_up: AtomicBool::new(false),
             keys: AtomicUsize::new(MAX_KEYS),
             ids,
             sleeper,
@@ -116,19 +113,6 @@ impl Pace {
     /// An answer that shows no such wish.
     pub(super) fn answered(&self) {
         self.refused.store(0, Ordering::Release);
-        self.given_up.store(false, Ordering::Release);
-    }
-
-    /// A request has used up its tries. Where nobody has heard anything else meanwhile, the others need not try too.
-    pub(super) fn give_up(&self) {
-        if self.is_refused() {
-            self.given_up.store(true, Ordering::Release);
-        }
-    }
-
-    /// Says no while the server is left alone altogether: until it has answered, or somebody says that it had its rest.
-    pub(super) fn may_ask(&self) -> Result<(), StorageError> {
-        if self.given_up.load(Ordering::Acquire) { Err(StorageError::rests()) } else { Ok(()) }
     }
 
     /// Whether the server has asked for fewer requests again and again, and nothing else since.

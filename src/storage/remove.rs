@@ -32,6 +32,9 @@ pub const VERSION_DENIED: &str = "version-denied";
 /// Versions of the key went on appearing.
 pub const VERSIONS_LEFT: &str = "versions-left";
 
+/// The bucket asked for fewer requests, and the item was left alone.
+pub const SLOW_DOWN: &str = "slow-down";
+
 /// Lists of versions, and looks at what was denied, under way at once.
 const LISTS: usize = 32;
 /// A list shows at most a thousand versions, and late PUTs and others' markers may come in between.
@@ -71,6 +74,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
             "its copy has another length or SHA-256, or nothing shows that it is the same; nothing was removed"
         }
         TRASH_LOST => "what the trash kept of it is gone: somebody else has removed it",
+        SLOW_DOWN => "the bucket asked for fewer requests, and it was left alone",
         UPLOAD_LEFT => "parts of an unfinished multipart upload of its key went on arriving",
         _ => return None,
     })

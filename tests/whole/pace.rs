@@ -78,35 +78,65 @@ async fn a_server_that_wants_to_be_left_alone_is_and_nothing_more_is_claimed() {
 
 #[tokio::test]
 async fn looks_that_are_refused_for_being_too_many_claim_nothing() {
-    let app = TestApp::start_embedded(|raw| raw.s3_parallel_requests = Some("2".to_owned())).await;
-    let items = uploaded(&app, 6).await;
+    let app = TestApp::start_embedded(|raw| raw.s3_parallel_requests = Some("4".to_owned())).await;
+    let items = uploaded(&app, 12).await;
     faults(&app).add(Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::HeadObject));
-    let report = app.collect_later().await;
-    assert_eq!((counts(&report), report.more), ((6, 0, 0, 6), true), "{report:?}");
+    let now = Utc::now() + TimeDelta::days(30);
+    let report = app.run_at(now, false).await.expect("a run");
+    assert_eq!((counts(&report), report.more), ((12, 0, 0, 12), true), "{report:?}");
     assert_eq!(report.items[0].code.as_deref(), Some("slow-down"));
     assert_eq!(app.state(&items[0]).await, "pending");
     faults(&app).clear();
-    assert_eq!(counts(&app.collect_later().await), (6, 6, 0, 0));
+    // Those that were asked about in vain wait. Four are enough; while one ends another begins.
+    let report = app.run_at(now, false).await.expect("a run");
+    let waiting = 12 - report.due;
+    assert!((4..8).contains(&waiting) && counts(&report) == (12 - waiting, 12 - waiting, 0, 0), "{report:?}");
+    let report = app.run_at(now + TimeDelta::minutes(1), false).await.expect("a run");
+    assert_eq!(counts(&report), (waiting, waiting, 0, 0), "{report:?}");
 }
 
 #[tokio::test]
 async fn where_but_a_few_looks_are_answered_pages_get_smaller_until_something_is_collected() {
-    let app = TestApp::start_embedded(|raw| raw.s3_parallel_requests = Some("2".to_owned())).await;
-    let mut items = uploaded(&app, 14).await;
-    // In the order in which they are due.
-    items.sort_by_key(|item| ["collectable_at", "id"].map(|name| item[name].as_str().map(str::to_owned)));
+    let app = TestApp::start_embedded(|raw| raw.s3_parallel_requests = Some("8".to_owned())).await;
+    let items = in_order(uploaded(&app, 40).await);
     for item in &items[10..] {
-        let key = item["object_key"].as_str().expect("a key");
-        faults(&app).add(Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::HeadObject).key(key));
+        refuse_looks(&app, item);
     }
     let now = Utc::now() + TimeDelta::days(30);
-    let first = app.run_at(now, false).await.expect("a run");
-    assert_eq!(counts(&first), (14, 0, 0, 14), "{first:?}");
-    let mut smaller = first;
-    while smaller.collected == 0 {
-        smaller = app.run_at(now, false).await.expect("a run");
+    let mut collected = Vec::new();
+    for _ in 0..4 {
+        collected.push(app.run_at(now, false).await.expect("a run").collected);
     }
-    assert_eq!((smaller.collected, smaller.unknown, smaller.more), (10, 4, true), "{smaller:?}");
+    assert_eq!(collected, [0, 0, 0, 10]);
+    assert_eq!(app.state(&items[9]).await, "collected");
+    assert_eq!(app.state(&items[10]).await, "pending");
+}
+
+#[tokio::test]
+async fn a_key_that_is_never_answered_holds_up_no_other() {
+    let app = TestApp::start_embedded(|_| {}).await;
+    let items = in_order(uploaded(&app, 3).await);
+    refuse_looks(&app, &items[0]);
+    let now = Utc::now() + TimeDelta::days(30);
+    // Its answer is the last, so that the bucket itself may be meant.
+    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (3, 0, 0, 3));
+    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (2, 2, 0, 0));
+    let again = now + TimeDelta::minutes(1);
+    assert_eq!(counts(&app.run_at(again, false).await.expect("a run")), (1, 0, 0, 1));
+    let more = uploaded(&app, 2).await;
+    assert_eq!(counts(&app.run_at(again, false).await.expect("a run")), (2, 2, 0, 0));
+    assert!(!app.in_bucket(&more[0]).await);
     faults(&app).clear();
-    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (4, 4, 0, 0));
+    assert_eq!(counts(&app.run_at(now + TimeDelta::hours(1), false).await.expect("a run")), (1, 1, 0, 0));
+}
+
+/// As they are due.
+fn in_order(mut items: Vec<Value>) -> Vec<Value> {
+    items.sort_by_key(|item| ["collectable_at", "id"].map(|name| item[name].as_str().map(str::to_owned)));
+    items
+}
+
+fn refuse_looks(app: &TestApp, item: &Value) {
+    let key = item["object_key"].as_str().expect("a key");
+    faults(app).add(Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::HeadObject).key(key));
 }

@@ -1,7 +1,4 @@
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use chrono::TimeDelta;
-use futures_util::future::join_all;
 
 use super::*;
 use crate::storage::{
@@ -164,50 +161,4 @@ async fn a_failed_look_is_tried_once_more() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[0].contains("x-amz-checksum-mode: ENABLED"));
-}
-
-/// Its pauses take no time.
-async fn paced() -> Gateway {
-    let gateway = Scripted::answering(Vec::new()).await.gateway().await;
-    let pace = PaceSettings { requests_per_second: 1000, parallel_requests: 2 };
-    gateway.paced(pace, Ids::seeded(1), Sleeper::driven(|_| Box::pin(async {})))
-}
-
-fn slow_down() -> StorageError {
-    let (status, code) = (Some(503), Some("SlowDown".to_owned()));
-    StorageError::Unavailable { kind: Fault::Throttled, status, code, detail: String::new() }
-}
-
-#[tokio::test]
-async fn where_some_have_asked_in_vain_as_often_as_they_may_the_others_do_not_ask() {
-    let gateway = paced().await;
-    let requests = AtomicU32::new(0);
-    let refuse = || {
-        requests.fetch_add(1, Ordering::Relaxed);
-        async { Err::<(), _>(slow_down()) }
-    };
-    let all = join_all((0..100).map(|_| gateway.asked(refuse))).await;
-    assert!(all.iter().all(|answer| matches!(answer, Err(error) if asks_for_fewer(error))), "{all:?}");
-    let asked = requests.load(Ordering::Relaxed);
-    assert!((TRIES..=2 * TRIES).contains(&asked), "{asked}");
-    assert!(gateway.wants_rest());
-
-    gateway.has_rested();
-    assert!(!gateway.wants_rest());
-    assert_eq!(gateway.asked(refuse).await, Err(slow_down()));
-    assert_eq!(requests.load(Ordering::Relaxed), asked + TRIES);
-    assert_ne!(gateway.asked(refuse).await, Err(slow_down()), "it is left alone");
-    assert_eq!(requests.load(Ordering::Relaxed), asked + TRIES);
-}
-
-#[tokio::test]
-async fn one_request_that_has_no_luck_beside_others_stops_nobody() {
-    let gateway = paced().await;
-    let unlucky = || async {
-        // Another is answered between two tries of this one.
-        gateway.pace().expect("a pace").answered();
-        Err::<(), _>(slow_down())
-    };
-    assert_eq!(gateway.asked(unlucky).await, Err(slow_down()));
-    assert_eq!(gateway.asked(|| async { Ok(5) }).await, Ok(5));
 }
