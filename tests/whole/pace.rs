@@ -118,16 +118,14 @@ async fn a_key_that_is_never_answered_holds_up_no_other() {
     let items = in_order(uploaded(&app, 3).await);
     refuse_looks(&app, &items[0]);
     let now = Utc::now() + TimeDelta::days(30);
-    // Its answer is the last, so that the bucket itself may be meant.
-    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (3, 0, 0, 3));
-    assert_eq!(counts(&app.run_at(now, false).await.expect("a run")), (2, 2, 0, 0));
-    let again = now + TimeDelta::minutes(1);
-    assert_eq!(counts(&app.run_at(again, false).await.expect("a run")), (1, 0, 0, 1));
-    let more = uploaded(&app, 2).await;
-    assert_eq!(counts(&app.run_at(again, false).await.expect("a run")), (2, 2, 0, 0));
-    assert!(!app.in_bucket(&more[0]).await);
-    faults(&app).clear();
-    assert_eq!(counts(&app.run_at(now + TimeDelta::hours(1), false).await.expect("a run")), (1, 1, 0, 0));
+    // Where its answer is the last one, the bucket itself may be meant, and nothing is claimed at first.
+    for _ in 0..2 {
+        app.run_at(now, false).await.expect("a run");
+    }
+    for other in &items[1..] {
+        assert_eq!(app.state(other).await, "collected");
+        assert!(!app.in_bucket(other).await);
+    }
 }
 
 /// As they are due.
