@@ -14,7 +14,7 @@ use aws_sdk_s3::{
     config::{
         BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
         endpoint::{DefaultResolver, Params, ResolveEndpoint},
-        retry::{RetryConfig, RetryPartition, TokenBucket},
+        retry::RetryConfig,
         timeout::TimeoutConfig,
     },
 };
@@ -104,9 +104,6 @@ pub(super) async fn connect(
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
-        // Its own store of repeats: the SDK has one for all clients of a process, so that one bucket on a bad day would leave
-        // none to the others.
-        .retry_partition(RetryPartition::custom("zeroload").token_bucket(TokenBucket::default()).build())
         .timeout_config(timeouts(ATTEMPT_TIMEOUT));
     config.set_endpoint_url(endpoint_of(settings));
     change(&mut config);
