@@ -18,6 +18,7 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tracing::{Dispatch, subscriber::NoSubscriber};
 
 /// Steps after which a run counts as one that goes round in circles.
 const MOST_STEPS: u64 = 400_000;
@@ -43,6 +44,8 @@ struct Shared {
     state: Mutex<State>,
     ready: Arc<Mutex<Vec<u64>>>,
     calm: AtomicBool,
+    /// A subscriber that is there as long as the run.
+    _deaf: Dispatch,
 }
 
 struct State {
@@ -85,7 +88,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sim {
     pub fn new(seed: u64) -> Self {
-        // What the SDK draws by itself: jitter and ids of its requests.
+        // What the SDK draws by itself: jitter, ids of its requests, and an id for each span that a subscriber may want. Whether
+        // one may depends on other tests of this process: on whether any has ever had a subscriber, and on those that live
+        // now. Beside one that wants nothing, each thread is asked for its own, and a run has none.
+        let deaf = Dispatch::new(NoSubscriber::new());
+        drop(tracing::dispatcher::set_default(&deaf));
         fastrand::seed(seed);
         let mut chance = StdRng::seed_from_u64(seed);
         let weather = [20, 60, 100, 250][chance.random_range(0..4)];
@@ -99,7 +106,12 @@ impl Sim {
             trace: Vec::new(),
             broken: None,
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), ready: Arc::default(), calm: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            ready: Arc::default(),
+            calm: AtomicBool::new(false),
+            _deaf: deaf,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
