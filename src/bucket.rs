@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -18,11 +18,14 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     journal::{Head, Journal, ReadError},
-    storage::{Anchor, Check, Fault, Gateway, MarkerError, ProbeReport, Status, StorageError, Versioning},
+    storage::{Anchor, Check, Fault, Gateway, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning},
 };
 
 /// How old an answer may be where a fresh one is not needed.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
+
+/// How often the marker is looked at anew when other processes write it at the same time.
+const LOOKS: usize = 4;
 
 /// Seconds after which a failed probe is repeated.
 const PROBE_AGAIN: i64 = 60;
@@ -92,8 +95,8 @@ struct Look {
     status: BucketStatus,
     /// The journal's, meanwhile.
     head: Result<Head, ReadError>,
-    /// The commit that the marker named; 0 where it names none.
-    marked: u64,
+    /// The marker that it read, if that named this journal.
+    marked: Option<Marked>,
 }
 
 /// Looks at the marker, and remembers what it saw.
@@ -105,14 +108,13 @@ pub struct BucketGuard {
     clock: Clock,
     last: RwLock<Last>,
     looking: tokio::sync::Mutex<()>,
-    /// The commit that this process has last written into the marker.
-    marked: AtomicU64,
     /// When the server was last tried, in seconds since 1970; 0 where it never was.
     probed_at: AtomicI64,
 }
 
 impl BucketGuard {
-    /// `adopt` allows marking a bucket that is unmarked, or has seen commits that are gone, although the journal has history.
+    /// `adopt` allows marking a bucket that is unmarked, or has seen commits that are gone, although the journal has history,
+    /// until it is first seen to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
         let never = BucketStatus::Unavailable { detail: "not looked at yet".to_owned() };
         let last = RwLock::new(Last { status: never, at: DateTime::<Utc>::MIN_UTC, report: None });
@@ -124,7 +126,6 @@ impl BucketGuard {
             clock,
             last,
             looking: tokio::sync::Mutex::new(()),
-            marked: AtomicU64::new(0),
             probed_at: AtomicI64::new(0),
         }
     }
@@ -150,14 +151,25 @@ impl BucketGuard {
     /// Says why nothing may be claimed: the bucket is not ours, or the marker was not written.
     pub async fn check_and_advance(&self) -> Result<(), String> {
         let _one_at_a_time = self.looking.lock().await;
-        let Look { status, head, marked } = self.look_and_remember().await;
-        let marked = match (status, head) {
+        for _ in 0..LOOKS {
+            let Look { status, head, marked } = self.look_and_remember().await;
+            if let Some(problem) = status.problem() {
+                return Err(problem);
+            }
+            let head = head.map_err(|error| error.to_string())?;
+            // One that this look has made itself is read by the next one.
+            let Some(marked) = marked else { continue };
             // Another process may have marked a later commit than the head that was read here.
-            (BucketStatus::Ours, Ok(head)) if head.commit_id > marked => self.mark(head).await,
-            (BucketStatus::Ours, Err(error)) => unreadable(&error),
-            (status, _) => status,
-        };
-        marked.problem().map_or(Ok(()), Err)
+            if marked.anchor.as_ref().map_or(0, |anchor| anchor.commit_id) >= head.commit_id {
+                return Ok(());
+            }
+            match self.mark(&marked, &head).await {
+                Ok(()) => return Ok(()),
+                Err(MarkerError::Moved | MarkerError::Missing) => {}
+                Err(error) => return refused(error).problem().map_or(Ok(()), Err),
+            }
+        }
+        Err("other processes go on writing the bucket's marker; the next run tries again".to_owned())
     }
 
     /// What was seen a moment ago, or a look if that is too long ago.
@@ -225,7 +237,7 @@ impl BucketGuard {
     async fn look_and_remember(&self) -> Look {
         let marker = self.gateway.check_marker(self.journal_id);
         let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
-        let marked = marker.as_ref().ok().and_then(Option::as_ref).map_or(0, |anchor| anchor.commit_id);
+        let marked = marker.as_ref().ok().cloned();
         let mut status = self.status_of(marker, &head).await;
         let mut report = self.report();
         if status == BucketStatus::Ours {
@@ -276,73 +288,57 @@ impl BucketGuard {
         }
     }
 
-    async fn status_of(
-        &self,
-        marker: Result<Option<Anchor>, MarkerError>,
-        head: &Result<Head, ReadError>,
-    ) -> BucketStatus {
-        match marker {
-            Ok(None) => BucketStatus::Ours,
-            Ok(Some(anchor)) => match head {
-                Ok(head) => self.is_held(anchor, head).await,
-                Err(error) => unreadable(error),
-            },
+    async fn status_of(&self, marker: Result<Marked, MarkerError>, head: &Result<Head, ReadError>) -> BucketStatus {
+        let status = match marker {
+            Ok(marked) => self.is_held(&marked, head).await,
             Err(MarkerError::Missing) => self.claim_if_allowed().await,
             Err(error) => refused(error),
+        };
+        if status == BucketStatus::Ours {
+            // A marker that goes missing later, or sees commits go, is no longer what the setting was meant for.
+            self.adopt.store(false, Ordering::Release);
         }
+        status
     }
 
     /// Whether the journal still holds the commit that the marker saw. Positions alone would not do: a restored journal
     /// soon grows beyond them.
-    async fn is_held(&self, anchor: Anchor, head: &Head) -> BucketStatus {
+    async fn is_held(&self, marked: &Marked, head: &Result<Head, ReadError>) -> BucketStatus {
+        let Some(anchor) = &marked.anchor else { return BucketStatus::Ours };
+        let head = match head {
+            Ok(head) => head,
+            Err(error) => return unreadable(error),
+        };
         let held = match head.commit_id == anchor.commit_id {
             true => Ok(Some(head.hash)),
             false => self.journal.reader().commit_hash(anchor.commit_id).await,
         };
         match held {
             Ok(Some(hash)) if hash.to_string() == anchor.hash => BucketStatus::Ours,
-            Ok(_) if self.may_adopt() => self.mark_head().await,
+            Ok(_) if self.adopt.load(Ordering::Acquire) => match self.mark(marked, head).await {
+                Ok(()) => BucketStatus::Ours,
+                Err(error) => refused(error),
+            },
             Ok(_) => BucketStatus::Rewound { marker: anchor.position, head: head.position },
             Err(error) => unreadable(&error),
         }
     }
 
-    async fn mark_head(&self) -> BucketStatus {
-        match self.journal.head().await {
-            Ok(head) => self.mark(head).await,
-            Err(error) => unreadable(&error),
-        }
-    }
-
-    async fn mark(&self, head: Head) -> BucketStatus {
-        if head.commit_id == 0 || self.marked.load(Ordering::Acquire) == head.commit_id {
-            return BucketStatus::Ours;
-        }
+    async fn mark(&self, seen: &Marked, head: &Head) -> Result<(), MarkerError> {
         let anchor = Anchor { commit_id: head.commit_id, position: head.position, hash: head.hash.to_string() };
-        match self.gateway.advance_marker(self.journal_id, anchor).await {
-            Ok(()) => {
-                self.marked.store(head.commit_id, Ordering::Release);
-                BucketStatus::Ours
-            }
-            Err(error) => unavailable(&error),
-        }
+        self.gateway.advance_marker(self.journal_id, seen, (head.commit_id > 0).then_some(anchor)).await
     }
 
     /// A bucket without a marker becomes ours only while nothing can be in it that we know of.
     async fn claim_if_allowed(&self) -> BucketStatus {
         match self.has_history().await {
-            Ok(true) if !self.may_adopt() => BucketStatus::Unmarked,
+            Ok(true) if !self.adopt.load(Ordering::Acquire) => BucketStatus::Unmarked,
             Ok(_) => match self.gateway.claim_marker(self.journal_id).await {
                 Ok(_) => BucketStatus::Ours,
                 Err(error) => refused(error),
             },
             Err(error) => unreadable(&error),
         }
-    }
-
-    /// Once: a marker that goes missing later is no longer what the setting was meant for.
-    fn may_adopt(&self) -> bool {
-        self.adopt.swap(false, Ordering::AcqRel)
     }
 
     /// At first, when the bucket begins to keep versions, and again every minute while something essential did not work: it
@@ -362,15 +358,11 @@ fn refused(error: MarkerError) -> BucketStatus {
     match error {
         MarkerError::Missing => BucketStatus::Unmarked,
         MarkerError::OtherJournal { found } => BucketStatus::Foreign { found },
-        MarkerError::Unavailable(error) => unavailable(&error),
+        MarkerError::Moved | MarkerError::Unavailable(_) => BucketStatus::Unavailable { detail: error.to_string() },
     }
 }
 
 /// Of the journal.
 fn unreadable(error: &ReadError) -> BucketStatus {
-    BucketStatus::Unavailable { detail: error.to_string() }
-}
-
-fn unavailable(error: &StorageError) -> BucketStatus {
     BucketStatus::Unavailable { detail: error.to_string() }
 }

@@ -229,6 +229,7 @@ fn begin_upload(world: &World, upload: Upload) {
         method: upload.method.to_owned(),
         key: key.trim_start_matches('/').to_owned(),
         query: query.chars().take(14).collect(),
+        only_over: None,
         only_if_absent: upload.headers.get("if-none-match").is_some_and(|condition| condition == "*"),
         content_type: upload.headers["content-type"].clone(),
         copied: None,

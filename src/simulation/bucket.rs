@@ -9,6 +9,9 @@ use zeroload_domain::{MediaId, ObjectKey};
 
 use super::{promises::Promises, sim::Sim};
 
+/// How the key of the bucket's marker ends.
+const MARKER: &str = "/.zeroload";
+
 /// What a request asks for.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -17,6 +20,8 @@ pub struct Asked {
     pub query: String,
     /// `If-None-Match: *` was sent.
     pub only_if_absent: bool,
+    /// `If-Match`.
+    pub only_over: Option<String>,
     pub content_type: String,
     /// What a `CopyObject` copies, and the ETag that it must have.
     pub copied: Option<(String, String)>,
@@ -125,6 +130,14 @@ impl Bucket {
         let mut objects = self.objects();
         if asked.only_if_absent && objects.contains_key(&asked.key) {
             return Answer::refusal(412, "PreconditionFailed");
+        }
+        match (&asked.only_over, objects.get(&asked.key)) {
+            (Some(_), None) => return Answer::refusal(404, "NoSuchKey"),
+            (Some(etag), Some(object)) if *etag != object.etag => return Answer::refusal(412, "PreconditionFailed"),
+            _ => {}
+        }
+        if asked.key.ends_with(MARKER) {
+            self.promises.marked(&asked.body);
         }
         let etag = format!("etag-{}", self.sim.below(1_000_000_000));
         let object = Object { etag, content_type: asked.content_type.clone(), bytes: asked.body.clone() };

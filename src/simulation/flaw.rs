@@ -19,4 +19,6 @@ pub enum Flaw {
     KeepsWhatIsThere,
     /// A collector that goes on while the brake is on.
     OverridesBrake,
+    /// A marker is written over whatever is there by then.
+    MarksBlindly,
 }

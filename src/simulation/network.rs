@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     bucket::{Answer, Asked, Bucket},
+    flaw::Flaw,
     sim::{Group, Sim},
 };
 
@@ -31,6 +32,7 @@ pub const BUCKET: &str = "photos";
 pub struct Network {
     pub sim: Sim,
     pub bucket: Bucket,
+    pub flaw: Option<Flaw>,
 }
 
 /// What becomes of a request.
@@ -75,7 +77,10 @@ impl Network {
     }
 
     /// Sends a request; the answer comes, or the sender is dropped when the connection breaks.
-    pub fn send(&self, asked: Asked) -> oneshot::Receiver<Answer> {
+    pub fn send(&self, mut asked: Asked) -> oneshot::Receiver<Answer> {
+        if self.flaw == Some(Flaw::MarksBlindly) {
+            asked.only_over = None;
+        }
         self.bucket.sent(&asked);
         let (answer, answered) = oneshot::channel();
         let (network, fate) = (self.clone(), self.fate());
@@ -84,7 +89,7 @@ impl Network {
     }
 
     async fn deliver(&self, asked: Asked, fate: Fate, answer: oneshot::Sender<Answer>) {
-        let Self { sim, bucket } = self;
+        let Self { sim, bucket, .. } = self;
         sim.sleep(sim.latency()).await;
         let answer_with = match fate {
             Fate::NeverArrives => return,
@@ -177,6 +182,7 @@ fn asked(request: &HttpRequest) -> Asked {
         key: key.trim_start_matches('/').to_owned(),
         query: query.to_owned(),
         only_if_absent: header("if-none-match") == "*",
+        only_over: request.headers().get("if-match").map(|etag| etag.trim_matches('"').to_owned()),
         content_type: header("content-type"),
         copied: request.headers().get("x-amz-copy-source").map(|source| {
             let key = source.strip_prefix(BUCKET).unwrap_or(source).trim_start_matches('/');

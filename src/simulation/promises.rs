@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use zeroload_domain::{Claim, ETag, Event, MediaId, ObjectKey, Place, Seen};
@@ -23,6 +26,8 @@ pub struct Promises {
     /// The ETag of what the bucket holds under each key.
     held: Arc<Mutex<BTreeMap<String, String>>>,
     recorded: Arc<Mutex<Vec<RecordedEvent>>>,
+    /// The commit that the bucket's marker names.
+    marked: Arc<AtomicU64>,
 }
 
 /// What has happened to an item.
@@ -52,7 +57,7 @@ struct Item {
 
 impl Promises {
     pub fn new(sim: Sim) -> Self {
-        Self { sim, items: Arc::default(), held: Arc::default(), recorded: Arc::default() }
+        Self { sim, items: Arc::default(), held: Arc::default(), recorded: Arc::default(), marked: Arc::default() }
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<MediaId, Item>> {
@@ -66,6 +71,16 @@ impl Promises {
     /// The bucket holds an object from now on.
     pub fn stored(&self, key: &str, etag: &str) {
         self.held().insert(key.to_owned(), etag.to_owned());
+    }
+
+    /// The bucket's marker is `body` from now on.
+    pub fn marked(&self, body: &[u8]) {
+        let marker: serde_json::Value = serde_json::from_slice(body).expect("a marker is JSON");
+        let commit = marker["anchor"]["commit_id"].as_u64().unwrap_or(0);
+        let before = self.marked.swap(commit, Ordering::Relaxed);
+        if commit < before {
+            self.sim.broken("the marker", || format!("it goes back from commit {before} to {commit}"));
+        }
     }
 
     /// The journal so far.

@@ -87,6 +87,7 @@ fn each_deliberate_mistake_is_found() {
         (Flaw::EmptiesTrashOnRestore, "the trash"),
         (Flaw::KeepsWhatIsThere, "the trash"),
         (Flaw::OverridesBrake, "the brake"),
+        (Flaw::MarksBlindly, "the marker"),
     ] {
         let (failed, _) = run_all(0..1000, Some(flaw), &|broken| broken.starts_with(promise));
         let (seed, ended) = failed.unwrap_or_else(|| panic!("{flaw:?} is not found"));

@@ -109,7 +109,7 @@ impl World {
             brake,
             database: Database::new(sim.clone(), promises.clone(), flaw),
             promises,
-            network: Network { sim: sim.clone(), bucket: bucket.clone() },
+            network: Network { sim: sim.clone(), bucket: bucket.clone(), flaw },
             bucket,
             tables: MemoryTables::default(),
             run_begins: Arc::default(),

@@ -27,6 +27,8 @@ pub enum MarkerError {
         /// Whose it is, if the marker says so.
         found: Option<Uuid>,
     },
+    #[error("another process has written the bucket's marker meanwhile")]
+    Moved,
     #[error(transparent)]
     Unavailable(#[from] StorageError),
 }
@@ -41,6 +43,14 @@ pub struct Anchor {
     pub hash: String,
 }
 
+/// A marker that names this journal, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// How far the journal was when it was written, if it says so.
+    pub anchor: Option<Anchor>,
+    etag: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Marker {
     journal_id: Uuid,
@@ -51,20 +61,17 @@ struct Marker {
 }
 
 impl Gateway {
-    /// How far the journal was when the bucket's marker was last written, if the marker names this journal.
+    /// The bucket's marker, if it names this journal.
     ///
     /// # Errors
     /// [`MarkerError`]: nothing may be deleted.
-    pub async fn check_marker(&self, journal_id: Uuid) -> Result<Option<Anchor>, MarkerError> {
+    pub async fn check_marker(&self, journal_id: Uuid) -> Result<Marked, MarkerError> {
         let asked = self.client().get_object().bucket(self.bucket().as_str()).key(self.prefix().marker());
-        let answer = asked.send().await.map_err(|error| match StorageError::from(&error) {
-            // A GET has a body: a missing bucket or a proxy's 404 has another code, or none.
-            missing if missing.status() == Some(404) && missing.code() == Some("NoSuchKey") => MarkerError::Missing,
-            unavailable => MarkerError::Unavailable(unavailable),
-        })?;
+        let answer = asked.send().await.map_err(|error| missing_or_unavailable(StorageError::from(&error)))?;
+        let etag = answer.e_tag;
         let Some(body) = read(answer.body).await? else { return Err(MarkerError::OtherJournal { found: None }) };
         match serde_json::from_slice::<Marker>(&body) {
-            Ok(marker) if marker.journal_id == journal_id => Ok(marker.anchor),
+            Ok(marker) if marker.journal_id == journal_id => Ok(Marked { anchor: marker.anchor, etag }),
             Ok(marker) => Err(MarkerError::OtherJournal { found: Some(marker.journal_id) }),
             Err(_) => Err(MarkerError::OtherJournal { found: None }),
         }
@@ -76,7 +83,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MarkerError`]: the bucket is not ours, or nobody knows.
-    pub async fn claim_marker(&self, journal_id: Uuid) -> Result<Option<Anchor>, MarkerError> {
+    pub async fn claim_marker(&self, journal_id: Uuid) -> Result<Marked, MarkerError> {
         match self.check_marker(journal_id).await {
             Err(MarkerError::Missing) => {}
             decided => return decided,
@@ -89,13 +96,22 @@ impl Gateway {
         }
     }
 
-    /// Writes how far the journal is into a marker that was just seen to be its own.
+    /// Writes how far the journal is in place of the marker `seen`, where the server knows `If-Match`; elsewhere in place of
+    /// whatever is there by then.
     ///
     /// # Errors
-    /// [`StorageError`]; the marker is the old or the new one.
-    pub async fn advance_marker(&self, journal_id: Uuid, anchor: Anchor) -> Result<(), StorageError> {
-        let written = self.put_marker(journal_id, Some(anchor)).send().await;
-        written.map_err(|error| StorageError::from(&error))?;
+    /// [`MarkerError::Moved`] or [`MarkerError::Missing`]: nothing was written, or the answer to it was lost and this is that to
+    /// its repeat. Others: the marker is the old or the new one.
+    pub async fn advance_marker(
+        &self,
+        journal_id: Uuid,
+        seen: &Marked,
+        anchor: Option<Anchor>,
+    ) -> Result<(), MarkerError> {
+        if !self.put_over(journal_id, seen, &anchor).await? {
+            let written = self.put_marker(journal_id, anchor).send().await;
+            written.map_err(|error| StorageError::from(&error))?;
+        }
         if self.expects_versions()
             && let Err(error) = self.remove_old_versions(&self.prefix().marker()).await
         {
@@ -104,11 +120,40 @@ impl Gateway {
         Ok(())
     }
 
+    /// Whether the marker could be written with the condition that it is still the one `seen`.
+    async fn put_over(&self, journal_id: Uuid, seen: &Marked, anchor: &Option<Anchor>) -> Result<bool, MarkerError> {
+        let Some(etag) = &seen.etag else { return Ok(false) };
+        // Ceph compares the header as it comes, and keeps ETags without quotes.
+        for condition in [etag, etag.trim_matches('"')] {
+            let written = self.put_marker(journal_id, anchor.clone()).if_match(condition).send().await;
+            let Err(error) = written else { return Ok(true) };
+            match StorageError::from(&error) {
+                unknown if unknown.status() == Some(501) => return Ok(false),
+                busy if busy.status() == Some(409) => return Err(MarkerError::Moved),
+                differs if differs.status() == Some(412) => {
+                    if self.check_marker(journal_id).await? != *seen {
+                        return Err(MarkerError::Moved);
+                    }
+                }
+                other => return Err(missing_or_unavailable(other)),
+            }
+        }
+        Ok(false)
+    }
+
     fn put_marker(&self, journal_id: Uuid, anchor: Option<Anchor>) -> PutObjectFluentBuilder {
         let marker = Marker { journal_id, anchor, what: WHAT.to_owned() };
         let body = serde_json::to_vec_pretty(&marker).expect("a marker is plain JSON");
         let put = self.client().put_object().bucket(self.bucket().as_str()).key(self.prefix().marker());
         put.content_type("application/json").body(ByteStream::from(body))
+    }
+}
+
+/// An answer with a body: a missing bucket or a proxy's 404 has another code than a missing marker, or none.
+fn missing_or_unavailable(error: StorageError) -> MarkerError {
+    match error.code() {
+        Some("NoSuchKey") if error.status() == Some(404) => MarkerError::Missing,
+        _ => MarkerError::Unavailable(error),
     }
 }
 

@@ -58,7 +58,7 @@ pub use delete::{Deletion, OTHER_BUCKET};
 pub use error::{Fault, StorageError};
 pub use gateway::{Gateway, Location};
 pub use listing::{LISTED_AT_ONCE, Listed, ListedPage, Listing};
-pub use marker::{Anchor, MarkerError};
+pub use marker::{Anchor, Marked, MarkerError};
 pub use multipart::Multipart;
 pub use pace::PaceSettings;
 pub use patience::Patience;

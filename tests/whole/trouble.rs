@@ -149,6 +149,11 @@ async fn a_bucket_whose_marker_is_gone_is_only_taken_over_when_told_so() {
     assert_eq!(app.get("/readyz").await.0, StatusCode::OK);
     assert_eq!(app.collect_later().await.collected, 1);
     assert!(app.in_bucket(&kept).await);
+
+    // The setting was meant for the marker that was missing then.
+    client.delete_object().bucket(&bucket).key(&marker).send().await.expect("deleted");
+    unready(&app, "marker").await;
+    nothing_is_collected(&app).await;
 }
 
 #[tokio::test]

@@ -4,11 +4,19 @@ use crate::storage::{
     test_s3::{RealServer, Scripted, answer, error_body, fresh_id, now},
 };
 
-fn unavailable(outcome: Result<Option<Anchor>, MarkerError>) -> Fault {
+fn unavailable<T: std::fmt::Debug>(outcome: Result<T, MarkerError>) -> Fault {
     match outcome {
         Err(MarkerError::Unavailable(StorageError::Unavailable { kind, .. })) => kind,
         other => panic!("{other:?}"),
     }
+}
+
+fn anchor_of(outcome: Result<Marked, MarkerError>) -> Result<Option<Anchor>, MarkerError> {
+    outcome.map(|marked| marked.anchor)
+}
+
+fn anchor(commit_id: u64) -> Anchor {
+    Anchor { commit_id, position: 2 * commit_id, hash: "ab".repeat(32) }
 }
 
 #[tokio::test]
@@ -17,9 +25,9 @@ async fn a_bucket_belongs_to_the_journal_that_claims_it_first() {
     let gateway = server.gateway().await;
     let (ours, theirs) = (fresh_id(), fresh_id());
     assert_eq!(gateway.check_marker(ours).await, Err(MarkerError::Missing));
-    assert_eq!(gateway.claim_marker(ours).await, Ok(None));
-    assert_eq!(gateway.claim_marker(ours).await, Ok(None));
-    assert_eq!(gateway.check_marker(ours).await, Ok(None));
+    assert_eq!(anchor_of(gateway.claim_marker(ours).await), Ok(None));
+    assert_eq!(anchor_of(gateway.claim_marker(ours).await), Ok(None));
+    assert_eq!(anchor_of(gateway.check_marker(ours).await), Ok(None));
     assert_eq!(gateway.claim_marker(theirs).await, Err(MarkerError::OtherJournal { found: Some(ours) }));
     assert_eq!(gateway.check_marker(theirs).await, Err(MarkerError::OtherJournal { found: Some(ours) }));
 }
@@ -28,11 +36,47 @@ async fn a_bucket_belongs_to_the_journal_that_claims_it_first() {
 async fn a_marker_says_how_far_its_journal_was() {
     let server = RealServer::start().await;
     let (gateway, ours) = (server.gateway().await, fresh_id());
-    gateway.claim_marker(ours).await.unwrap();
-    let anchor = Anchor { commit_id: 3, position: 7, hash: "ab".repeat(32) };
-    gateway.advance_marker(ours, anchor.clone()).await.unwrap();
-    assert_eq!(gateway.check_marker(ours).await, Ok(Some(anchor.clone())));
-    assert_eq!(gateway.claim_marker(ours).await, Ok(Some(anchor)), "a claim changes nothing");
+    let claimed = gateway.claim_marker(ours).await.unwrap();
+    gateway.advance_marker(ours, &claimed, Some(anchor(3))).await.unwrap();
+    let marked = gateway.check_marker(ours).await.unwrap();
+    assert_eq!(marked.anchor, Some(anchor(3)));
+    assert_eq!(anchor_of(gateway.claim_marker(ours).await), Ok(Some(anchor(3))), "a claim changes nothing");
+    gateway.advance_marker(ours, &marked, Some(anchor(4))).await.unwrap();
+    assert_eq!(anchor_of(gateway.check_marker(ours).await), Ok(Some(anchor(4))));
+}
+
+#[tokio::test]
+async fn a_marker_that_was_written_meanwhile_is_left_as_it_is() {
+    let server = RealServer::start().await;
+    let (gateway, ours) = (server.gateway().await, fresh_id());
+    let claimed = gateway.claim_marker(ours).await.unwrap();
+    gateway.advance_marker(ours, &claimed, Some(anchor(9))).await.unwrap();
+    assert_eq!(gateway.advance_marker(ours, &claimed, Some(anchor(4))).await, Err(MarkerError::Moved));
+    assert_eq!(anchor_of(gateway.check_marker(ours).await), Ok(Some(anchor(9))));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_compare_gets_plain_writes() {
+    let id = Uuid::from_u128(7);
+    let seen = answer(200, "etag: \"e1\"\r\n", &format!("{{\"journal_id\": \"{id}\"}}"));
+    let differs = answer(412, "", &error_body("PreconditionFailed"));
+    let unknown = answer(501, "", &error_body("NotImplemented"));
+    for (answers, conditions) in [
+        (vec![unknown], vec!["\"e1\""]),
+        (vec![differs.clone(), seen.clone(), differs, seen.clone()], vec!["\"e1\"", "e1"]),
+    ] {
+        let answers = [vec![seen.clone()], answers, vec![answer(200, "", "")]].concat();
+        let server = Scripted::answering(answers).await;
+        let gateway = server.gateway().await;
+        let marked = gateway.check_marker(id).await.unwrap();
+        assert_eq!(gateway.advance_marker(id, &marked, Some(anchor(1))).await, Ok(()));
+        let written: Vec<_> = server.requests().into_iter().filter(|asked| asked.starts_with("PUT")).collect();
+        assert_eq!(written.len(), conditions.len() + 1);
+        for (written, condition) in written.iter().zip(conditions) {
+            assert!(written.contains(&format!("if-match: {condition}\r\n")), "{written}");
+        }
+        assert!(!written.last().unwrap().contains("if-match"));
+    }
 }
 
 #[tokio::test]
@@ -43,7 +87,7 @@ async fn of_two_claims_at_once_one_wins() {
     let (claim_a, claim_b) = tokio::join!(gateway.claim_marker(a), gateway.claim_marker(b));
     let winner = if claim_a.is_ok() { a } else { b };
     assert_eq!([claim_a, claim_b].into_iter().filter(Result::is_ok).count(), 1);
-    assert_eq!(gateway.check_marker(winner).await, Ok(None));
+    assert_eq!(anchor_of(gateway.check_marker(winner).await), Ok(None));
 }
 
 #[tokio::test]
@@ -87,7 +131,7 @@ async fn what_is_no_marker_of_ours_belongs_to_somebody_else() {
         (long, Err(MarkerError::OtherJournal { found: None })),
     ] {
         let server = Scripted::answering(vec![answer(200, "", &body)]).await;
-        assert_eq!(server.gateway().await.check_marker(id).await, expected, "{body}");
+        assert_eq!(anchor_of(server.gateway().await.check_marker(id).await), expected, "{body}");
     }
 }
 
