@@ -126,7 +126,7 @@ fn main() -> Result<(), Failure> {
     let mut table = Table::new(describe::machine_name());
     for &kind in &options.databases {
         let folder = tempfile::tempdir_in(&options.dir)?;
-        let cluster = (kind == Kind::Postgres).then(|| Cluster::start(folder.path())).transpose()?;
+        let cluster = (kind == Kind::Postgres).then(|| Cluster::start(folder.path(), &[])).transpose()?;
         let bench = Bench { options: &options, folder: folder.path(), kind, cluster: cluster.as_ref() };
         runtime.block_on(bench.run(&mut table))?;
     }

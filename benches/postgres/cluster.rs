@@ -1,5 +1,5 @@
-//! A private server of PostgreSQL on a free port with its default settings, so that an acknowledged commit is on disk,
-//! and pgbench against it.
+//! A private server of PostgreSQL on a free port with its default settings but for what is asked for, so that an
+//! acknowledged commit is on disk, and pgbench against it.
 
 use std::{
     fs,
@@ -20,6 +20,7 @@ const KEEPER: &str = r#"
 set -e
 trap '' INT
 "$BIN/initdb" -D "$DIR/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >"$DIR/log"
+printf '%s\n' "$SETTINGS" >>"$DIR/data/postgresql.conf"
 "$BIN/pg_ctl" -D "$DIR/data" -w -s -l "$DIR/log" -o "-p $PORT -k $DIR -c listen_addresses=127.0.0.1" start >>"$DIR/log"
 echo ready
 cat >/dev/null
@@ -38,8 +39,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Its files go to `folder`, which it may enter.
-    pub fn start(folder: &Path) -> Result<Self, Failure> {
+    /// Its files go to `folder`, which it may enter. `settings` are lines of its configuration.
+    pub fn start(folder: &Path, settings: &[String]) -> Result<Self, Failure> {
         let programs = newest_programs()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let dir = folder.join("postgres");
@@ -59,7 +60,8 @@ impl Cluster {
             keeper.args(["-c", KEEPER]);
             keeper
         };
-        keeper.env("BIN", &programs).env("DIR", &dir).env("PORT", port.to_string()).current_dir(&dir);
+        keeper.env("BIN", &programs).env("DIR", &dir).env("PORT", port.to_string());
+        keeper.env("SETTINGS", settings.join("\n")).current_dir(&dir);
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut said = [0; 6];
         let output = keeper.stdout.as_mut().ok_or("it has no standard output")?;

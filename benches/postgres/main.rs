@@ -88,6 +88,9 @@ struct Options {
     /// The zeroload to measure: another build of it, to compare
     #[arg(long, env = "ZEROLOAD_BENCH_BINARY", default_value = env!("CARGO_BIN_EXE_zeroload"))]
     binary: PathBuf,
+    /// A setting of the server, NAME=VALUE, in place of its default, for all that is measured; may be repeated
+    #[arg(long = "server", value_name = "NAME=VALUE")]
+    server: Vec<String>,
     /// Measure the service alone, without what it is compared with
     #[arg(long)]
     only_service: bool,
@@ -117,7 +120,7 @@ struct Bench<'a> {
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let folder = tempfile::tempdir_in(&options.dir)?;
-    let cluster = Cluster::start(folder.path())?;
+    let cluster = Cluster::start(folder.path(), &options.server)?;
     let bench = Bench { options: &options, cluster, folder: folder.path() };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(bench.run())
@@ -126,7 +129,7 @@ fn main() -> Result<(), Failure> {
 impl Bench<'_> {
     async fn run(&self) -> Result<(), Failure> {
         self.cluster.fill_log()?;
-        let mut table = Table::new(describe::machine_name(), self.cluster.version()?);
+        let mut table = Table::new(describe::machine_name(), self.cluster.version()?, &self.options.server);
         plain::create(&self.cluster)?;
         self.cluster.create_database("stock")?;
         self.cluster.create_database("appends")?;

@@ -121,7 +121,9 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(machine: String, server: String) -> Self {
+    /// `settings` are those of the server that are not its defaults.
+    pub fn new(machine: String, server: String, settings: &[String]) -> Self {
+        let server = [vec![server], settings.to_vec()].concat().join(", ");
         Self { machine, server, rows: Vec::new(), broken: Vec::new() }
     }
 

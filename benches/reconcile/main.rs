@@ -110,7 +110,7 @@ fn main() -> Result<(), Failure> {
     let mut good = true;
     for &kind in &options.databases {
         let folder = tempfile::tempdir_in(&options.dir)?;
-        let cluster = (kind == Kind::Postgres).then(|| Cluster::start(folder.path())).transpose()?;
+        let cluster = (kind == Kind::Postgres).then(|| Cluster::start(folder.path(), &[])).transpose()?;
         for &items in &options.items {
             eprintln!("- {}: {items} objects", kind.name());
             let walked = runtime.block_on(walk(&options, folder.path(), kind, cluster.as_ref(), items))?;
