@@ -2,10 +2,11 @@
 //!
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
 //! `synchronous_commit=on`), load generator and all on the same cores: the real binary over HTTP with its projections on,
-//! the journal within this process, pgbench with one row per transaction, and the stock crates. Then it fills a journal
-//! with events, and pgbench's table with as many rows as these have items, and measures both again. Each figure is the
-//! better one of the rounds, on both sides. The server's log is filled first, and a checkpoint precedes each measurement:
-//! nobody pays for files that a server has only to make once, or for what was written before.
+//! the journal within this process, pgbench with one row per transaction, and the stock crates. Each round measures all of
+//! it twice: with nothing before, and with a past, a journal with events and for pgbench a table with as many rows as
+//! these have items. Each figure is the median of the rounds, and each ratio that of the ratios within a round, since a
+//! machine is seldom the same from one round to the next. The server's log is filled first, and a checkpoint precedes
+//! each measurement: nobody pays for files that a server has only to make once, or for what was written before.
 //!
 //! Every answer is checked, the projections must catch up, and `verify` must prove the whole journal; otherwise the
 //! benchmark fails. The table goes to standard output, progress to standard error.
@@ -19,6 +20,7 @@
 //! | [`uploads`] | what was uploaded a moment ago |
 //! | [`load`], [`wish`], [`confirms`] | the clients, and what they call |
 //! | [`service`], [`samples`], [`describe`] | the process under test, percentiles, the machine |
+//! | [`series`] | a figure of each round |
 //! | [`table`] | the results as one markdown table |
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -34,6 +36,7 @@ mod load;
 mod plain;
 #[path = "../common/samples.rs"]
 mod samples;
+mod series;
 #[path = "../common/service.rs"]
 mod service;
 mod table;
@@ -64,6 +67,8 @@ const MANY: usize = 256;
 const FEW: usize = 16;
 /// Items that are uploaded before they are confirmed: fewer than a process remembers.
 const UPLOADS: usize = 16_000;
+/// The database of the stock crates.
+const STOCK: &str = "stock";
 /// What pgbench is run with; the better one counts.
 const CLIENTS: [u32; 2] = [16, 64];
 
@@ -79,7 +84,7 @@ struct Options {
     /// Events that a rebuild is measured with
     #[arg(long, env = "ZEROLOAD_BENCH_REBUILD", default_value_t = 1_000_000)]
     rebuild: u64,
-    /// Events that are in the journal before everything is measured again; 0 leaves that out
+    /// Events of the journal with a past; 0 leaves that out
     #[arg(long, env = "ZEROLOAD_BENCH_EVENTS", default_value_t = 5_000_000)]
     events: u64,
     /// Folder for the data, removed at the end; its disk is what is measured
@@ -102,12 +107,24 @@ struct Options {
     bench: bool,
 }
 
-/// What is measured beside zeroload in each round.
-enum Beside {
-    /// pgbench on an empty table, and the stock crates.
-    Empty,
-    /// pgbench's inserts into a table with a past.
-    Past,
+/// What is measured in each round with the same past, and what came of it.
+struct Side {
+    /// The databases of the service, of the appends, and of pgbench's table.
+    served: &'static str,
+    appends: &'static str,
+    plain: &'static str,
+    has_past: bool,
+    figures: Figures,
+    beside: Plain,
+}
+
+const EMPTY: [&str; 3] = ["served", "appends", "plain"];
+const FILLED: [&str; 3] = ["filled", "filled", "plain_filled"];
+
+impl Side {
+    fn new([served, appends, plain]: [&'static str; 3], has_past: bool) -> Self {
+        Self { served, appends, plain, has_past, figures: Figures::default(), beside: Plain::default() }
+    }
 }
 
 /// What all measurements share.
@@ -128,106 +145,112 @@ fn main() -> Result<(), Failure> {
 
 impl Bench<'_> {
     async fn run(&self) -> Result<(), Failure> {
+        let Options { rounds, rebuild, events, check, .. } = *self.options;
         self.cluster.fill_log()?;
         let mut table = Table::new(describe::machine_name(), self.cluster.version()?, &self.options.server);
-        plain::create(&self.cluster)?;
-        self.cluster.create_database("stock")?;
-        self.cluster.create_database("appends")?;
-        self.cluster.create_database("rebuilt")?;
-        let mut plain = Plain::default();
-        let empty = self.measure("served", "appends", &mut plain, Beside::Empty).await?;
-        say(&format!("{} events to rebuild from", self.options.rebuild));
-        let url = self.cluster.url("rebuilt");
-        history::fill(&url, self.options.rebuild).await?;
-        let rebuilt = self.rebuild(&url, self.options.rebuild).await?;
-        table.compared(&empty, &plain, rebuilt, self.options.rebuild);
-        if self.options.events > 0 {
-            say(&format!("{} events, and everything again", self.options.events));
-            self.cluster.create_database("filled")?;
-            let url = self.cluster.url("filled");
-            history::fill(&url, self.options.events).await?;
-            let again = self.rebuild(&url, self.options.events).await?;
-            self.cluster.psql("filled", "VACUUM ANALYZE")?;
-            let (mut plain, items) = (Plain::default(), history::items_of(self.options.events));
-            if !self.options.only_service {
-                plain::fill_with_past(&self.cluster, items)?;
-            }
-            let full = self.measure("filled", "filled", &mut plain, Beside::Past).await?;
-            table.again(&full, &empty, again, rebuilt, self.options.events);
-            table.beside_a_past(&full, &plain, self.options.events, items);
-        }
-        println!("{table}");
-        if self.options.check { table.check() } else { Ok(()) }
-    }
+        say(&format!("{rebuild} events to rebuild from"));
+        let rebuilt = self.filled("rebuilt", rebuild).await?;
+        self.cluster.psql("postgres", "DROP DATABASE rebuilt")?;
 
-    /// All figures but the rebuild: HTTP on one database, appends on another or the same.
-    async fn measure(
-        &self,
-        served: &str,
-        appends: &str,
-        plain: &mut Plain,
-        beside: Beside,
-    ) -> Result<Figures, Failure> {
-        let seconds = self.options.seconds;
-        let length = Duration::from_secs(seconds);
-        if served != appends {
-            self.cluster.create_database(served)?;
+        let mut empty = Side::new(EMPTY, false);
+        self.cluster.create_database(empty.served)?;
+        self.cluster.create_database(empty.appends)?;
+        self.cluster.create_database(STOCK)?;
+        plain::create(&self.cluster, empty.plain, 0)?;
+        let mut full = None;
+        if events > 0 {
+            say(&format!("a past of {events} events"));
+            let side = Side::new(FILLED, true);
+            let rebuilt = self.filled(side.served, events).await?;
+            self.cluster.psql(side.served, "VACUUM ANALYZE")?;
+            plain::create(&self.cluster, side.plain, history::items_of(events))?;
+            full = Some((side, rebuilt));
         }
-        let url = self.cluster.url(served);
-        let mut figures = Figures::default();
-        for round in 1..=self.options.rounds {
-            say(&format!("round {round} on {served}"));
-            if !self.options.only_service {
-                self.measure_beside(plain, &beside).await?;
+        for round in 1..=rounds {
+            say(&format!("round {round}"));
+            self.measure(&mut empty).await?;
+            if let Some((side, _)) = &mut full {
+                say(&format!("round {round}, with {events} events before"));
+                self.measure(side).await?;
             }
-            self.cluster.checkpoint()?;
-            figures.appended(appends::ours(&self.cluster.url(appends), length).await?);
-            let ids = history::uploaded(&url, 12_000 * seconds).await?;
-            let service = self.serve(&url).await?;
-            service.caught_up().await?;
-            self.load(&service, FEW, length / 4, Tickets).await?;
-            self.cluster.checkpoint()?;
-            figures.few(&self.load(&service, FEW, length, Tickets).await?);
-            self.cluster.checkpoint()?;
-            let many = self.load(&service, MANY, length, Tickets).await?;
-            figures.many(&many, service.lag().await?);
-            service.caught_up().await?;
-            self.cluster.checkpoint()?;
-            figures.confirmed_later(&self.load(&service, MANY, length, Confirms(ids)).await?);
-            service.caught_up().await?;
-            // Until the projections have caught up: waves are so short that they could leave their work behind.
-            let (mut confirmed, mut elapsed) = (0, Duration::ZERO);
-            while elapsed < length / 4 {
-                let ids = uploads::recorded(&service, UPLOADS).await?;
-                service.caught_up().await?;
-                self.cluster.checkpoint()?;
-                let begun = Instant::now();
-                confirmed += self.load(&service, MANY, length, Confirms(ids)).await?.count();
-                service.caught_up().await?;
-                elapsed += begun.elapsed();
-            }
-            figures.confirmed(confirmed as f64 / elapsed.as_secs_f64());
-            service.stop().await?;
         }
         say("verify");
-        self.binary(&url, &["verify"]).await?;
-        Ok(figures)
+        self.binary(&self.cluster.url(empty.served), &["verify"]).await?;
+        table.compared(&empty.figures, &empty.beside, rebuilt, rebuild);
+        if let Some((full, again)) = &full {
+            self.binary(&self.cluster.url(full.served), &["verify"]).await?;
+            table.again(&full.figures, &empty.figures, *again, rebuilt, events);
+            table.beside_a_past(&full.figures, &full.beside, events, history::items_of(events));
+        }
+        println!("{table}");
+        if check { table.check() } else { Ok(()) }
     }
 
-    async fn measure_beside(&self, plain: &mut Plain, beside: &Beside) -> Result<(), Failure> {
-        let seconds = self.options.seconds;
+    /// A new journal with `events` events, and how many of them a rebuild takes per second.
+    async fn filled(&self, database: &str, events: u64) -> Result<f64, Failure> {
+        self.cluster.create_database(database)?;
+        let url = self.cluster.url(database);
+        history::fill(&url, events).await?;
+        self.rebuild(&url, events).await
+    }
+
+    /// One round of all figures but the rebuild.
+    async fn measure(&self, side: &mut Side) -> Result<(), Failure> {
+        let length = Duration::from_secs(self.options.seconds);
+        if !self.options.only_service {
+            self.measure_beside(side).await?;
+        }
+        let figures = &mut side.figures;
+        self.cluster.checkpoint()?;
+        figures.appended(appends::ours(&self.cluster.url(side.appends), length).await?);
+        let url = self.cluster.url(side.served);
+        let ids = history::uploaded(&url, 12_000 * self.options.seconds).await?;
+        let service = self.serve(&url).await?;
+        service.caught_up().await?;
+        self.load(&service, FEW, length / 4, Tickets).await?;
+        self.cluster.checkpoint()?;
+        figures.few(&self.load(&service, FEW, length, Tickets).await?);
+        self.cluster.checkpoint()?;
+        let many = self.load(&service, MANY, length, Tickets).await?;
+        figures.many(&many, service.lag().await?);
+        service.caught_up().await?;
+        self.cluster.checkpoint()?;
+        figures.confirmed_later(&self.load(&service, MANY, length, Confirms(ids)).await?);
+        service.caught_up().await?;
+        // Until the projections have caught up: waves are so short that they could leave their work behind.
+        let (mut confirmed, mut elapsed) = (0, Duration::ZERO);
+        while elapsed < length / 4 {
+            let ids = uploads::recorded(&service, UPLOADS).await?;
+            service.caught_up().await?;
+            self.cluster.checkpoint()?;
+            let begun = Instant::now();
+            confirmed += self.load(&service, MANY, length, Confirms(ids)).await?.count();
+            service.caught_up().await?;
+            elapsed += begun.elapsed();
+        }
+        figures.confirmed(confirmed as f64 / elapsed.as_secs_f64());
+        service.stop().await
+    }
+
+    /// pgbench; beside an empty journal its updates and the stock crates too.
+    async fn measure_beside(&self, side: &mut Side) -> Result<(), Failure> {
+        let Side { plain: database, beside, has_past, .. } = side;
+        let (cluster, folder, seconds) = (&self.cluster, self.folder, self.options.seconds);
+        let (mut inserted, mut updated) = (Vec::new(), Vec::new());
         for clients in CLIENTS {
-            match beside {
-                Beside::Empty => {
-                    plain.inserted(plain::insert(&self.cluster, self.folder, clients, seconds)?);
-                    plain.updated(plain::update(&self.cluster, self.folder, clients, seconds)?);
-                }
-                Beside::Past => plain.inserted(plain::insert_more(&self.cluster, self.folder, clients, seconds)?),
+            if !*has_past {
+                plain::empty(cluster, database)?;
+            }
+            inserted.push(plain::insert(cluster, database, folder, clients, seconds)?);
+            if !*has_past {
+                updated.push(plain::update(cluster, database, folder, clients, seconds)?);
             }
         }
-        if let Beside::Empty = beside {
+        beside.inserted(&inserted);
+        beside.updated(&updated);
+        if !*has_past {
             self.cluster.checkpoint()?;
-            plain.stock(appends::stock(&self.cluster.url("stock"), Duration::from_secs(seconds)).await?);
+            beside.stock(appends::stock(&self.cluster.url(STOCK), Duration::from_secs(seconds)).await?);
         }
         Ok(())
     }

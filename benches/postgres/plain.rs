@@ -7,10 +7,7 @@ use crate::{
     cluster::{Cluster, Pgbench},
 };
 
-const DATABASE: &str = "plain";
-
 const CREATE: &str = "
-DROP TABLE IF EXISTS media;
 CREATE TABLE media (
   id uuid NOT NULL, object_key text NOT NULL, owner text NOT NULL, content_type text NOT NULL,
   content_length bigint NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, confirmed_at timestamptz)";
@@ -55,40 +52,54 @@ fn past(rows: u64) -> String {
     )
 }
 
-pub fn create(cluster: &Cluster) -> Result<(), Failure> {
-    cluster.create_database(DATABASE)?;
-    statements(cluster, &[CREATE, KEYS])
+/// Makes the table, with `rows` rows, in a database of its own.
+pub fn create(cluster: &Cluster, database: &str, rows: u64) -> Result<(), Failure> {
+    cluster.create_database(database)?;
+    statements(cluster, database, &[CREATE, &past(rows), KEYS, "VACUUM ANALYZE media"])
 }
 
-/// Leaves the table with `rows` rows.
-pub fn fill_with_past(cluster: &Cluster, rows: u64) -> Result<(), Failure> {
-    statements(cluster, &[CREATE, &past(rows), KEYS, "VACUUM ANALYZE media"])
-}
-
-/// One prepared single-row `INSERT` per transaction, into an empty table.
-pub fn insert(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
-    statements(cluster, &["TRUNCATE media"])?;
-    insert_more(cluster, folder, clients, seconds)
-}
-
-/// The same into the table as it is.
-pub fn insert_more(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
-    run(cluster, folder, INSERT, clients, seconds)
+/// One prepared single-row `INSERT` per transaction, into the table as it is.
+pub fn insert(
+    cluster: &Cluster,
+    database: &str,
+    folder: &Path,
+    clients: u32,
+    seconds: u64,
+) -> Result<Pgbench, Failure> {
+    run(cluster, database, folder, INSERT, clients, seconds)
 }
 
 /// One prepared `UPDATE` of a row by its key per transaction.
-pub fn update(cluster: &Cluster, folder: &Path, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
-    statements(cluster, &["TRUNCATE media", &fill(seconds)])?;
-    run(cluster, folder, UPDATE, clients, seconds)
+pub fn update(
+    cluster: &Cluster,
+    database: &str,
+    folder: &Path,
+    clients: u32,
+    seconds: u64,
+) -> Result<Pgbench, Failure> {
+    empty(cluster, database)?;
+    statements(cluster, database, &[&fill(seconds)])?;
+    run(cluster, database, folder, UPDATE, clients, seconds)
 }
 
-fn statements(cluster: &Cluster, statements: &[&str]) -> Result<(), Failure> {
-    statements.iter().try_for_each(|statement| cluster.psql(DATABASE, statement))
+pub fn empty(cluster: &Cluster, database: &str) -> Result<(), Failure> {
+    statements(cluster, database, &["TRUNCATE media"])
 }
 
-fn run(cluster: &Cluster, folder: &Path, script: &str, clients: u32, seconds: u64) -> Result<Pgbench, Failure> {
+fn statements(cluster: &Cluster, database: &str, statements: &[&str]) -> Result<(), Failure> {
+    statements.iter().try_for_each(|statement| cluster.psql(database, statement))
+}
+
+fn run(
+    cluster: &Cluster,
+    database: &str,
+    folder: &Path,
+    script: &str,
+    clients: u32,
+    seconds: u64,
+) -> Result<Pgbench, Failure> {
     let path = folder.join("script.sql");
     fs::write(&path, script)?;
     cluster.checkpoint()?;
-    cluster.pgbench(DATABASE, &path, clients, seconds)
+    cluster.pgbench(database, &path, clients, seconds)
 }
