@@ -95,15 +95,14 @@ impl Collector {
     /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
     /// since the projection is only a hint.
     pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
-        let patience = Patience::new(&self.parts.gateway);
+        let patience = Patience::default();
         let look = |item: DueItem| {
             // An upload that was recorded needs no second look, and neither does what was put into the trash.
             let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
             let asks = !known && !patience.is_lost();
             let patience = &patience;
             async move {
-                let seen = if asks { Some(self.look(&item).await) } else { None };
-                seen.iter().for_each(|seen| patience.note(!matches!(seen, Seen::Unknown)));
+                let seen = if asks { Some(self.look(&item, patience).await) } else { None };
                 (item, seen)
             }
         };
@@ -146,8 +145,10 @@ impl Collector {
         Ok(())
     }
 
-    async fn look(&self, item: &DueItem) -> Seen {
-        match self.parts.gateway.head(&location(item)).await {
+    async fn look(&self, item: &DueItem, patience: &Patience) -> Seen {
+        let looked = self.parts.gateway.head(&location(item)).await;
+        patience.note(looked.as_ref().err());
+        match looked {
             Ok(Some(facts)) => Seen::Present { etag: facts.etag, content_length: facts.content_length },
             Ok(None) => Seen::Absent,
             Err(error) => {

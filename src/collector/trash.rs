@@ -8,8 +8,8 @@ use zeroload_projections::{DueItem, Postponed};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
-    restore,
-    storage::{Location, Removal, Trashing},
+    restore::{self, RestoreError},
+    storage::{Location, Patience, Removal, StorageError, Trashing, remove::SLOW_DOWN},
 };
 
 /// Copies, or restores, under way at once.
@@ -26,10 +26,21 @@ impl Collector {
             .filter(|(_, claimed)| claimed.trash_until.is_some())
             .map(|(item, claimed)| ((*item).clone(), (*claimed).clone()))
             .collect();
-        let gateway = self.parts.gateway.clone();
-        let trash = move |(item, claimed): (Ticketed, Claimed)| {
-            let gateway = gateway.clone();
-            async move { gateway.trash(&Location::of(&item.request), &claimed).await }
+        let gateway = &self.parts.gateway;
+        let patience = Patience::default();
+        let trash = |(item, claimed): (Ticketed, Claimed)| {
+            let (patience, asks) = (&patience, !patience.is_lost());
+            async move {
+                if !asks {
+                    return Trashing::Removed(Removal::Unknown { why: StorageError::left_alone() });
+                }
+                let trashed = gateway.trash(&Location::of(&item.request), &claimed).await;
+                patience.note(match &trashed {
+                    Trashing::Removed(Removal::Unknown { why }) => Some(why),
+                    Trashing::Removed(_) | Trashing::Kept(_) => None,
+                });
+                trashed
+            }
         };
         let mut trashed: VecDeque<Trashing> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
         let of = |(item, claimed): &(&Ticketed, &Claimed)| {
@@ -49,12 +60,23 @@ impl Collector {
             return Ok(others);
         }
         let parts = &self.parts;
-        let (commands, gateway) = (parts.commands.clone(), parts.gateway.clone());
-        let (origin, now) = (run.origin.clone(), run.now);
-        let end = move |item: DueItem| {
-            let (commands, gateway, origin) = (commands.clone(), gateway.clone(), origin.clone());
+        let patience = Patience::default();
+        let (origin, now) = (&run.origin, run.now);
+        let end = |item: DueItem| {
+            let (patience, asks) = (&patience, !patience.is_lost());
             async move {
-                let ended = restore::resume(&commands, &gateway, item.media_id, &origin, now).await;
+                if !asks {
+                    return (item, Err(SLOW_DOWN.to_owned()));
+                }
+                let ended = restore::resume(&parts.commands, &parts.gateway, item.media_id, origin, now).await;
+                patience.note(match &ended {
+                    Err(RestoreError::Storage(why)) => Some(why),
+                    Ok(_) | Err(_) => None,
+                });
+                let ended = ended.map(drop).map_err(|error| {
+                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
+                    error.code()
+                });
                 (item, ended)
             }
         };
@@ -62,13 +84,11 @@ impl Collector {
         let (mut done, mut postponed) = (Vec::new(), Vec::new());
         for (item, ended) in ended {
             let (outcome, code) = match ended {
-                Ok(_) => {
+                Ok(()) => {
                     done.push(item.media_id);
                     (ItemOutcome::InUse, None)
                 }
-                Err(error) => {
-                    let code = error.code();
-                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
+                Err(code) => {
                     postponed.push(Postponed { media_id: item.media_id, claim: item.claim, code: code.clone() });
                     (ItemOutcome::Unknown, Some(code))
                 }

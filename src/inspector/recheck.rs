@@ -115,7 +115,7 @@ impl Inspector {
         }
         self.believe(run).await?;
         let shared = &*run;
-        let patience = Patience::new(&self.parts.gateway);
+        let patience = Patience::default();
         let look = |item: Inspected| {
             let (patience, asks) = (&patience, !patience.is_lost());
             async move {
@@ -123,7 +123,10 @@ impl Inspector {
                     return (item, None);
                 }
                 let looked = self.look(&item, shared).await;
-                patience.note(looked.is_ok());
+                patience.note(match &looked {
+                    Err(LookError::Storage(why)) => Some(why),
+                    Ok(_) | Err(_) => None,
+                });
                 (item, Some(looked))
             }
         };

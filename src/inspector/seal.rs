@@ -14,7 +14,7 @@ use zeroload_projections::{Backoff, Inspected, Inspection, PutAside};
 use super::{BACKOFF, Inspector, PAGE, Run, RunError};
 use crate::{
     commands::CommandError,
-    storage::{Location, Patience, StorageError},
+    storage::{Location, Patience},
 };
 
 /// How often an object that is not the confirmed one is looked at again.
@@ -86,16 +86,14 @@ impl Inspector {
         self.believe_for_seals(run).await?;
         run.looked += items.len();
         let shared = &*run;
-        let patience = Patience::new(&self.parts.gateway);
+        let patience = Patience::default();
         let compare = |item: Inspected| {
             let (patience, asks) = (&patience, !patience.is_lost());
             async move {
                 if !asks {
                     return None;
                 }
-                let looked = self.compare_one(item.media_id, shared).await;
-                patience.note(!matches!(looked, Looked::Failed { .. }));
-                Some((item.media_id, looked))
+                Some((item.media_id, self.compare_one(item.media_id, patience, shared).await))
             }
         };
         let looked: Vec<_> =
@@ -135,8 +133,8 @@ impl Inspector {
         Ok(compared)
     }
 
-    async fn compare_one(&self, id: MediaId, run: &Run) -> Looked {
-        match self.try_to_compare(id, run).await {
+    async fn compare_one(&self, id: MediaId, patience: &Patience, run: &Run) -> Looked {
+        match self.try_to_compare(id, patience, run).await {
             Ok(looked) => looked,
             Err(code) => {
                 tracing::warn!(media.id = %id, code, "a confirmed object could not be compared yet");
@@ -145,7 +143,7 @@ impl Inspector {
         }
     }
 
-    async fn try_to_compare(&self, id: MediaId, run: &Run) -> Result<Looked, String> {
+    async fn try_to_compare(&self, id: MediaId, patience: &Patience, run: &Run) -> Result<Looked, String> {
         let commands = &self.parts.commands;
         // The list is a hint: what the stream says now decides whether there is anything to look at.
         let loaded = match commands.consider(id, Command::Seal { found: Found::Absent }, run.now).await {
@@ -160,8 +158,9 @@ impl Inspector {
         else {
             return Ok(Looked::Settled { new: false });
         };
-        let reason = |error: StorageError| error.reason().to_owned();
-        let found = match self.parts.gateway.head(&Location::of(&ticketed.request)).await.map_err(reason)? {
+        let looked = self.parts.gateway.head(&Location::of(&ticketed.request)).await;
+        patience.note(looked.as_ref().err());
+        let found = match looked.map_err(|error| error.reason().to_owned())? {
             Some(facts) => Found::Present(facts),
             None if self.parts.guard.recent().await.can_be_believed() => Found::Absent,
             // It was ours when the run began: a bucket that is not any more says nothing.

@@ -4,7 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
+use zeroload::{
+    collector::RunReport,
+    storage::embedded::{Effect, Fault, Operation, Refusal},
+};
 use zeroload_domain::{Claim, ObjectKey};
 
 use crate::app::{TestApp, id, is_foreign, s3_client};
@@ -149,6 +152,38 @@ async fn whatever_breaks_on_the_way_into_the_trash_is_mended_by_the_next_process
         let (status, restored) = restore(&app, &media).await;
         assert_eq!(status, StatusCode::OK, "{restored}");
         assert!(app.in_bucket(&restored).await);
+    }
+}
+
+#[tokio::test]
+async fn copies_that_are_refused_for_being_too_many_are_left_to_a_later_run() {
+    let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+    let items: Vec<Value> = stream::iter(0..24).map(|_| app.uploaded(BYTES)).buffered(8).collect().await;
+    let faults = app.parts.faults.clone().expect("the embedded server");
+    let refusals = Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::CopyObject);
+    let left_alone = |report: &RunReport| {
+        assert_eq!(report.unknown, 24, "{report:?}");
+        report.items.iter().filter(|item| item.code.as_deref() == Some("slow-down")).count()
+    };
+
+    faults.add(refusals.clone());
+    let report = app.run_at(later(), false).await.expect("a run");
+    assert!(left_alone(&report) > 0, "{report:?}");
+    faults.clear();
+    let report = app.run_at(later() + TimeDelta::minutes(1), false).await.expect("a run");
+    assert_eq!(report.trashed, 24, "{report:?}");
+
+    faults.add(Fault::new(Effect::CutRequest).on(Operation::CopyObject));
+    join_all(items.iter().map(|media| restore(&app, media))).await;
+    faults.clear();
+    faults.add(refusals);
+    let report = app.run_at(later(), false).await.expect("a run");
+    assert!(left_alone(&report) > 0, "{report:?}");
+    faults.clear();
+    app.run_at(later() + TimeDelta::minutes(1), false).await.expect("a run");
+    for media in &items {
+        assert_eq!(app.state(media).await, "confirmed");
+        assert!(holds(&app, &key(media).restored(Claim::FIRST)).await);
     }
 }
 

@@ -151,6 +151,7 @@ async fn a_bucket_whose_marker_is_gone_is_only_taken_over_when_told_so() {
     assert!(app.in_bucket(&kept).await);
 
     // The setting was meant for the marker that was missing then.
+    let client = s3_client(&app).await;
     client.delete_object().bucket(&bucket).key(&marker).send().await.expect("deleted");
     unready(&app, "marker").await;
     nothing_is_collected(&app).await;
