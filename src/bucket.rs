@@ -166,7 +166,7 @@ impl BucketGuard {
             match self.mark(&marked, &head).await {
                 Ok(()) => return Ok(()),
                 Err(MarkerError::Moved | MarkerError::Missing) => {}
-                Err(error) => return refused(error).problem().map_or(Ok(()), Err),
+                Err(error) => return Err(error.to_string()),
             }
         }
         Err("other processes go on writing the bucket's marker; the next run tries again".to_owned())

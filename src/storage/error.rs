@@ -13,8 +13,6 @@ use aws_sdk_s3::{
 };
 use zeroload_domain::{Bucket, Store};
 
-use super::remove::SLOW_DOWN;
-
 /// An S3 error code is a short word; anything longer is not taken over from the wire.
 const MAX_CODE: usize = 64;
 
@@ -83,12 +81,6 @@ impl StorageError {
     /// An answer that was had but cannot be used.
     pub(super) fn answer(detail: impl Into<String>) -> Self {
         Self::Unavailable { kind: Fault::Answer, status: None, code: None, detail: detail.into() }
-    }
-
-    /// Nothing was asked, since the bucket has asked for fewer requests.
-    pub(crate) fn left_alone() -> Self {
-        let detail = "the bucket asked for fewer requests, and was left alone".to_owned();
-        Self::Unavailable { kind: Fault::Throttled, status: None, code: Some(SLOW_DOWN.to_owned()), detail }
     }
 
     /// One word for it: S3's own code, else what kind of fault it was.

@@ -9,7 +9,10 @@ use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primit
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::StorageError, gateway::Gateway};
+use super::{
+    error::{Fault, StorageError},
+    gateway::Gateway,
+};
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.
 const MAX_BYTES: usize = 4096;
@@ -101,7 +104,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MarkerError::Moved`] or [`MarkerError::Missing`]: nothing was written, or the answer to it was lost and this is that to
-    /// its repeat. Others: the marker is the old or the new one.
+    /// its repeat. [`MarkerError::OtherJournal`]: it was seen to be that meanwhile. Otherwise the marker is the old or the new
+    /// one.
     pub async fn advance_marker(
         &self,
         journal_id: Uuid,
@@ -127,15 +131,18 @@ impl Gateway {
         for condition in [etag, etag.trim_matches('"')] {
             let written = self.put_marker(journal_id, anchor.clone()).if_match(condition).send().await;
             let Err(error) = written else { return Ok(true) };
-            match StorageError::from(&error) {
-                unknown if unknown.status() == Some(501) => return Ok(false),
-                busy if busy.status() == Some(409) => return Err(MarkerError::Moved),
-                differs if differs.status() == Some(412) => {
-                    if self.check_marker(journal_id).await? != *seen {
-                        return Err(MarkerError::Moved);
-                    }
+            let error = StorageError::from(&error);
+            match (&error, error.status()) {
+                (_, Some(409 | 412)) if self.check_marker(journal_id).await? != *seen => {
+                    return Err(MarkerError::Moved);
                 }
-                other => return Err(missing_or_unavailable(other)),
+                // It is the one that was named, all the same.
+                (_, Some(412)) => {}
+                (_, Some(409)) => return Err(MarkerError::Unavailable(error)),
+                (_, Some(404)) => return Err(missing_or_unavailable(error)),
+                // Whatever else it does not like may be the condition.
+                (StorageError::Unavailable { kind: Fault::Refused, .. }, _) | (_, Some(501)) => return Ok(false),
+                _ => return Err(MarkerError::Unavailable(error)),
             }
         }
         Ok(false)

@@ -63,6 +63,7 @@ async fn a_server_that_cannot_compare_gets_plain_writes() {
     let unknown = answer(501, "", &error_body("NotImplemented"));
     for (answers, conditions) in [
         (vec![unknown], vec!["\"e1\""]),
+        (vec![answer(400, "", &error_body("InvalidArgument"))], vec!["\"e1\""]),
         (vec![differs.clone(), seen.clone(), differs, seen.clone()], vec!["\"e1\"", "e1"]),
     ] {
         let answers = [vec![seen.clone()], answers, vec![answer(200, "", "")]].concat();
@@ -76,6 +77,27 @@ async fn a_server_that_cannot_compare_gets_plain_writes() {
             assert!(written.contains(&format!("if-match: {condition}\r\n")), "{written}");
         }
         assert!(!written.last().unwrap().contains("if-match"));
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_others_are_writing_is_not_written_over() {
+    let id = Uuid::from_u128(7);
+    let seen = answer(200, "etag: \"e1\"\r\n", &format!("{{\"journal_id\": \"{id}\"}}"));
+    let other = answer(200, "etag: \"e2\"\r\n", &format!("{{\"journal_id\": \"{id}\"}}"));
+    let busy = answer(409, "", &error_body("ConditionalRequestConflict"));
+    let unavailable = StorageError::Unavailable {
+        kind: Fault::Refused,
+        status: Some(409),
+        code: Some("ConditionalRequestConflict".to_owned()),
+        detail: "storage answered 409 (ConditionalRequestConflict)".to_owned(),
+    };
+    for (now, expected) in [(other, MarkerError::Moved), (seen.clone(), MarkerError::Unavailable(unavailable))] {
+        let server = Scripted::answering(vec![seen.clone(), busy.clone(), now]).await;
+        let gateway = server.gateway().await;
+        let marked = gateway.check_marker(id).await.unwrap();
+        assert_eq!(gateway.advance_marker(id, &marked, Some(anchor(1))).await, Err(expected));
+        assert_eq!(server.requests().iter().filter(|asked| asked.starts_with("PUT")).count(), 1);
     }
 }
 
