@@ -91,6 +91,12 @@ impl Cluster {
         self.psql("postgres", &format!("CREATE DATABASE {name}"))
     }
 
+    /// Makes it empty, whether it is there or not.
+    pub fn recreate_database(&self, name: &str) -> Result<(), Failure> {
+        self.psql("postgres", &format!("DROP DATABASE IF EXISTS {name}"))?;
+        self.create_database(name)
+    }
+
     pub fn psql(&self, database: &str, sql: &str) -> Result<(), Failure> {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--output", "/dev/null"]);

@@ -1,12 +1,13 @@
 //! What zeroload costs on Postgres, beside what it replaces: `cargo bench --bench postgres`.
 //!
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
-//! `synchronous_commit=on`), load generator and all on the same cores: the real binary over HTTP with its projections on,
-//! the journal within this process, pgbench with one row per transaction, and the stock crates. Each round measures all of
-//! it twice: with nothing before, and with a past, a journal with events and for pgbench a table with as many rows as
-//! these have items. Each figure is the median of the rounds, and each ratio that of the ratios within a round, since a
-//! machine is seldom the same from one round to the next. The server's log is filled first, and a checkpoint precedes
-//! each measurement: nobody pays for files that a server has only to make once, or for what was written before.
+//! `synchronous_commit=on`; others with `--server`), load generator and all on the same cores: the real binary over HTTP
+//! with its projections on, the journal within this process, pgbench with one row per transaction, and the stock crates.
+//! Each round measures all of it twice: with nothing before, and with a past, a journal with events and for pgbench a
+//! table with as many rows as these have items. Each figure is the median of the rounds, and each ratio that of the ratios
+//! within a round, since a machine is seldom the same from one round to the next; a rebuild's is the better of two. The
+//! server's log is filled first, and a checkpoint precedes each measurement: nobody pays for files that a server has only
+//! to make once, or for what was written before.
 //!
 //! Every answer is checked, the projections must catch up, and `verify` must prove the whole journal; otherwise the
 //! benchmark fails. The table goes to standard output, progress to standard error.
@@ -100,7 +101,7 @@ struct Options {
     #[arg(long)]
     only_service: bool,
     /// Fail if a figure is below its goal
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only_service")]
     check: bool,
     /// Given by cargo
     #[arg(long, hide = true)]
@@ -153,32 +154,35 @@ impl Bench<'_> {
         self.cluster.psql("postgres", "DROP DATABASE rebuilt")?;
 
         let mut empty = Side::new(EMPTY, false);
-        self.cluster.create_database(empty.served)?;
-        self.cluster.create_database(empty.appends)?;
-        self.cluster.create_database(STOCK)?;
-        plain::create(&self.cluster, empty.plain, 0)?;
+        if !self.options.only_service {
+            plain::create(&self.cluster, empty.plain, 0)?;
+        }
         let mut full = None;
         if events > 0 {
             say(&format!("a past of {events} events"));
             let side = Side::new(FILLED, true);
             let rebuilt = self.filled(side.served, events).await?;
             self.cluster.psql(side.served, "VACUUM ANALYZE")?;
-            plain::create(&self.cluster, side.plain, history::items_of(events))?;
+            if !self.options.only_service {
+                plain::create(&self.cluster, side.plain, history::items_of(events))?;
+            }
             full = Some((side, rebuilt));
         }
         for round in 1..=rounds {
             say(&format!("round {round}"));
+            for database in [empty.served, empty.appends, STOCK] {
+                self.cluster.recreate_database(database)?;
+            }
             self.measure(&mut empty).await?;
+            self.verify(&empty).await?;
             if let Some((side, _)) = &mut full {
                 say(&format!("round {round}, with {events} events before"));
                 self.measure(side).await?;
             }
         }
-        say("verify");
-        self.binary(&self.cluster.url(empty.served), &["verify"]).await?;
         table.compared(&empty.figures, &empty.beside, rebuilt, rebuild);
         if let Some((full, again)) = &full {
-            self.binary(&self.cluster.url(full.served), &["verify"]).await?;
+            self.verify(full).await?;
             table.again(&full.figures, &empty.figures, *again, rebuilt, events);
             table.beside_a_past(&full.figures, &full.beside, events, history::items_of(events));
         }
@@ -192,6 +196,11 @@ impl Bench<'_> {
         let url = self.cluster.url(database);
         history::fill(&url, events).await?;
         self.rebuild(&url, events).await
+    }
+
+    async fn verify(&self, side: &Side) -> Result<(), Failure> {
+        say("verify");
+        self.binary(&self.cluster.url(side.served), &["verify"]).await
     }
 
     /// One round of all figures but the rebuild.

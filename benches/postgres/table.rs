@@ -132,6 +132,8 @@ impl Table {
     }
 
     fn row(&mut self, what: &str, zeroload: String, against: String, ratio: Series, goal: Goal) {
+        // Of what was not measured there is no ratio.
+        let against = if ratio.median().is_some() { against } else { String::new() };
         self.rows.push(Row { what: what.to_owned(), zeroload, against, ratio, goal });
     }
 
@@ -209,6 +211,9 @@ impl Table {
 
     /// Tickets with `events` in the journal beside inserts into a table of `rows` rows.
     pub fn beside_a_past(&mut self, full: &Figures, plain: &Plain, events: u64, rows: u64) {
+        if plain.insert.median().is_none() {
+            return;
+        }
         self.row(
             &format!("tickets over HTTP, 256 connections, with {events} events before"),
             format!("{}/s", full.many),
