@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     commands::{CommandError, Loaded},
-    storage::{Removal, Trashing},
+    storage::{Removal, Trashing, remove::SLOW_DOWN},
 };
 
 /// The code of an item whose deletion is done, while the journal is away.
@@ -34,24 +34,28 @@ enum How {
 impl Collector {
     /// Deletes what was claimed. What is not gone, or not known to be, is counted here and added to `postponed`.
     pub(super) async fn delete_page(&self, opened: Opened, postponed: &mut Vec<Postponed>, run: &mut Run) -> Gone {
-        let Opened { claimed, others, postponed: unclaimed } = opened;
+        let Opened { claimed, others, postponed: unclaimed, left_alone } = opened;
+        if left_alone {
+            run.leave_the_bucket_alone();
+        }
         postponed.extend(unclaimed);
         others.into_iter().for_each(|report| run.report.count(report));
         let disposed: Vec<_> = claimed.iter().map(|item| (&*item.ticketed, &item.claimed)).collect();
-        let disposed = self.dispose(&disposed).await;
+        let disposed = self.dispose(&disposed, run).await;
         let mut gone = Gone::default();
         for (item, disposed) in claimed.into_iter().zip(disposed) {
             let (outcome, code) = match disposed {
-                Trashing::Kept(kept) => {
+                Some(Trashing::Kept(kept)) => {
                     gone.0.push((item, How::Kept(kept)));
                     continue;
                 }
-                Trashing::Removed(Removal::Gone { freed }) => {
+                Some(Trashing::Removed(Removal::Gone { freed })) => {
                     gone.0.push((item, How::Deleted(freed)));
                     continue;
                 }
-                Trashing::Removed(Removal::Failed { code }) => (ItemOutcome::Failed, code),
-                Trashing::Removed(Removal::Unknown { why }) => (ItemOutcome::Unknown, why.reason().to_owned()),
+                Some(Trashing::Removed(Removal::Failed { code })) => (ItemOutcome::Failed, code),
+                Some(Trashing::Removed(Removal::Unknown { why })) => (ItemOutcome::Unknown, why.reason().to_owned()),
+                None => (ItemOutcome::Unknown, SLOW_DOWN.to_owned()),
             };
             count(item, Err((outcome, code)), postponed, run);
         }
@@ -128,8 +132,8 @@ fn count(item: Claimed, outcome: Outcome, postponed: &mut Vec<Postponed>, run: &
             (outcome, None)
         }
         Err((outcome, code)) => {
-            // What the journal could not take belongs to the next run.
-            if code != OUTAGE {
+            // What the journal could not take, or the bucket was not asked for, belongs to the next run.
+            if ![OUTAGE, SLOW_DOWN].contains(&code.as_str()) {
                 postponed.push(postpone(item.id, Some(item.claimed.claim), &code));
             }
             (outcome, Some(code))

@@ -113,10 +113,15 @@ impl Wanted {
     }
 }
 
+/// Why a run is broken off.
+const FEWER_REQUESTS: &str = "the bucket asked for fewer requests";
+
 /// The collector as a plain value: whoever calls [`Collector::run`] decides when.
 pub struct Collector {
     parts: Parts,
     stopping: AtomicBool,
+    /// The last run has ended because the bucket asked for fewer requests.
+    resting: AtomicBool,
 }
 
 /// One run: the time and identity that all its decisions share.
@@ -135,6 +140,14 @@ struct Run {
     judged_until: DateTime<Utc>,
 }
 
+impl Run {
+    /// It ends after its page.
+    fn leave_the_bucket_alone(&mut self) {
+        self.broken_off.get_or_insert(FEWER_REQUESTS);
+        self.report.more = true;
+    }
+}
+
 /// Which items a pass is about.
 #[derive(Clone, Copy)]
 enum Pass {
@@ -144,7 +157,7 @@ enum Pass {
 
 impl Collector {
     pub fn new(parts: Parts) -> Self {
-        Self { parts, stopping: AtomicBool::new(false) }
+        Self { parts, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
     }
 
     /// Lets a run that is under way end after its page; what it has not reached is due in the next process.
@@ -154,7 +167,7 @@ impl Collector {
 
     /// Whether a run may follow the last one at once: not where the bucket wants to be left alone for a while.
     pub fn may_go_on(&self) -> bool {
-        !self.parts.gateway.wants_rest()
+        !self.resting.load(Ordering::Acquire)
     }
 
     /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
@@ -224,6 +237,7 @@ impl Collector {
             judged_until: now,
         };
         let ended = self.passes(overrides, &mut run).await;
+        self.resting.store(run.broken_off == Some(FEWER_REQUESTS), Ordering::Release);
         self.close_record(&run, ended.as_ref().err()).await;
         ended.map(|()| run.report)
     }
@@ -317,7 +331,7 @@ impl Collector {
             return;
         }
         if self.parts.gateway.wants_rest() {
-            run.broken_off = Some("the bucket asked for fewer requests");
+            run.leave_the_bucket_alone();
         } else if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
             run.broken_off = Some("the bucket stopped answering");
         }

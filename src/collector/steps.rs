@@ -53,6 +53,8 @@ pub(super) struct Opened {
     pub others: Vec<ItemReport>,
     /// Of these, what is not to be tried again at once.
     pub postponed: Vec<Postponed>,
+    /// Nothing was claimed, since the bucket has asked for fewer requests.
+    pub left_alone: bool,
 }
 
 /// Where an item stands after its claim was asked for.
@@ -110,6 +112,7 @@ impl Collector {
         let mut opened = Opened::default();
         // Claims cannot be taken back: none is made for a server that wants to be left alone.
         if patience.is_lost() || self.parts.gateway.wants_rest() {
+            opened.left_alone = true;
             for (item, seen) in looked {
                 // Should it be this key alone that is never answered, it must not be the first in every run.
                 if let Some(Seen::Unknown) = seen {

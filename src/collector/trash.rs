@@ -9,7 +9,7 @@ use zeroload_projections::{DueItem, Postponed};
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
     restore::{self, RestoreError},
-    storage::{Location, Patience, Removal, StorageError, Trashing, remove::SLOW_DOWN},
+    storage::{Location, Patience, Removal, Trashing, remove::SLOW_DOWN},
 };
 
 /// Copies, or restores, under way at once.
@@ -17,7 +17,8 @@ const COPIES: usize = 8;
 
 impl Collector {
     /// Moves into the trash what goes there, and removes all others with what the trash held of them, in the order given.
-    pub(super) async fn dispose(&self, claimed: &[(&Ticketed, &Claimed)]) -> Vec<Trashing> {
+    /// Nothing stands for an item that was left alone, since the bucket has asked for fewer requests.
+    pub(super) async fn dispose(&self, claimed: &[(&Ticketed, &Claimed)], run: &mut Run) -> Vec<Option<Trashing>> {
         let removed = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none());
         let locations: Vec<Location<'_>> = removed.flat_map(|(item, claimed)| remains(item, claimed)).collect();
         let mut removals: VecDeque<Removal> = self.parts.gateway.remove(&locations).await.into();
@@ -32,23 +33,26 @@ impl Collector {
             let (patience, asks) = (&patience, !patience.is_lost());
             async move {
                 if !asks {
-                    return Trashing::Removed(Removal::Unknown { why: StorageError::left_alone() });
+                    return None;
                 }
                 let trashed = gateway.trash(&Location::of(&item.request), &claimed).await;
                 patience.note(match &trashed {
                     Trashing::Removed(Removal::Unknown { why }) => Some(why),
                     Trashing::Removed(_) | Trashing::Kept(_) => None,
                 });
-                trashed
+                Some(trashed)
             }
         };
-        let mut trashed: VecDeque<Trashing> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
+        let mut trashed: VecDeque<Option<Trashing>> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
+        if patience.is_lost() {
+            run.leave_the_bucket_alone();
+        }
         let of = |(item, claimed): &(&Ticketed, &Claimed)| {
             if claimed.trash_until.is_some() {
                 return trashed.pop_front().expect("one for each that goes into the trash");
             }
             let own = removals.drain(..remains(item, claimed).count());
-            Trashing::Removed(own.reduce(both).expect("one for each key"))
+            Some(Trashing::Removed(own.reduce(both).expect("one for each key")))
         };
         claimed.iter().map(of).collect()
     }
@@ -66,35 +70,38 @@ impl Collector {
             let (patience, asks) = (&patience, !patience.is_lost());
             async move {
                 if !asks {
-                    return (item, Err(SLOW_DOWN.to_owned()));
+                    return (item, None);
                 }
                 let ended = restore::resume(&parts.commands, &parts.gateway, item.media_id, origin, now).await;
-                patience.note(match &ended {
-                    Err(RestoreError::Storage(why)) => Some(why),
-                    Ok(_) | Err(_) => None,
-                });
-                let ended = ended.map(drop).map_err(|error| {
-                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
-                    error.code()
-                });
-                (item, ended)
+                match &ended {
+                    Ok(_) | Err(RestoreError::Failed { .. }) => patience.note(None),
+                    Err(RestoreError::Storage(why)) => patience.note(Some(why)),
+                    Err(RestoreError::Command(_)) => {}
+                }
+                (item, Some(ended))
             }
         };
         let ended: Vec<_> = stream::iter(restoring).map(end).buffered(COPIES).collect().await;
         let (mut done, mut postponed) = (Vec::new(), Vec::new());
         for (item, ended) in ended {
             let (outcome, code) = match ended {
-                Ok(()) => {
+                Some(Ok(_)) => {
                     done.push(item.media_id);
                     (ItemOutcome::InUse, None)
                 }
-                Err(code) => {
+                Some(Err(error)) => {
+                    let code = error.code();
+                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
                     postponed.push(Postponed { media_id: item.media_id, claim: item.claim, code: code.clone() });
                     (ItemOutcome::Unknown, Some(code))
                 }
+                None => (ItemOutcome::Unknown, Some(SLOW_DOWN.to_owned())),
             };
             let DueItem { media_id: id, object_key, .. } = item;
             run.report.count(ItemReport { id, object_key, reason: None, outcome, code });
+        }
+        if patience.is_lost() {
+            run.leave_the_bucket_alone();
         }
         parts.read_models.retries().clear(&done).await?;
         self.postpone_all(postponed, run.now).await?;
