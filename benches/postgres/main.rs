@@ -244,15 +244,16 @@ impl Bench<'_> {
     /// pgbench; beside an empty journal its updates and the stock crates too.
     async fn measure_beside(&self, side: &mut Side) -> Result<(), Failure> {
         let Side { plain: database, beside, has_past, .. } = side;
-        let (cluster, folder, seconds) = (&self.cluster, self.folder, self.options.seconds);
+        let seconds = self.options.seconds;
+        let runs = plain::Runs { cluster: &self.cluster, database, folder: self.folder, seconds };
         let (mut inserted, mut updated) = (Vec::new(), Vec::new());
         for clients in CLIENTS {
             if !*has_past {
-                plain::empty(cluster, database)?;
+                runs.empty()?;
             }
-            inserted.push(plain::insert(cluster, database, folder, clients, seconds)?);
+            inserted.push(runs.insert(clients)?);
             if !*has_past {
-                updated.push(plain::update(cluster, database, folder, clients, seconds)?);
+                updated.push(runs.update(clients)?);
             }
         }
         beside.inserted(&inserted);

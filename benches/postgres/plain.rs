@@ -58,48 +58,40 @@ pub fn create(cluster: &Cluster, database: &str, rows: u64) -> Result<(), Failur
     statements(cluster, database, &[CREATE, &past(rows), KEYS, "VACUUM ANALYZE media"])
 }
 
-/// One prepared single-row `INSERT` per transaction, into the table as it is.
-pub fn insert(
-    cluster: &Cluster,
-    database: &str,
-    folder: &Path,
-    clients: u32,
-    seconds: u64,
-) -> Result<Pgbench, Failure> {
-    run(cluster, database, folder, INSERT, clients, seconds)
+/// pgbench against the table of a database, for so long each time.
+pub struct Runs<'b> {
+    pub cluster: &'b Cluster,
+    pub database: &'b str,
+    /// Where the script goes.
+    pub folder: &'b Path,
+    pub seconds: u64,
 }
 
-/// One prepared `UPDATE` of a row by its key per transaction.
-pub fn update(
-    cluster: &Cluster,
-    database: &str,
-    folder: &Path,
-    clients: u32,
-    seconds: u64,
-) -> Result<Pgbench, Failure> {
-    empty(cluster, database)?;
-    statements(cluster, database, &[&fill(seconds)])?;
-    run(cluster, database, folder, UPDATE, clients, seconds)
-}
+impl Runs<'_> {
+    /// One prepared single-row `INSERT` per transaction, into the table as it is.
+    pub fn insert(&self, clients: u32) -> Result<Pgbench, Failure> {
+        self.run(INSERT, clients)
+    }
 
-pub fn empty(cluster: &Cluster, database: &str) -> Result<(), Failure> {
-    statements(cluster, database, &["TRUNCATE media"])
+    /// One prepared `UPDATE` of a row by its key per transaction.
+    pub fn update(&self, clients: u32) -> Result<Pgbench, Failure> {
+        self.empty()?;
+        statements(self.cluster, self.database, &[&fill(self.seconds)])?;
+        self.run(UPDATE, clients)
+    }
+
+    pub fn empty(&self) -> Result<(), Failure> {
+        statements(self.cluster, self.database, &["TRUNCATE media"])
+    }
+
+    fn run(&self, script: &str, clients: u32) -> Result<Pgbench, Failure> {
+        let path = self.folder.join("script.sql");
+        fs::write(&path, script)?;
+        self.cluster.checkpoint()?;
+        self.cluster.pgbench(self.database, &path, clients, self.seconds)
+    }
 }
 
 fn statements(cluster: &Cluster, database: &str, statements: &[&str]) -> Result<(), Failure> {
     statements.iter().try_for_each(|statement| cluster.psql(database, statement))
-}
-
-fn run(
-    cluster: &Cluster,
-    database: &str,
-    folder: &Path,
-    script: &str,
-    clients: u32,
-    seconds: u64,
-) -> Result<Pgbench, Failure> {
-    let path = folder.join("script.sql");
-    fs::write(&path, script)?;
-    cluster.checkpoint()?;
-    cluster.pgbench(database, &path, clients, seconds)
 }
