@@ -9,10 +9,7 @@ use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primit
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    error::{Fault, StorageError},
-    gateway::Gateway,
-};
+use super::{error::StorageError, gateway::Gateway};
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.
 const MAX_BYTES: usize = 4096;
@@ -132,16 +129,15 @@ impl Gateway {
             let written = self.put_marker(journal_id, anchor.clone()).if_match(condition).send().await;
             let Err(error) = written else { return Ok(true) };
             let error = StorageError::from(&error);
-            match (&error, error.status()) {
-                (_, Some(409 | 412)) if self.check_marker(journal_id).await? != *seen => {
+            match error.status() {
+                Some(409 | 412) if self.check_marker(journal_id).await? != *seen => {
                     return Err(MarkerError::Moved);
                 }
                 // It is the one that was named, all the same.
-                (_, Some(412)) => {}
-                (_, Some(409)) => return Err(MarkerError::Unavailable(error)),
-                (_, Some(404)) => return Err(missing_or_unavailable(error)),
-                // Whatever else it does not like may be the condition.
-                (StorageError::Unavailable { kind: Fault::Refused, .. }, _) | (_, Some(501)) => return Ok(false),
+                Some(412) => {}
+                Some(404) => return Err(missing_or_unavailable(error)),
+                // The condition is not understood. Other refusals have other reasons, and may pass.
+                Some(400 | 405 | 501) => return Ok(false),
                 _ => return Err(MarkerError::Unavailable(error)),
             }
         }

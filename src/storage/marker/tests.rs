@@ -81,22 +81,23 @@ async fn a_server_that_cannot_compare_gets_plain_writes() {
 }
 
 #[tokio::test]
-async fn a_marker_that_others_are_writing_is_not_written_over() {
+async fn a_marker_whose_conditional_write_is_refused_is_not_written_without() {
     let id = Uuid::from_u128(7);
     let seen = answer(200, "etag: \"e1\"\r\n", &format!("{{\"journal_id\": \"{id}\"}}"));
     let other = answer(200, "etag: \"e2\"\r\n", &format!("{{\"journal_id\": \"{id}\"}}"));
-    let busy = answer(409, "", &error_body("ConditionalRequestConflict"));
-    let unavailable = StorageError::Unavailable {
-        kind: Fault::Refused,
-        status: Some(409),
-        code: Some("ConditionalRequestConflict".to_owned()),
-        detail: "storage answered 409 (ConditionalRequestConflict)".to_owned(),
-    };
-    for (now, expected) in [(other, MarkerError::Moved), (seen.clone(), MarkerError::Unavailable(unavailable))] {
-        let server = Scripted::answering(vec![seen.clone(), busy.clone(), now]).await;
+    let (busy, denied) = ("ConditionalRequestConflict", "AccessDenied");
+    for (status, code, now, moved) in
+        [(409, busy, Some(other), true), (409, busy, Some(seen.clone()), false), (403, denied, None, false)]
+    {
+        let refusal = answer(status, "", &error_body(code));
+        let server = Scripted::answering([seen.clone(), refusal].into_iter().chain(now).collect()).await;
         let gateway = server.gateway().await;
         let marked = gateway.check_marker(id).await.unwrap();
-        assert_eq!(gateway.advance_marker(id, &marked, Some(anchor(1))).await, Err(expected));
+        match gateway.advance_marker(id, &marked, Some(anchor(1))).await {
+            Err(MarkerError::Moved) => assert!(moved, "{code}"),
+            Err(MarkerError::Unavailable(error)) => assert_eq!((error.code(), moved), (Some(code), false)),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(server.requests().iter().filter(|asked| asked.starts_with("PUT")).count(), 1);
     }
 }
