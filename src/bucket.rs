@@ -244,9 +244,7 @@ impl BucketGuard {
             let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
             if self.should_probe(kept) {
                 let fresh = self.gateway.probe(self.clock.now()).await;
-                for check in &fresh.checks {
-                    tracing::info!(check.name = check.name, check.status = check.status.as_str(), "{}", check.detail);
-                }
+                fresh.checks.iter().for_each(log);
                 report = Some(Arc::new(fresh));
                 self.probed_at.store(self.clock.now().timestamp(), Ordering::Release);
             }
@@ -263,7 +261,8 @@ impl BucketGuard {
         if last.status != status {
             match status.problem() {
                 Some(problem) => tracing::warn!(bucket.problem = problem, "the bucket cannot be collected from"),
-                None => tracing::info!("the bucket is this journal's"),
+                None if last.at == DateTime::<Utc>::MIN_UTC => tracing::debug!("the bucket is this journal's"),
+                None => tracing::info!("the bucket is this journal's again"),
             }
         }
         *last = Last { status: status.clone(), at: self.clock.now(), report };
@@ -365,4 +364,15 @@ fn refused(error: MarkerError) -> BucketStatus {
 /// Of the journal.
 fn unreadable(error: &ReadError) -> BucketStatus {
     BucketStatus::Unavailable { detail: error.to_string() }
+}
+
+/// A check that passed is of interest only to those who look for a fault.
+fn log(check: &Check) {
+    let (name, status) = (check.name, check.status.as_str());
+    match check.status {
+        Status::Ok => tracing::debug!(check.name = name, check.status = status, "{}", check.detail),
+        Status::Degraded | Status::Failed => {
+            tracing::warn!(check.name = name, check.status = status, "{}", check.detail);
+        }
+    }
 }

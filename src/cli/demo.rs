@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use zeroload_domain::Sha256Digest;
 
-use super::{Ended, fail};
+use super::{Ended, fail, progress::Progress};
 use crate::{
     app::{Core, Server},
     clock::{Clock, Ids},
@@ -93,7 +92,8 @@ pub fn run(arguments: Arguments, runtime: &Runtime, clock: Clock, ids: Ids) -> E
 async fn play(url: &str, arguments: &Arguments) -> Ended {
     let api = Backend { client: Client::new(), url: url.trim_end_matches('/').to_owned(), key: arguments.key.clone() };
     let files = files(arguments.files.as_ref())?;
-    let bar = bar(arguments.clients, "clients");
+    let clients = u64::from(arguments.clients);
+    let bar = Progress::start("clients", clients);
     let mut crowd = stream::iter(0..arguments.clients as usize)
         .map(|number| {
             let habit = Habit::ALL[number % Habit::ALL.len()];
@@ -105,10 +105,10 @@ async fn play(url: &str, arguments: &Arguments) -> Ended {
     let mut items = Vec::new();
     while let Some(item) = crowd.next().await {
         items.push(item?);
-        bar.inc(1);
+        bar.at(items.len() as u64, clients);
     }
     drop(crowd);
-    bar.finish_and_clear();
+    bar.end();
     println!("{} clients have played:", items.len());
     print_states(&api, &items).await?;
     wait_for_collection(&api, &items).await?;
@@ -165,15 +165,15 @@ async fn wait_for_collection(api: &Backend, items: &[(Habit, String)]) -> Result
         println!("The server's own settings let unconfirmed items live until {latest}; the demo does not wait.");
         return Ok(());
     }
-    let bar = bar(u32::try_from(open.len()).unwrap_or(u32::MAX), "items collected");
+    let bar = Progress::start("items collected", open.len() as u64);
     loop {
         let mut collected = 0;
         for (_, id) in &open {
             collected += u64::from(api.media(id).await?["state"] == "collected");
         }
-        bar.set_position(collected);
+        bar.at(collected, open.len() as u64);
         if collected == open.len() as u64 {
-            bar.finish_and_clear();
+            bar.end();
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -191,12 +191,6 @@ async fn print_states(api: &Backend, items: &[(Habit, String)]) -> Result<bool> 
         println!("  {:<28} {count:>5} {state}", habit.words());
     }
     Ok(table.keys().all(|(habit, state)| (*habit == Habit::Finishes) == (state == "confirmed")))
-}
-
-fn bar(length: u32, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}");
-    let bar = ProgressBar::new(length.into()).with_message(what);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 struct File {

@@ -11,10 +11,19 @@ mod restore;
 mod serve;
 mod verify;
 
-use std::{error::Error, fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Display},
+    io::IsTerminal,
+    process::ExitCode,
+    time::Duration,
+};
 
+use chrono::Local;
 use clap::{Parser, Subcommand};
+use progress::AboveBars;
 use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
 use crate::{
     clock::{Clock, Ids},
@@ -112,11 +121,20 @@ fn run_on(runtime: &Runtime, cli: Cli) -> Ended {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ZEROLOAD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("zeroload=info,warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
     if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
+        log.with_writer(|| AboveBars).with_timer(TimeOfDay).with_target(false).init();
     } else {
-        log.json().init();
+        log.with_writer(std::io::stderr).json().init();
+    }
+}
+
+/// Of the machine's time zone, to the second: who watches a terminal knows the day.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
+        write!(line, "{}", Clock::system().now().with_timezone(&Local).format("%H:%M:%S"))
     }
 }
 

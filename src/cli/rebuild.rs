@@ -18,7 +18,7 @@ pub async fn run(settings: &Settings) -> Ended {
     let journal = database.open_reader().await?;
     let read_models = database.open_read_models().await?;
     let rebuild = read_models.begin_rebuild().await?;
-    let progress = Progress::start("events applied");
+    let progress = Progress::start("events applied", 0);
     let mut applied = 0;
     loop {
         // The next batch is read and decoded while this one is written.

@@ -71,7 +71,7 @@ async fn with_core(core: &Core, arguments: &Arguments, delete_older_than: Option
         return Ok(ExitCode::SUCCESS);
     }
     let begun = reconciler.begin(&Wanted { caller: "zeroload reconcile".to_owned(), delete_older_than }).await?;
-    let progress = Progress::start("objects");
+    let progress = Progress::start("objects", 0);
     let ended =
         reconciler.run(begun, |walk| progress.at(walk.counts.objects, walk.expected.max(walk.counts.objects))).await;
     progress.end();

@@ -22,7 +22,7 @@ fn expected(raw: &str) -> Result<(u64, Hash), String> {
 
 pub async fn run(settings: &Settings, arguments: &Arguments) -> Ended {
     let journal = settings.database.open_reader().await?;
-    let progress = Progress::start("events verified");
+    let progress = Progress::start("events verified", 0);
     let verified = journal::verify(&journal, arguments.expect, |done, total| progress.at(done, total)).await;
     progress.end();
     match verified {

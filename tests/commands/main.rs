@@ -13,4 +13,5 @@ mod restoring;
 mod serving;
 mod settings;
 mod tampering;
+mod terminal;
 mod tool;
