@@ -10,26 +10,27 @@ use super::{SettingError, toml_problem};
 /// The file that is read when no `--config` names one.
 const DEFAULT_FILE: &str = "zeroload.toml";
 
-/// Declares each setting once: its flag, its variable and its member of the TOML file have one name.
+/// Declares each setting once: its flag, its variable and its member of the TOML file have one name. Settings stand below the
+/// heading that `--help` shows them under.
 macro_rules! raw_settings {
-    ($($(#[$attribute:meta])* $name:ident: $env:literal,)*) => {
+    ($([$heading:literal] $($(#[$attribute:meta])* $name:ident: $env:literal,)*)*) => {
         /// What flags and environment say, and what the file adds.
         #[derive(Args, Clone, Default)]
         pub struct RawSettings {
             /// A TOML file with settings [default: ./zeroload.toml where it exists]
             #[arg(long, global = true, env = "ZEROLOAD_CONFIG", value_name = "FILE")]
             pub config: Option<PathBuf>,
-            $(
+            $($(
                 $(#[$attribute])*
-                #[arg(long, global = true, env = $env, value_name = "VALUE", hide_env_values = true)]
+                #[arg(long, global = true, env = $env, value_name = "VALUE", hide_env_values = true, help_heading = $heading)]
                 pub $name: Option<String>,
-            )*
+            )*)*
         }
 
         #[derive(Deserialize, Default)]
         #[serde(deny_unknown_fields)]
         struct File {
-            $(#[serde(default)] $name: Option<toml::Value>,)*
+            $($(#[serde(default)] $name: Option<toml::Value>,)*)*
         }
 
         impl RawSettings {
@@ -39,11 +40,11 @@ macro_rules! raw_settings {
             /// [`SettingError`] when the file cannot be read or holds what is no setting.
             pub fn with_file(mut self) -> Result<Self, SettingError> {
                 let file = read_file(self.config.as_deref())?;
-                $(
+                $($(
                     if self.$name.is_none() {
                         self.$name = file.$name.map(|value| to_text(stringify!($name), value)).transpose()?;
                     }
-                )*
+                )*)*
                 Ok(self)
             }
         }
@@ -51,11 +52,15 @@ macro_rules! raw_settings {
 }
 
 raw_settings! {
+    ["Serving"]
     /// Address of the HTTP interface [default: 127.0.0.1:8080]
     listen: "ZEROLOAD_LISTEN",
     /// Serve another address than loopback although no API keys are set: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     allow_insecure: "ZEROLOAD_ALLOW_INSECURE",
+    /// TOML file of API keys; reread on SIGHUP
+    api_keys: "ZEROLOAD_API_KEYS",
+    ["Journal"]
     /// Folder of the SQLite journal and the embedded bucket [default: ./zeroload-data]
     data_dir: "ZEROLOAD_DATA_DIR",
     /// Journal database, sqlite:PATH or postgres://USER@HOST/DATABASE [default: journal.db in data_dir]
@@ -64,6 +69,7 @@ raw_settings! {
     database_password: "ZEROLOAD_DATABASE_PASSWORD",
     /// File that holds database_password
     database_password_file: "ZEROLOAD_DATABASE_PASSWORD_FILE",
+    ["Bucket"]
     /// Bucket of a real S3; without it the embedded server is used
     s3_bucket: "ZEROLOAD_S3_BUCKET",
     /// Address of the S3 server, such as http://127.0.0.1:7480 [default: AWS in s3_region]
@@ -87,14 +93,19 @@ raw_settings! {
     /// commits which a restore took away: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     adopt_bucket: "ZEROLOAD_ADOPT_BUCKET",
+    ["Embedded S3 server"]
     /// Address of the embedded S3 server [default: 127.0.0.1:9000]
     embedded_s3_listen: "ZEROLOAD_EMBEDDED_S3_LISTEN",
+    ["Tickets"]
     /// Life of a ticket, 1s to 7d [default: 5m]
     ticket_ttl: "ZEROLOAD_TICKET_TTL",
     /// Time to confirm, longer than ticket_ttl [default: 24h]
     grace: "ZEROLOAD_GRACE",
     /// How long after the request a ticket may still be renewed [default: 7d]
     max_pending: "ZEROLOAD_MAX_PENDING",
+    /// Largest media, in bytes or as 5GiB [default: 5GiB, S3's limit for one PUT]
+    max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
+    ["Collection"]
     /// Added to a ticket's expiry before anything may be collected [default: 15m]
     late_write_margin: "ZEROLOAD_LATE_WRITE_MARGIN",
     /// When a collected item is looked at again, counted from its collection; with commas between, may be empty
@@ -104,14 +115,13 @@ raw_settings! {
     collect_every: "ZEROLOAD_COLLECT_EVERY",
     /// How long what is collected is kept in the trash and can be restored, 0s to 3650d [default: 0s, it is deleted]
     trash: "ZEROLOAD_TRASH",
-    /// Largest media, in bytes or as 5GiB [default: 5GiB, S3's limit for one PUT]
-    max_content_length: "ZEROLOAD_MAX_CONTENT_LENGTH",
     /// Keys per delete call, 1 to 1000 [default: 500]
     delete_page: "ZEROLOAD_DELETE_PAGE",
     /// Requests to S3 per second that collection may make [default: 2000]
     s3_requests_per_second: "ZEROLOAD_S3_REQUESTS_PER_SECOND",
     /// Requests to S3 that collection may have under way at once [default: 32]
     s3_parallel_requests: "ZEROLOAD_S3_PARALLEL_REQUESTS",
+    ["Brake"]
     /// Percent of the items whose time ended lately that may be unconfirmed; above it collection stops, 100% is never [default: 50%]
     brake_share: "ZEROLOAD_BRAKE_SHARE",
     /// Unconfirmed items up to which brake_share is not looked at [default: 1000]
@@ -120,6 +130,7 @@ raw_settings! {
     brake_window: "ZEROLOAD_BRAKE_WINDOW",
     /// How long requests may go on without any confirm before collection stops, 1s or more [default: 6h]
     brake_silence: "ZEROLOAD_BRAKE_SILENCE",
+    ["Review"]
     /// Asked before each claim which items are in use [default: nobody is asked]
     review_url: "ZEROLOAD_REVIEW_URL",
     /// Signs these questions: whsec_ and the base64 of 24 to 64 bytes
@@ -129,14 +140,13 @@ raw_settings! {
     /// Ask private addresses too, and without TLS: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     review_allow_private: "ZEROLOAD_REVIEW_ALLOW_PRIVATE",
+    ["Reconciliation"]
     /// Time from one reconciliation of bucket and journal to the next, off or 1h and more [default: 7d]
     reconcile_every: "ZEROLOAD_RECONCILE_EVERY",
     /// Requests per second to S3 that a reconciliation makes at most, 1 to 1000 [default: 20]
     reconcile_rate: "ZEROLOAD_RECONCILE_RATE",
     /// How old an object of no item must be before `reconcile --delete-unknown` deletes it, 24h or more [default: 7d]
     reconcile_unknown_age: "ZEROLOAD_RECONCILE_UNKNOWN_AGE",
-    /// TOML file of API keys; reread on SIGHUP
-    api_keys: "ZEROLOAD_API_KEYS",
 }
 
 fn read_file(named: Option<&Path>) -> Result<File, SettingError> {
