@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use zeroload_test_postgres::{Cluster, Disk, Part, Relay};
 
 use crate::{
-    several::{CLIENTS, PROCESSES, TURN, three_processes_on},
+    several::{CLIENTS, PROCESSES, three_processes_on, turn},
     world::{Stage, poll, seed},
 };
 
@@ -20,7 +20,7 @@ const CONNECTIONS_EACH: usize = 11;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let cluster = Cluster::start(&[]);
@@ -47,7 +47,7 @@ async fn a_postgres_that_is_cut_off_stopped_and_killed_costs_time_and_no_truth()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_to_the_standby_loses_nothing_and_an_old_primary_that_comes_back_is_not_believed() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let mut primary = Cluster::start(&["synchronous_standby_names=*"]);
     let standby = Cluster::standby_of(&primary, &[]);
     let address = Relay::to(primary.address());
@@ -89,7 +89,7 @@ async fn a_failover_to_the_standby_loses_nothing_and_an_old_primary_that_comes_b
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_of_the_database_costs_time_and_no_truth() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let (cluster, disk) = Disk::cluster(&[]);
     let mut stage = three_processes_on(cluster.url(), seed()).await;
     stage.crowd(CLIENTS);
@@ -124,7 +124,7 @@ async fn a_full_disk_of_the_database_costs_time_and_no_truth() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_connection_to_spare_is_waited_for() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     // As many as the README asks for: for each process, for two commands beside them, and those kept for superusers.
     let most = PROCESSES * CONNECTIONS_EACH;
     let places = most + 2 * CONNECTIONS_EACH + 3;

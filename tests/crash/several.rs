@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tokio::sync::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroload_test_postgres::{Cluster, Pooler};
 
 use crate::{
@@ -16,8 +16,13 @@ use crate::{
 pub const PROCESSES: usize = 3;
 pub const CLIENTS: usize = 24;
 
-/// Each test here has a cluster and three processes: together they would take each other's time.
-pub static TURN: Mutex<()> = Mutex::const_new(());
+/// Each test here has a cluster and three processes, which wait more than they work: two of them share the machine.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// Waits until this test may have its share of the machine.
+pub async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.expect("never closed")
+}
 
 /// Three processes on a Postgres of their own, and a bucket that outlives them.
 async fn three_processes(seed: u64) -> (Cluster, Stage) {
@@ -49,7 +54,7 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_share_one_history_and_nothing_is_lost_when_they_are_killed() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let (_cluster, mut stage) = three_processes(seed).await;
@@ -66,7 +71,7 @@ async fn three_processes_share_one_history_and_nothing_is_lost_when_they_are_kil
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_under_load_fails_no_request_that_is_repeated_once() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let (_cluster, mut stage) = three_processes(seed()).await;
     stage.crowd(CLIENTS);
     for process in (0..PROCESSES).chain(0..PROCESSES) {
@@ -80,7 +85,7 @@ async fn a_rolling_restart_under_load_fails_no_request_that_is_repeated_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on_one_side() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let (_cluster, mut stage) = three_processes(seed()).await;
     stream::iter(0..1000)
         .for_each_concurrent(128, |number| {
@@ -97,7 +102,7 @@ async fn confirms_that_race_the_collectors_of_three_processes_leave_each_item_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let cluster = Cluster::start(&[]);
     let pooler = Pooler::start(&cluster);
     let mut stage = three_processes_on(pooler.url(), seed()).await;
@@ -116,7 +121,7 @@ async fn three_processes_behind_pgbouncer_in_transaction_mode_keep_every_promise
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let cluster = Cluster::start(&[]);
     let mut owner = Site::new(&SHORT);
     owner.settings.extend(["--database-url".to_owned(), cluster.url()]);

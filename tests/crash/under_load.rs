@@ -83,7 +83,7 @@ async fn nothing_acknowledged_is_lost_however_often_the_process_is_killed() {
     // What a killed process leaves in the bucket's folder is swept by the next start.
     stage.kill();
     stage.start_again().await;
-    stage.everything_holds().await;
+    stage.everything_holds_whatever_becomes_of_a_rebuild().await;
     println!("{} events, {:?}; {interrupted} kills left claims to finish", stage.history.len(), stage.history.states());
     let tally = stage.world.tally();
     println!("{tally:?}");

@@ -1,7 +1,8 @@
 //! A whole service in this process, on ports that the system chooses and in a folder of its own.
 //!
 //! The bucket is the embedded server's, or the one that `ZEROLOAD_TEST_S3_ENDPOINT`, `_BUCKET`, `_ACCESS_KEY`,
-//! `_SECRET_KEY` and `_REGION` name; there each test has a prefix of its own.
+//! `_SECRET_KEY` and `_REGION` name; there each test has a prefix of its own. The journal is in SQLite, or on Postgres where
+//! `ZEROLOAD_TEST_JOURNAL` says so.
 
 use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
 
@@ -21,6 +22,8 @@ use zeroload::{
     settings::{RawSettings, Settings},
     storage::{Gateway, embedded::Faults},
 };
+
+use crate::database::new_journal;
 
 /// A running service, ended when it is dropped.
 pub struct TestApp {
@@ -80,16 +83,19 @@ impl TestApp {
     }
 
     /// Stops the service, changes its files, and starts it again.
-    pub async fn restart_after(mut self, change: impl FnOnce(&std::path::Path)) -> Self {
-        let (raw, dir, data) = (self.raw.clone(), self.dir.clone(), self.data_dir());
+    pub async fn restart_after(mut self, change: impl FnOnce()) -> Self {
+        let (raw, dir) = (self.raw.clone(), self.dir.clone());
         self.end().await;
-        change(&data);
+        change();
         Self::open(raw, dir).await.expect("the service starts again")
     }
 
     pub async fn open(mut raw: RawSettings, dir: Arc<tempfile::TempDir>) -> Result<Self, String> {
         let text = |value: &str| Some(value.to_owned());
         let data = dir.path().join("data");
+        if raw.database_url.is_none() {
+            raw.database_url = new_journal().await;
+        }
         raw.data_dir = raw.data_dir.or_else(|| Some(data.display().to_string()));
         raw.listen = raw.listen.or_else(|| text("127.0.0.1:0"));
         raw.embedded_s3_listen = raw.embedded_s3_listen.or_else(|| text("127.0.0.1:0"));

@@ -5,6 +5,7 @@
 mod app;
 mod brake;
 mod collection;
+mod database;
 mod edge;
 mod explanations;
 mod late_uploads;

@@ -192,20 +192,21 @@ async fn items_of_another_bucket_wait_for_it() {
 
 #[tokio::test]
 async fn a_journal_that_was_restored_collects_nothing_until_told_so() {
-    let mut app = TestApp::start().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let journal = folder.path().join("journal.db");
+    let mut app = TestApp::start_with(|raw| raw.database_url = Some(format!("sqlite:{}", journal.display()))).await;
     let media = app.uploaded(BYTES).await;
     app.end().await;
-    let backup =
-        std::fs::read(app.data_dir().join("journal.db")).expect("a clean stop leaves the whole journal in one file");
+    let backup = std::fs::read(&journal).expect("a clean stop leaves the whole journal in one file");
 
     let app = app.restart_with(|_| {}).await;
     assert_eq!(app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await.0, StatusCode::OK);
     assert_eq!(app.post_empty("/v1/collections").await.0, StatusCode::OK, "a run that leaves its mark");
     let app = app
-        .restart_after(|data| {
-            std::fs::write(data.join("journal.db"), &backup).expect("restored");
+        .restart_after(|| {
+            std::fs::write(&journal, &backup).expect("restored");
             for stale in ["journal.db-wal", "journal.db-shm", "journal-projections.db", "journal-projections.db-wal"] {
-                let _absent = std::fs::remove_file(data.join(stale));
+                let _absent = std::fs::remove_file(folder.path().join(stale));
             }
         })
         .await;
