@@ -1,4 +1,4 @@
-//! How fast collection is, and what it costs others: `cargo bench --bench collection`.
+//! How fast collection is, and what it costs others: `cargo bench --profile dist --bench collection`.
 //!
 //! It runs the real binary with its embedded S3 server, on SQLite and on Postgres (a private server with its default
 //! settings), client, service and database on the same cores:

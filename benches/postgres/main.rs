@@ -1,4 +1,4 @@
-//! What zeroload costs on Postgres, beside what it replaces: `cargo bench --bench postgres`.
+//! What zeroload costs on Postgres, beside what it replaces: `cargo bench --profile dist --bench postgres`.
 //!
 //! One run measures everything on the same private server with PostgreSQL's default settings (`fsync=on`,
 //! `synchronous_commit=on`; others with `--server`), load generator and all on the same cores: the real binary over HTTP

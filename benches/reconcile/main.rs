@@ -1,4 +1,4 @@
-//! How fast a bucket is compared with the journal: `cargo bench --bench reconcile`.
+//! How fast a bucket is compared with the journal: `cargo bench --profile dist --bench reconcile`.
 //!
 //! The real reconciliation runs within this process, on the real journal and read models of SQLite and of Postgres; only the
 //! listing is made up ([`listing`]), since it is not the speed of a server's LIST that is measured. Eight of ten objects are

@@ -1,5 +1,5 @@
 //! How many tickets per second this machine issues, how long one takes, and what a million media cost in memory and
-//! on disk: `cargo bench --bench tickets`.
+//! on disk: `cargo bench --profile dist --bench tickets`.
 //!
 //! It runs the real binary with its defaults but for ports and data folder: SQLite journal with `synchronous=FULL`,
 //! read models and embedded S3. Clients and service share the machine's cores.
