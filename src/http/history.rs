@@ -9,16 +9,22 @@ use zeroload_domain::{Refusal, Tenant};
 
 use super::{Api, Problem, call::Call, shapes::EventShape};
 use crate::{
-    journal::{self, Journal, StoredEvent, VerifyError},
+    journal::{self, Journal, ReadError, StoredEvent, VerifyError},
     settings::Role,
 };
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 500;
 
+/// Events of one item in an answer at most.
+const EVENTS: u32 = 1000;
+
 #[derive(Serialize, ToSchema)]
 pub struct Events<'a> {
     events: Vec<EventShape<'a>>,
+    /// What to give as `after` for the events behind these; null where there are none.
+    #[schema(required = true)]
+    next: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -31,7 +37,10 @@ pub struct Verified {
 
 /// The history of one item
 #[utoipa::path(
-    get, path = "/v1/media/{id}/events", operation_id = "get_media_events", tag = "history", params(("id" = uuid::Uuid, Path)),
+    get, path = "/v1/media/{id}/events", operation_id = "get_media_events", tag = "history",
+    params(("id" = uuid::Uuid, Path),
+           ("after" = Option<u64>, Query, minimum = 0, description = "the `sequence` of the last event already known"),
+           ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "events at most; 1000 if not given")),
     responses(
         (status = 200, body = Events, description = "in order"),
         (status = 404, description = "`not-found`"),
@@ -39,14 +48,26 @@ pub struct Verified {
 )]
 pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {
     call.allow(&[Role::Backend, Role::Auditor])?;
-    call.no_parameters()?;
-    let (journal, id) = (api.journal.clone(), call.id()?);
-    let stored = api.on_runtime(async move { journal.stream(id.as_uuid()).await }).await??;
-    if stored.first().is_none_or(|event| event.tenant != call.tenant.as_str()) {
+    let mut query = call.query()?;
+    let after = query.number("after", 0..=i64::MAX.unsigned_abs())?.unwrap_or(0);
+    let limit = query.number("limit", 1..=EVENTS)?.unwrap_or(EVENTS);
+    query.finish()?;
+    let (journal, id) = (api.journal.clone(), call.id()?.as_uuid());
+    let read = async move {
+        // One more shows whether there are more. Whose item it is, its first event tells as well as any other.
+        let page = journal.stream_after(id, after, limit + 1).await?;
+        let first = if page.is_empty() { journal.stream_after(id, 0, 1).await? } else { Vec::new() };
+        Ok::<_, ReadError>((page, first))
+    };
+    let (mut page, first) = api.on_runtime(read).await??;
+    if page.first().or(first.first()).is_none_or(|event| event.tenant != call.tenant.as_str()) {
         return Err(Refusal::NotFound.into());
     }
-    let events = stored.iter().map(|event| EventShape::of(event).ok_or_else(unreadable)).collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(Events { events }))
+    let more = page.len() > limit as usize;
+    page.truncate(limit as usize);
+    let next = page.last().filter(|_| more).map(|event| event.sequence);
+    let events = page.iter().map(|event| EventShape::of(event).ok_or_else(unreadable)).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Events { events, next }))
 }
 
 /// The journal in order, one Event per line
@@ -140,7 +161,10 @@ pub async fn verify(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pro
         Err(error @ VerifyError::Broken { position, .. }) => {
             Err(Problem::new(409, "journal-broken", error.to_string()).at_position(position))
         }
-        Err(error) => Err(Problem::new(503, "journal-unavailable", error.to_string())),
+        Err(VerifyError::Read(error)) => Err(error.into()),
+        Err(error @ VerifyError::NotAsExpected { .. }) => {
+            Err(Problem::new(503, "journal-unreadable", error.to_string()))
+        }
     }
 }
 

@@ -117,6 +117,7 @@ macro_rules! contract_suite {
             appends::an_append_whose_caller_is_gone_still_happens,
             reads::an_empty_journal_has_a_head_and_nothing_to_read,
             reads::the_history_of_a_tenant_comes_page_by_page,
+            reads::the_history_of_a_stream_comes_page_by_page,
             reads::every_stored_event_version_is_listed_once,
             reads::a_missing_event_stops_a_reader,
             reads::a_missing_last_event_stops_a_reader,

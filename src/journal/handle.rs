@@ -163,6 +163,11 @@ impl Journal {
         self.reader.stream(id).await
     }
 
+    /// See [`Reader::stream_after`].
+    pub async fn stream_after(&self, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        self.reader.stream_after(id, after, limit).await
+    }
+
     /// See [`Reader::facts`].
     pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
         self.reader.facts(id).await

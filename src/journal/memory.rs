@@ -109,8 +109,10 @@ impl Rows {
         self.events.iter().filter(wanted).take(limit as usize).cloned().collect()
     }
 
-    pub fn stream(&self, kind: StreamKind, stream: Uuid) -> Vec<RawEvent> {
-        self.events.iter().filter(|event| is_of(event, kind, &stream.to_string())).cloned().collect()
+    pub fn stream(&self, kind: StreamKind, stream: Uuid, after: i64, limit: u32) -> Vec<RawEvent> {
+        let stream = stream.to_string();
+        let wanted = |event: &&RawEvent| event.sequence > after && is_of(event, kind, &stream);
+        self.events.iter().filter(wanted).take(limit as usize).cloned().collect()
     }
 
     pub fn facts(&self, kind: StreamKind, stream: Uuid) -> Vec<RawFact> {
@@ -122,7 +124,7 @@ impl Rows {
             event_version: event.event_version,
             payload: event.payload,
         };
-        self.stream(kind, stream).into_iter().map(fact).collect()
+        self.stream(kind, stream, 0, u32::MAX).into_iter().map(fact).collect()
     }
 
     pub fn commits(&self, after: i64, limit: u32) -> Vec<RawCommit> {

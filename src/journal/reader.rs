@@ -43,8 +43,19 @@ impl Reader {
     /// The events of one stream by sequence; empty if there is none of that id. A stream with a missing event
     /// is [`ReadError::Corrupt`]: state that is folded from it would be wrong.
     pub async fn stream_of(&self, kind: StreamKind, id: Uuid) -> Result<Vec<StoredEvent>, ReadError> {
-        let events = typed(self.store.stream(kind, id).await?)?;
-        whole(events.iter().map(|event| (event.sequence, event.position)))?;
+        self.page_of(kind, id, 0, u32::MAX).await
+    }
+
+    /// At most `limit` events of one media item after sequence `after`; see [`Reader::stream_of`]. Fewer than `limit` means
+    /// that the stream ended there.
+    pub async fn stream_after(&self, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        self.page_of(StreamKind::Media, id, after, limit).await
+    }
+
+    async fn page_of(&self, kind: StreamKind, id: Uuid, after: u64, limit: u32) -> Result<Vec<StoredEvent>, ReadError> {
+        let after = key(after);
+        let events = typed(self.store.stream(kind, id, after, limit).await?)?;
+        whole(after.unsigned_abs(), events.iter().map(|event| (event.sequence, event.position)))?;
         Ok(self.seen(events))
     }
 
@@ -53,7 +64,7 @@ impl Reader {
     pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
         let raw = self.store.facts(StreamKind::Media, id).await?;
         let facts = raw.into_iter().map(Fact::try_from).collect::<Result<Vec<_>, _>>()?;
-        whole(facts.iter().map(|fact| (fact.sequence, fact.position)))?;
+        whole(0, facts.iter().map(|fact| (fact.sequence, fact.position)))?;
         if let Some(last) = facts.last() {
             self.store.seen(last.position, last.command_id);
         }
@@ -129,9 +140,9 @@ fn typed(events: Vec<RawEvent>) -> Result<Vec<StoredEvent>, ReadError> {
     events.into_iter().map(StoredEvent::try_from).collect()
 }
 
-/// Whether the sequences of a stream, each with its position, are 1, 2, 3 …
-fn whole(mut events: impl Iterator<Item = (u64, u64)>) -> Result<(), ReadError> {
-    match (1..).zip(&mut events).find(|(expected, (sequence, _))| sequence != expected) {
+/// Whether the sequences of a stream behind `after`, each with its position, have no gap.
+fn whole(after: u64, mut events: impl Iterator<Item = (u64, u64)>) -> Result<(), ReadError> {
+    match (after + 1..).zip(&mut events).find(|(expected, (sequence, _))| sequence != expected) {
         None => Ok(()),
         Some((_, (_, position))) => Err(ReadError::Corrupt { position, column: "sequence" }),
     }

@@ -84,8 +84,14 @@ pub trait ReadStore: Send + Sync + 'static {
         limit: u32,
         tenant: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>>;
-    /// The events of a stream by sequence.
-    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
+    /// At most `limit` events of a stream with a sequence above `after`, by sequence.
+    fn stream(
+        &self,
+        kind: StreamKind,
+        stream: Uuid,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
     /// The same, as far as a decision asks: many are read at once, so each column counts.
     fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>>;
     /// Commits with an id above `after`, ascending.

@@ -204,8 +204,14 @@ impl ReadStore for Reading {
         self.read(move |rows| rows.events(after, limit, tenant))
     }
 
-    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        self.read(move |rows| rows.stream(kind, stream))
+    fn stream(
+        &self,
+        kind: StreamKind,
+        stream: Uuid,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        self.read(move |rows| rows.stream(kind, stream, after, limit))
     }
 
     fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {

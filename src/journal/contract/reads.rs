@@ -32,6 +32,22 @@ pub(in crate::journal) async fn the_history_of_a_tenant_comes_page_by_page<H: Ha
     writer.stop().await;
 }
 
+pub(in crate::journal) async fn the_history_of_a_stream_comes_page_by_page<H: Harness>(harness: &H) {
+    let (journal, writer) = start_default(harness).await;
+    append_each(&journal, [append(1, 0, 2), append(2, 0, 2), append(1, 2, 3)]).await;
+    let page = async |after, limit| {
+        let events = journal.stream_after(stream(1), after, limit).await.expect("it can be read");
+        events.iter().map(|event| (event.sequence, event.position)).collect::<Vec<_>>()
+    };
+    assert_eq!(page(0, 2).await, [(1, 1), (2, 2)]);
+    assert_eq!(page(2, 2).await, [(3, 5), (4, 6)]);
+    assert_eq!(page(4, 2).await, [(5, 7)]);
+    assert_eq!(page(5, 2).await, []);
+    assert_eq!(page(u64::MAX, 2).await, []);
+    assert_eq!(page(0, u32::MAX).await.len(), 5);
+    writer.stop().await;
+}
+
 pub(in crate::journal) async fn every_stored_event_version_is_listed_once<H: Harness>(harness: &H) {
     let (journal, writer) = start_default(harness).await;
     let of = |number, expected, event_type, event_version| {

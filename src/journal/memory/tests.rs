@@ -76,8 +76,14 @@ impl ReadStore for InMemory {
         Box::pin(async move { Ok(self.rows().events(after, limit, tenant)) })
     }
 
-    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        Box::pin(async move { Ok(self.rows().stream(kind, stream)) })
+    fn stream(
+        &self,
+        kind: StreamKind,
+        stream: Uuid,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        Box::pin(async move { Ok(self.rows().stream(kind, stream, after, limit)) })
     }
 
     fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
@@ -120,6 +126,7 @@ contract_suite!(InMemory;
     appends::a_restart_continues_the_chain,
     reads::an_empty_journal_has_a_head_and_nothing_to_read,
     reads::the_history_of_a_tenant_comes_page_by_page,
+    reads::the_history_of_a_stream_comes_page_by_page,
     reads::every_stored_event_version_is_listed_once,
     outcomes::a_commit_whose_answer_was_lost_is_found_and_answered,
     outcomes::a_loser_in_a_found_commit_is_a_conflict,

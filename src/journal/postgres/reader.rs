@@ -46,7 +46,8 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > $3 ORDER BY position LIMIT $4", "position");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = $5 AND position > $3 ORDER BY position LIMIT $4", "position");
-const EVENTS_OF_STREAM: &str = events_where!("aggregate_type = $3 AND aggregate_id = $4", "sequence");
+const EVENTS_OF_STREAM: &str =
+    events_where!("aggregate_type = $3 AND aggregate_id = $4 AND sequence > $5 ORDER BY sequence LIMIT $6", "sequence");
 /// Each with the number of its stream; a subquery per stream is one look into the primary key.
 const FACTS: &str = concat!(
     "SELECT e.position, e.command_id, e.sequence, e.event_type, e.event_version, e.payload, holds, e.at FROM (SELECT ",
@@ -288,8 +289,15 @@ impl ReadStore for PostgresReader {
             .boxed()
     }
 
-    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
-        let bind = move |query: PgQuery| query.bind(kind.as_str()).bind(stream.to_string());
+    fn stream(
+        &self,
+        kind: StreamKind,
+        stream: Uuid,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+        let bind =
+            move |query: PgQuery| query.bind(kind.as_str()).bind(stream.to_string()).bind(after).bind(i64::from(limit));
         self.source.marked_events(EVENTS_OF_STREAM, bind).boxed()
     }
 

@@ -36,7 +36,8 @@ macro_rules! events_where {
 
 const EVENTS: &str = events_where!("position > ?1 ORDER BY position LIMIT ?2");
 const EVENTS_OF_TENANT: &str = events_where!("tenant = ?3 AND position > ?1 ORDER BY position LIMIT ?2");
-const EVENTS_OF_STREAM: &str = events_where!("aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence");
+const EVENTS_OF_STREAM: &str =
+    events_where!("aggregate_type = ?1 AND aggregate_id = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4");
 /// Of streams that are named by kind and id in a JSON array, each fact with the index of its stream.
 const FACTS: &str = "SELECT position, command_id, sequence, event_type, event_version, payload, wanted.key
     FROM json_each(?1) AS wanted CROSS JOIN events
@@ -104,8 +105,15 @@ impl ReadStore for SqliteReader {
         async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
     }
 
-    fn stream(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
+    fn stream(
+        &self,
+        kind: StreamKind,
+        stream: Uuid,
+        after: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
         let query = sqlx::query_as(EVENTS_OF_STREAM).bind(kind.as_str()).bind(stream.to_string());
+        let query = query.bind(after).bind(limit);
         async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
     }
 
