@@ -13,10 +13,11 @@ use crate::{
         Sealed, TicketRenewed, Uploaded,
     },
     media::{Claimed, Media, Pinned, Seal, Ticketed, Wanted},
-    policy::Policy,
+    policy::{MAX_RENEWALS, MAX_UPLOADS, Policy},
     refusal::Refusal,
     values::{
         AttachedTo, ByteSize, Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen, SeenVia,
+        UnsignedHeader,
     },
 };
 
@@ -51,6 +52,20 @@ impl Media {
         }
     }
 
+    /// Whether an object that a look showed may be recorded as the upload, as far as its headers go.
+    ///
+    /// # Errors
+    /// [`Refusal::UploadMismatch`] for a header that no ticket signs: it would be served with the object for ever.
+    pub fn admits(&self, unsigned: Option<&UnsignedHeader>) -> Result<(), Refusal> {
+        match (self, unsigned) {
+            (Self::Pending(_) | Self::Uploaded(..), Some(UnsignedHeader { name, value })) => {
+                let (requested, found) = ("what the ticket signs".to_owned(), value.clone());
+                Err(Refusal::UploadMismatch { field: name, requested, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn request(&self, request: RequestMedia, context: &Context) -> Result<Vec<Event>, Refusal> {
         let Some(ticketed) = self.ticketed() else {
             return Ok(vec![first_ticket(request, context)]);
@@ -59,17 +74,8 @@ impl Media {
             return Err(Refusal::RequestMismatch);
         }
         match self {
-            Self::Pending(t) => {
-                let half_life = (t.deadlines.ticket_expires_at - t.issued_at) / 2;
-                if context.now <= t.issued_at + half_life {
-                    return Ok(vec![]);
-                }
-                match renewed(t, context) {
-                    // No new ticket any more; the one that is out can still be handed over until it ends.
-                    Err(Refusal::TooOld) => Ok(vec![]),
-                    other => other,
-                }
-            }
+            // No new ticket any more; the one that is out can still be handed over until it ends.
+            Self::Pending(t) => Ok(renewed(t, context).unwrap_or_default()),
             Self::Unrequested | Self::Uploaded(..) | Self::Confirmed(..) | Self::Restoring(..) => Ok(vec![]),
             Self::Released(..) | Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Err(Refusal::Gone),
         }
@@ -102,6 +108,9 @@ impl Media {
                 fits(t, &facts)?;
                 if recorded.etag == facts.etag {
                     return Ok(vec![]);
+                }
+                if t.uploads >= MAX_UPLOADS {
+                    return Err(Refusal::ContentChanged { recorded: recorded.etag.clone(), found: facts.etag });
                 }
                 Ok(vec![Event::Uploaded(Uploaded { facts, seen_via })])
             }
@@ -263,9 +272,17 @@ fn first_ticket(request: RequestMedia, context: &Context) -> Event {
     }))
 }
 
+/// Nothing in the first half of the ticket's life: it is signed once more, and a call that is repeated changes nothing.
 fn renewed(ticketed: &Ticketed, context: &Context) -> Result<Vec<Event>, Refusal> {
+    let half_life = (ticketed.deadlines.ticket_expires_at - ticketed.issued_at) / 2;
+    if context.now <= ticketed.issued_at + half_life {
+        return Ok(vec![]);
+    }
     if !context.policy.may_renew(ticketed.request.requested_at, context.now) {
         return Err(Refusal::TooOld);
+    }
+    if ticketed.renewals >= MAX_RENEWALS {
+        return Err(Refusal::TooManyTickets);
     }
     let deadlines = deadlines(Some(ticketed), context);
     Ok(vec![Event::TicketRenewed(TicketRenewed { renewed_at: context.now, deadlines })])
@@ -291,7 +308,7 @@ fn fits(ticketed: &Ticketed, facts: &ObjectFacts) -> Result<(), Refusal> {
         return mismatch("content_length", request.content_length.to_string(), facts.content_length.to_string());
     }
     if let Some(found) = &facts.content_type
-        && !found.as_str().eq_ignore_ascii_case(request.content_type.as_str())
+        && !found.is_same(&request.content_type)
     {
         return mismatch("content_type", request.content_type.to_string(), found.to_string());
     }

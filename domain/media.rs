@@ -45,6 +45,12 @@ pub struct Ticketed {
     pub latest_expiry: DateTime<Utc>,
     /// Of the last collection that was begun, also of one that was undone.
     pub latest_claim: Option<Claim>,
+    /// How often the ticket was renewed.
+    #[serde(default)]
+    pub renewals: u32,
+    /// How many objects were recorded before it was confirmed, one after the other.
+    #[serde(default)]
+    pub uploads: u32,
 }
 
 /// The object that was confirmed, and whether it is known to be that one still.
@@ -230,15 +236,21 @@ impl Media {
                 deadlines: request.deadlines,
                 latest_expiry: request.deadlines.ticket_expires_at,
                 latest_claim: None,
+                renewals: 0,
+                uploads: 0,
                 request: *request,
             })),
             (Self::Pending(mut t), Event::TicketRenewed(renewed)) => {
                 t.issued_at = renewed.renewed_at;
                 t.deadlines = renewed.deadlines;
                 t.latest_expiry = t.latest_expiry.max(renewed.deadlines.ticket_expires_at);
+                t.renewals = t.renewals.saturating_add(1);
                 Self::Pending(t)
             }
-            (Self::Pending(t) | Self::Uploaded(t, _), Event::Uploaded(uploaded)) => Self::Uploaded(t, uploaded.facts),
+            (Self::Pending(mut t) | Self::Uploaded(mut t, _), Event::Uploaded(uploaded)) => {
+                t.uploads = t.uploads.saturating_add(1);
+                Self::Uploaded(t, uploaded.facts)
+            }
             (Self::Uploaded(t, facts), Event::Confirmed(confirmed)) => {
                 Self::Confirmed(t, Pinned::new(facts), confirmed.attached_to)
             }

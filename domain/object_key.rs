@@ -13,6 +13,9 @@ use crate::values::{Claim, ContentType, Invalid, MediaId, Shared, Tenant};
 const ALLOWED_KEY: &str = "{prefix}/{tenant}/{2 hex}/{media id}.{ext} or {media id}.{n}.{ext}";
 const TRASH: &str = ".trash";
 
+/// Characters of an extension that is chosen here.
+const LONGEST_EXTENSION: usize = 16;
+
 /// Characters of an id.
 const ID: usize = uuid::fmt::Hyphenated::LENGTH;
 
@@ -129,6 +132,10 @@ impl ObjectKey {
         &self.0
     }
 
+    fn is_extension(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    }
+
     /// As it is written, and as it is.
     fn read_id(&self) -> Option<(&str, MediaId)> {
         let (_, name) = self.0.rsplit_once('/')?;
@@ -140,7 +147,7 @@ impl ObjectKey {
                 (number.to_string() == claim).then_some(extension)?
             }
         };
-        if extension.is_empty() || !extension.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+        if !Self::is_extension(extension) {
             return None;
         }
         let parsed = MediaId::parse(id).ok()?;
@@ -160,38 +167,27 @@ impl<'de> Deserialize<'de> for ObjectKey {
     }
 }
 
-/// From the declared type and never from a file name: names are personal data and hostile input.
+/// From the declared type and never from a file name: names are personal data and hostile input. What the database of media
+/// types calls a type's first extension is not always the one that people use.
 fn extension(content_type: &ContentType) -> &'static str {
-    let essence = content_type.as_str().split(';').next().unwrap_or_default().to_ascii_lowercase();
-    match essence.as_str() {
-        "image/jpeg" => "jpg",
-        "image/png" => "png",
-        "image/gif" => "gif",
-        "image/webp" => "webp",
-        "image/avif" => "avif",
-        "image/heic" => "heic",
-        "image/heif" => "heif",
+    let essence = content_type.essence();
+    let known = match essence.as_str() {
+        "image/jpeg" | "image/jpg" | "image/pjpeg" => "jpg",
         "image/tiff" => "tiff",
-        "image/bmp" => "bmp",
-        "image/svg+xml" => "svg",
         "video/mp4" => "mp4",
         "video/quicktime" => "mov",
-        "video/webm" => "webm",
-        "video/x-matroska" => "mkv",
         "video/mpeg" => "mpeg",
-        "audio/mpeg" => "mp3",
-        "audio/mp4" => "m4a",
+        "audio/mpeg" | "audio/mp3" => "mp3",
+        "audio/mp4" | "audio/x-m4a" => "m4a",
         "audio/aac" => "aac",
         "audio/ogg" => "ogg",
-        "audio/wav" => "wav",
-        "audio/flac" => "flac",
-        "application/pdf" => "pdf",
-        "application/zip" => "zip",
-        "application/json" => "json",
+        "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
+        "audio/flac" | "audio/x-flac" => "flac",
+        "audio/webm" => "webm",
         "text/plain" => "txt",
-        "text/csv" => "csv",
-        _ => "bin",
-    }
+        other => mime2ext::mime2ext(other).unwrap_or_default(),
+    };
+    if ObjectKey::is_extension(known) && known.len() <= LONGEST_EXTENSION { known } else { "bin" }
 }
 
 #[cfg(test)]
@@ -215,6 +211,38 @@ mod tests {
             "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.txt"
         );
         assert_eq!(key_of("x/y").as_str(), "media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.bin");
+    }
+
+    #[test]
+    fn common_types_give_the_extension_that_people_know() {
+        for (content_type, extension) in [
+            ("image/heic", "heic"),
+            ("image/heif", "heif"),
+            ("image/jxl", "jxl"),
+            ("image/avif", "avif"),
+            ("image/webp", "webp"),
+            ("image/svg+xml", "svg"),
+            ("image/bmp", "bmp"),
+            ("video/webm;codecs=vp8,opus", "webm"),
+            ("video/x-matroska", "mkv"),
+            ("video/3gpp", "3gp"),
+            ("audio/webm;codecs=opus", "webm"),
+            ("audio/mp4", "m4a"),
+            ("audio/mpeg", "mp3"),
+            ("application/pdf", "pdf"),
+            ("application/zip", "zip"),
+            ("application/json", "json"),
+            ("text/csv", "csv"),
+            ("text/markdown", "md"),
+            ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+            ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+            ("application/octet-stream", "bin"),
+            ("x-unheard/of", "bin"),
+        ] {
+            let key = key_of(content_type);
+            assert_eq!(key.as_str().rsplit('.').next(), Some(extension), "{content_type}");
+            assert_eq!(ObjectKey::parse(key.as_str()), Ok(key));
+        }
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub const MAX_TICKET_TTL_SECONDS: i64 = 7 * 24 * 3600;
 /// S3's limit for an object written by one PUT, in bytes.
 pub const MAX_SINGLE_PUT: u64 = 5 * 1024 * 1024 * 1024;
 
+/// Renewals of an item's ticket at most, since each is an event that every later decision on the item reads. A client that
+/// renews a ticket of 5 minutes at its very end goes on so for more than a day.
+pub const MAX_RENEWALS: u32 = 300;
+
+/// Objects that are recorded for an unconfirmed item at most, one after the other: where a server lets a ticket overwrite,
+/// its holder decides how often.
+pub const MAX_UPLOADS: u32 = 300;
+
 /// The longest time in the trash, in days.
 const MAX_TRASH_DAYS: i64 = 3650;
 

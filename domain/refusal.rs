@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::values::{AttachedTo, ETag};
+use crate::{
+    policy::MAX_RENEWALS,
+    values::{AttachedTo, ETag},
+};
 
 /// A command that the rules refuse; nothing was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +18,13 @@ pub enum Refusal {
     Gone,
     #[error("the media was requested too long ago for a new ticket; request a new one")]
     TooOld,
-    #[error("the media is already uploaded and needs no ticket")]
+    #[error("the media's ticket was renewed {MAX_RENEWALS} times; request a new media")]
+    TooManyTickets,
+    #[error("the media is already uploaded and needs no ticket; confirm it")]
     AlreadyUploaded,
     #[error("the media is already confirmed and needs no ticket")]
     AlreadyConfirmed,
-    #[error("the object's {field} is {found}, but {requested} was requested")]
+    #[error("the object's {field} is {found}, but {requested} was requested; request a new media")]
     UploadMismatch { field: &'static str, requested: String, found: String },
     #[error("the object was {recorded} when it was recorded and is {found} now")]
     ContentChanged { recorded: ETag, found: ETag },
@@ -53,6 +58,7 @@ impl Refusal {
             Self::RequestMismatch => "request-mismatch",
             Self::Gone => "gone",
             Self::TooOld => "too-old",
+            Self::TooManyTickets => "too-many-tickets",
             Self::AlreadyUploaded => "already-uploaded",
             Self::AlreadyConfirmed => "already-confirmed",
             Self::UploadMismatch { .. } => "upload-mismatch",

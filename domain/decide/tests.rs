@@ -163,9 +163,26 @@ fn every_state_answers_every_command_as_the_table_says() {
             ],
         ),
         (
-            "renew",
+            "renew, early",
             Command::RenewTicket,
             10,
+            [
+                "not-found",
+                "-",
+                "already-uploaded",
+                "already-confirmed",
+                "already-confirmed",
+                "already-confirmed",
+                "gone",
+                "gone",
+                "gone",
+                "gone",
+            ],
+        ),
+        (
+            "renew, late",
+            Command::RenewTicket,
+            60,
             [
                 "not-found",
                 "TicketRenewed",
@@ -424,7 +441,7 @@ fn nothing_is_collectable_while_a_ticket_may_still_write() {
 #[test]
 fn a_renewal_never_moves_a_deadline_back() {
     let media = given(vec![(0, Command::Request(request("ann")))]);
-    let mut shorter = context(10);
+    let mut shorter = context(60);
     let s = TimeDelta::seconds;
     shorter.policy = Policy::new(s(1), s(2), s(5000), s(0), ByteSize::new(100)).unwrap();
     let mut renewed = media.clone();
@@ -432,7 +449,7 @@ fn a_renewal_never_moves_a_deadline_back() {
         renewed.apply(event);
     }
     let t = renewed.ticketed().unwrap();
-    assert_eq!(t.deadlines.ticket_expires_at, at(11));
+    assert_eq!(t.deadlines.ticket_expires_at, at(61));
     assert_eq!(t.latest_expiry, at(100));
     assert_eq!(t.deadlines.confirm_by, at(1000));
     assert_eq!(t.deadlines.collectable_at, at(1000));
@@ -624,4 +641,5 @@ fn an_event_that_cannot_follow_changes_nothing() {
     }
 }
 
+mod tickets;
 mod trash;

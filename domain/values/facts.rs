@@ -21,6 +21,14 @@ pub struct ObjectFacts {
     pub version_id: Option<VersionId>,
 }
 
+/// A header that a server keeps with an object, and that came with the object's bytes although no ticket signs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedHeader {
+    pub name: &'static str,
+    /// As the server gives it back, escaped and shortened.
+    pub value: String,
+}
+
 /// What the collector saw of the object just before its claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -40,9 +48,6 @@ impl ObjectFacts {
     pub fn is_still(&self, found: &Self) -> bool {
         let known_and_equal =
             |ours: &Option<Sha256Digest>, theirs: &Option<Sha256Digest>| ours.is_some() && ours == theirs;
-        let differ = |ours: Option<&str>, theirs: Option<&str>| {
-            ours.zip(theirs).is_some_and(|(a, b)| !a.eq_ignore_ascii_case(b))
-        };
         let digests = (&self.checksum_sha256, &found.checksum_sha256);
         let version = |facts: &Self| facts.version_id.clone();
         let same_version = match (version(self), version(found)) {
@@ -51,10 +56,7 @@ impl ObjectFacts {
         };
         self.etag == found.etag
             && self.content_length == found.content_length
-            && !differ(
-                self.content_type.as_ref().map(ContentType::as_str),
-                found.content_type.as_ref().map(ContentType::as_str),
-            )
+            && self.content_type.as_ref().zip(found.content_type.as_ref()).is_none_or(|(a, b)| a.is_same(b))
             && (digests.0.is_none() || digests.1.is_none() || digests.0 == digests.1)
             && (same_version || known_and_equal(digests.0, digests.1))
     }
@@ -82,7 +84,7 @@ impl Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeenVia {
-    /// Somebody said that the upload is done.
+    /// A caller spoke of the item: that the upload is done, or that a ticket is wanted once more.
     Notice,
     /// A confirm arrived for an item never seen uploaded.
     Confirm,

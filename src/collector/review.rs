@@ -8,10 +8,16 @@ use zeroload_domain::{AttachedTo, CollectReason, Command, State};
 use zeroload_projections::{DueItem, Postponed};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError, steps};
-use crate::commands::{CommandError, Origin};
+use crate::{
+    commands::{CommandError, Origin},
+    storage::Sighting,
+};
 
 /// The code in a report for what the backend said is in use.
 const REVIEWED: &str = "reviewed";
+
+/// The code of an object that is not what was requested, as the rules call it.
+const UPLOAD_MISMATCH: &str = "upload-mismatch";
 
 /// Confirms under way at once.
 const CONFIRMS: usize = 32;
@@ -69,8 +75,16 @@ impl Collector {
         };
         let facts = match item.state {
             State::Uploaded => None,
-            _ => match self.parts.gateway.head(&steps::location(item)).await {
-                Ok(facts) => facts,
+            _ => match self.parts.gateway.look(&steps::location(item)).await {
+                Ok(None) => None,
+                Ok(Some(Sighting { facts, unsigned: None })) => Some(facts),
+                Ok(Some(Sighting { unsigned: Some(header), .. })) => {
+                    tracing::warn!(
+                        media.id = %item.media_id, header = header.name,
+                        "what is in use could not be confirmed: its object came with a header that no ticket signs"
+                    );
+                    return stays(ItemOutcome::Failed, UPLOAD_MISMATCH);
+                }
                 Err(error) => return stays(ItemOutcome::Unknown, error.reason()),
             },
         };

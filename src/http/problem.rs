@@ -192,6 +192,7 @@ impl From<Refusal> for Problem {
             Refusal::RequestMismatch => 422,
             Refusal::Gone => 410,
             Refusal::TooOld
+            | Refusal::TooManyTickets
             | Refusal::AlreadyUploaded
             | Refusal::AlreadyConfirmed
             | Refusal::UploadMismatch { .. }
@@ -213,7 +214,12 @@ impl From<Refusal> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        Self::new(503, "journal-unavailable", format!("the journal cannot be read: {error}"))
+        let code = match &error {
+            ReadError::Unavailable(_) => "journal-unavailable",
+            // What is stored is wrong, and stays so however often it is read.
+            ReadError::Hole { .. } | ReadError::Corrupt { .. } | ReadError::NoHead => "journal-unreadable",
+        };
+        Self::new(503, code, format!("the journal cannot be read: {error}"))
     }
 }
 
@@ -261,6 +267,29 @@ impl From<RunError> for Problem {
             RunError::Journal(error) => error.into(),
             RunError::Record(error) => crate::commands::CommandError::Append(error).into(),
             RunError::Projection(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{StoreError, StoreErrorKind};
+
+    #[test]
+    fn a_journal_that_is_stored_wrong_is_unreadable_and_one_that_is_away_is_unavailable() {
+        let away = StoreError::new(StoreErrorKind::NoConnection, "nobody listens");
+        for (error, code) in [
+            (ReadError::Hole { expected: 7, found: Some(8) }, "journal-unreadable"),
+            (ReadError::Corrupt { position: 7, column: "payload" }, "journal-unreadable"),
+            (ReadError::NoHead, "journal-unreadable"),
+            (ReadError::Unavailable(away), "journal-unavailable"),
+        ] {
+            let of_command = Problem::from(CommandError::Read(error.clone()));
+            let of_run = Problem::from(RunError::Journal(error.clone()));
+            for problem in [Problem::from(error), of_command, of_run] {
+                assert_eq!((problem.status(), problem.code), (503, code), "{problem}");
+            }
         }
     }
 }

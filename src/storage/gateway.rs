@@ -9,7 +9,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -19,8 +19,8 @@ use aws_sdk_s3::{
 };
 use chrono::{DateTime, Utc};
 use zeroload_domain::{
-    Bucket, ByteSize, ContentType, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, VersionId,
-    event::MediaRequested,
+    Bucket, ByteSize, ContentType, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, UnsignedHeader,
+    VersionId, event::MediaRequested,
 };
 
 use super::{
@@ -28,6 +28,7 @@ use super::{
     credentials::CredentialSource,
     delete::MAX_KEYS,
     error::StorageError,
+    headers::KeptHeaders,
     pace::{Pace, PaceSettings, TRIES, asks_for_fewer},
     settings::GatewaySettings,
     ticket::{SignError, Signer, TicketSpec, Upload},
@@ -46,6 +47,14 @@ impl<'a> Location<'a> {
     pub fn of(request: &'a MediaRequested) -> Self {
         Self { store: &request.store, bucket: &request.bucket, object_key: &request.object_key }
     }
+}
+
+/// An object that may be an item's upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    pub facts: ObjectFacts,
+    /// What came with the bytes although no ticket signs it.
+    pub unsigned: Option<UnsignedHeader>,
 }
 
 /// One bucket of one S3 server. Clones share their connections.
@@ -69,6 +78,8 @@ struct Inner {
     adds_versions: AtomicBool,
     /// The server has said that it has no multipart uploads.
     no_uploads: AtomicBool,
+    /// What the server adds to an object by itself, as it did to the marker.
+    own_headers: RwLock<KeptHeaders>,
 }
 
 impl fmt::Debug for Gateway {
@@ -106,6 +117,7 @@ impl Gateway {
             versions: AtomicBool::new(false),
             adds_versions: AtomicBool::new(false),
             no_uploads: AtomicBool::new(false),
+            own_headers: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner), pace: None })
     }
@@ -199,6 +211,21 @@ impl Gateway {
         self.head_key(at.object_key.as_str()).await
     }
 
+    /// As [`Gateway::head`], with the headers that an upload must not bring along. What the server adds by itself is known
+    /// once the bucket's marker was read.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn look(&self, at: &Location<'_>) -> Result<Option<Sighting>, StorageError> {
+        if !self.serves(at) {
+            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
+        }
+        let Some(found) = self.asked(|| self.head_once(at.object_key.as_str(), None)).await? else { return Ok(None) };
+        let own = self.inner.own_headers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let unsigned = KeptHeaders::of_head(&found).unsigned(&own);
+        Ok(Some(Sighting { facts: facts(&found)?, unsigned }))
+    }
+
     pub(super) async fn head_key(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
         self.head_version(key, None).await
     }
@@ -208,15 +235,15 @@ impl Gateway {
         key: &str,
         version: Option<&str>,
     ) -> Result<Option<ObjectFacts>, StorageError> {
-        self.asked(|| self.head_once(key, version)).await
+        self.asked(|| self.head_once(key, version)).await?.as_ref().map(facts).transpose()
     }
 
-    async fn head_once(&self, key: &str, version: Option<&str>) -> Result<Option<ObjectFacts>, StorageError> {
+    async fn head_once(&self, key: &str, version: Option<&str>) -> Result<Option<HeadObjectOutput>, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
         let asked = asked.set_version_id(version.map(str::to_owned));
         // Large, and within every call that may have to look.
         match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
-            Ok(found) => facts(&found).map(Some),
+            Ok(found) => Ok(Some(found)),
             Err(SdkError::ServiceError(error)) if proves_absence(error.raw()) => Ok(None),
             Err(error) => Err(StorageError::from(&error)),
         }
@@ -273,6 +300,10 @@ impl Gateway {
 
     pub(super) fn expect_new_versions(&self, expected: bool) {
         self.inner.adds_versions.store(expected, Ordering::Release);
+    }
+
+    pub(super) fn note_own_headers(&self, of_marker: KeptHeaders) {
+        *self.inner.own_headers.write().unwrap_or_else(PoisonError::into_inner) = of_marker;
     }
 
     pub(super) fn expects_uploads(&self) -> bool {

@@ -9,7 +9,7 @@ use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primit
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::StorageError, gateway::Gateway};
+use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders};
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.
 const MAX_BYTES: usize = 4096;
@@ -68,10 +68,14 @@ impl Gateway {
     pub async fn check_marker(&self, journal_id: Uuid) -> Result<Marked, MarkerError> {
         let asked = self.client().get_object().bucket(self.bucket().as_str()).key(self.prefix().marker());
         let answer = asked.send().await.map_err(|error| missing_or_unavailable(StorageError::from(&error)))?;
+        let own_headers = KeptHeaders::of_get(&answer);
         let etag = answer.e_tag;
         let Some(body) = read(answer.body).await? else { return Err(MarkerError::OtherJournal { found: None }) };
         match serde_json::from_slice::<Marker>(&body) {
-            Ok(marker) if marker.journal_id == journal_id => Ok(Marked { anchor: marker.anchor, etag }),
+            Ok(marker) if marker.journal_id == journal_id => {
+                self.note_own_headers(own_headers);
+                Ok(Marked { anchor: marker.anchor, etag })
+            }
             Ok(marker) => Err(MarkerError::OtherJournal { found: Some(marker.journal_id) }),
             Err(_) => Err(MarkerError::OtherJournal { found: None }),
         }

@@ -14,6 +14,8 @@
 //! | [`connect`] | region, credentials and HTTP client from the settings |
 //! | [`gateway`] | [`Gateway`] itself, and HEAD |
 //! | [`ticket`] | tickets: presigned PUTs |
+//! | `disposition` | file names as a header, and which such headers a ticket can have signed |
+//! | `headers` | what came with an object's bytes although no ticket signs it |
 //! | [`credentials`] | credentials that are kept until they have to be renewed |
 //! | [`remove`] | makes keys gone, whatever the bucket keeps of them |
 //! | [`trash`] | keeps what is collected for a while, and brings it back |
@@ -33,9 +35,11 @@
 pub mod connect;
 pub mod credentials;
 pub mod delete;
+mod disposition;
 pub mod embedded;
 pub mod error;
 pub mod gateway;
+mod headers;
 pub mod listing;
 pub mod marker;
 pub mod multipart;
@@ -56,7 +60,7 @@ mod test_s3;
 pub use connect::ConnectError;
 pub use delete::{Deletion, OTHER_BUCKET};
 pub use error::{Fault, StorageError};
-pub use gateway::{Gateway, Location};
+pub use gateway::{Gateway, Location, Sighting};
 pub use listing::{LISTED_AT_ONCE, Listed, ListedPage, Listing};
 pub use marker::{Anchor, Marked, MarkerError};
 pub use multipart::Multipart;

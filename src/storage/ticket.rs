@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested, time_text};
 
-use super::{credentials::end_of, gateway::Location};
+use super::{credentials::end_of, disposition::disposition, gateway::Location};
 
 /// The longest life that S3 grants a URL, in seconds.
 const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60;
@@ -265,16 +265,8 @@ fn one_line(value: &str) -> Cow<'_, str> {
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into()
 }
 
-/// RFC 6266 with the extended form of RFC 8187 alone: pure ASCII, no quotes, so that it passes every client unchanged.
-/// `inline`, since media is for showing; the object is on the bucket's own host either way.
-fn disposition(name: &FileName) -> String {
-    let mut value = "inline; filename*=UTF-8''".to_owned();
-    percent_encode(&mut value, name.as_str());
-    value
-}
-
 /// All but RFC 3986's unreserved characters as `%XX`.
-fn percent_encode(out: &mut String, text: &str) {
+pub(super) fn percent_encode(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));

@@ -43,7 +43,7 @@ enum Step {
     },
 }
 
-/// Starts a call; a notice and a confirm read the stream first, since that decides whether they look.
+/// Starts a call; a notice, a confirm and a renewal read the stream first, since that decides whether they look.
 pub fn begin(state: &mut State, kind: Kind) {
     let (mut step, mut collected) = (Step::Load, None);
     match (kind, state.media()) {
@@ -54,7 +54,7 @@ pub fn begin(state: &mut State, kind: Kind) {
                 collected = Some(claimed.claim);
             }
         }
-        (Kind::Confirm, Media::Pending(_)) => step = Step::Look,
+        (Kind::Confirm | Kind::Renew, Media::Pending(_)) => step = Step::Look,
         _ => {}
     }
     state.release_begun |= kind == Kind::Release;
@@ -91,7 +91,10 @@ impl Call {
     fn command(&self) -> Command {
         match self.kind {
             Kind::Request => request(),
-            Kind::Renew => Command::RenewTicket,
+            Kind::Renew => match self.found {
+                None => Command::RenewTicket,
+                Some(put) => Command::RecordUpload { facts: facts(put), seen_via: SeenVia::Notice, collected: None },
+            },
             Kind::Notice | Kind::Recheck => Command::RecordUpload {
                 facts: facts(self.found.unwrap_or_default()),
                 seen_via: if self.kind == Kind::Recheck { SeenVia::Recheck } else { SeenVia::Notice },

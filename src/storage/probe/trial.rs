@@ -193,7 +193,9 @@ impl<'a> Trial<'a> {
             Err(error) => return self.found("s3-head", Status::Failed, format!("a look at an object failed: {error}")),
         };
         let ObjectFacts { content_length, content_type, checksum_sha256, .. } = facts;
-        if content_length != ByteSize::new(BODY.len() as u64) || content_type.is_some_and(|kind| kind != media_type()) {
+        if content_length != ByteSize::new(BODY.len() as u64)
+            || content_type.is_some_and(|kind| !kind.is_same(&media_type()))
+        {
             return self.found("s3-head", Status::Failed, "an object's length or type is not as it was written");
         }
         self.found("s3-head", Status::Ok, "an object is described as it was written");

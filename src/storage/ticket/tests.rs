@@ -177,7 +177,7 @@ fn a_file_name_becomes_plain_ascii() {
         ("photo.jpg", "photo.jpg"),
         ("a b%.jpg", "a%20b%25.jpg"),
         ("日.png", "%E6%97%A5.png"),
-        ("x; y=\u{202e}'*", "x%3B%20y%3D%E2%80%AE%27%2A"),
+        ("x; y=\u{200e}'*", "x%3B%20y%3D%E2%80%8E%27%2A"),
     ] {
         let value = format!("inline; filename*=UTF-8''{value}");
         assert_eq!(disposition(&FileName::parse(name).unwrap()), value);
