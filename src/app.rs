@@ -28,7 +28,7 @@ use crate::{
     recent::Recent,
     reconcile::{self, Reconciler},
     review::Reviewer,
-    service::Service,
+    service::{Service, Waits},
     settings::{S3Settings, Settings},
     storage::{self, Gateway, GatewaySettings},
 };
@@ -171,8 +171,16 @@ impl Core {
             rate: settings.reconcile_rate,
             shared: settings.database.is_shared(),
         }));
-        let service =
-            Service::new(commands, late_uploads.clone(), gateway.clone(), guard.clone(), clock.clone(), ids.clone());
+        let waits = Waits { s3: settings.s3_timeout, sleeper: Sleeper::system() };
+        let service = Service::new(
+            commands,
+            late_uploads.clone(),
+            gateway.clone(),
+            guard.clone(),
+            clock.clone(),
+            ids.clone(),
+            waits,
+        );
         let service = Arc::new(service);
         Ok(Self {
             journal,

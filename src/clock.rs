@@ -83,6 +83,13 @@ impl Ids {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
+    /// What nobody can guess, as 64 hex digits.
+    pub fn secret(&self) -> String {
+        let mut random = [0; 32];
+        self.rng(|rng| rng.fill_bytes(&mut random));
+        hex::encode(random)
+    }
+
     /// A factor between 1 - `spread` and 1 + `spread`, so that many processes do not act in step.
     pub fn jitter(&self, spread: f64) -> f64 {
         self.rng(|rng| 1.0 + rng.random_range(-spread..=spread))

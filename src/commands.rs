@@ -42,7 +42,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn unrequested(id: MediaId) -> Self {
+    /// An id under which nothing is stored.
+    pub fn unrequested(id: MediaId) -> Self {
         Self { id, media: Media::default(), sequence: 0, position: 0 }
     }
 }
@@ -181,7 +182,7 @@ impl Commands {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
-        self.decide_and_append(Basis::Read(Loaded::unrequested(id)), Some(tenant), command, origin, now).await
+        self.execute_on(Loaded::unrequested(id), tenant, command, origin, now).await
     }
 
     /// Carries out a command of the service itself, whichever tenant the item belongs to.
@@ -196,6 +197,21 @@ impl Commands {
         now: DateTime<Utc>,
     ) -> Result<Loaded, CommandError> {
         self.execute_of(id, None, command, origin, now).await
+    }
+
+    /// Carries out a command of `tenant` on what was loaded, or written, before; see [`Commands::execute_loaded`].
+    ///
+    /// # Errors
+    /// As [`Commands::execute`].
+    pub async fn execute_on(
+        &self,
+        loaded: Loaded,
+        tenant: &Tenant,
+        command: Command,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Loaded, CommandError> {
+        self.decide_and_append(Basis::Read(loaded), Some(tenant), command, origin, now).await
     }
 
     /// Carries out a command of the service itself on what was loaded, or written, before. If others have written since, the

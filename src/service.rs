@@ -3,21 +3,25 @@
 //! Keeps P-6: bytes never pass here, only tickets for them and what a HEAD shows. A look happens before the command and
 //! its result travels inside it, so a decision never waits for the network.
 
-use std::sync::Arc;
+mod allowance;
+mod tickets;
 
-use chrono::{DateTime, Utc};
+use std::{sync::Arc, time::Duration};
+
 use zeroload_domain::{
-    AttachedTo, ByteSize, Command, ContentType, FileName, Fingerprint, IdempotencyKey, Media, MediaId, ObjectFacts,
-    ObjectKey, Owner, Refusal, SeenVia, Sha256Digest, Tenant, command::RequestMedia,
+    AttachedTo, ByteSize, Command, ContentType, FileName, Media, MediaId, ObjectFacts, ObjectKey, Owner, Refusal,
+    SeenVia, Sha256Digest, Tenant,
 };
+
+pub use allowance::Allowance;
 
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids},
+    clock::{Clock, Ids, Sleeper},
     commands::{CommandError, Commands, Loaded, Origin},
     late_uploads::LateUploads,
     restore::{self, RestoreError},
-    storage::{Gateway, Location, SignError, StorageError, TicketSpec, Upload},
+    storage::{Gateway, Location, SignError, StorageError, Upload},
 };
 
 /// What a backend says about the media it wants a ticket for.
@@ -68,6 +72,14 @@ impl From<StorageError> for ServiceError {
     }
 }
 
+/// How long callers wait, and by what.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    /// For the S3 server, in all that one call asks.
+    pub s3: Duration,
+    pub sleeper: Sleeper,
+}
+
 /// The backend's calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
@@ -77,6 +89,7 @@ pub struct Service {
     guard: Arc<BucketGuard>,
     clock: Clock,
     ids: Ids,
+    waits: Waits,
 }
 
 impl Service {
@@ -87,37 +100,9 @@ impl Service {
         guard: Arc<BucketGuard>,
         clock: Clock,
         ids: Ids,
+        waits: Waits,
     ) -> Self {
-        Self { commands, late_uploads, gateway, guard, clock, ids }
-    }
-
-    /// Whether a ticket needs nothing but the journal at present: no look at the bucket, no new credentials.
-    pub fn issues_at_once(&self) -> bool {
-        self.guard.last().can_be_believed() && self.gateway.has_fresh_credentials(self.clock.now())
-    }
-
-    /// Issues a ticket for a new item, or repeats the one of `key`.
-    ///
-    /// # Errors
-    /// [`ServiceError`]; nothing is recorded unless the ticket could be handed out.
-    pub async fn request(
-        &self,
-        tenant: &Tenant,
-        wish: Wish,
-        key: Option<&IdempotencyKey>,
-        origin: &Origin,
-    ) -> Result<Issued, ServiceError> {
-        self.guard.may_issue().await.map_err(ServiceError::Storage)?;
-        let now = self.clock.now();
-        self.gateway.can_sign(now).await.map_err(ServiceError::Sign)?;
-        let id = key.map_or_else(|| self.ids.new_id(now).into(), |key| MediaId::derived(tenant, key));
-        let filename = wish.filename.clone();
-        let command = Command::Request(self.to_request(tenant, id, wish, key));
-        let loaded = match key {
-            None => self.commands.execute_new(id, tenant, command, origin, now).await?,
-            Some(_) => self.commands.execute(id, tenant, command, origin, now).await?,
-        };
-        self.with_ticket(loaded, filename, now).await
+        Self { commands, late_uploads, gateway, guard, clock, ids, waits }
     }
 
     /// # Errors
@@ -136,6 +121,7 @@ impl Service {
         tenant: &Tenant,
         seen_via: SeenVia,
         origin: &Origin,
+        allowance: &Allowance,
     ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
         let collected = match &loaded.media {
@@ -145,7 +131,7 @@ impl Service {
             Media::Collected(_, claimed, _) => Some(claimed.claim),
             Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
         };
-        let Some(facts) = self.look(&loaded.media).await? else {
+        let Some(facts) = self.look(&loaded.media, allowance).await? else {
             // It may have been collected between the load and the look.
             let loaded = self.commands.load(id, tenant).await?;
             return match &loaded.media {
@@ -170,7 +156,13 @@ impl Service {
     /// # Errors
     /// [`ServiceError`], but never a refusal: what is there is none of the sender's business, and a repeat would not
     /// change it.
-    pub async fn notified(&self, bucket: &str, key: &ObjectKey, origin: &Origin) -> Result<Notified, ServiceError> {
+    pub async fn notified(
+        &self,
+        bucket: &str,
+        key: &ObjectKey,
+        origin: &Origin,
+        allowance: &Allowance,
+    ) -> Result<Notified, ServiceError> {
         if bucket != self.gateway.bucket().as_str() || !key.is_in(self.gateway.prefix()) {
             return Ok(Notified::NotOurs);
         }
@@ -182,7 +174,7 @@ impl Service {
         if !self.gateway.serves(&Location::of(request)) {
             return Ok(Notified::NotOurs);
         }
-        match self.uploaded(loaded.id, &request.tenant, SeenVia::Notification, origin).await {
+        match self.uploaded(loaded.id, &request.tenant, SeenVia::Notification, origin, allowance).await {
             Err(ServiceError::Command(CommandError::Refused(refusal))) => {
                 if matches!(refusal, Refusal::UploadMismatch { .. } | Refusal::ContentChanged { .. }) {
                     tracing::warn!(media.id = %loaded.id, %refusal, "the bucket holds an object that does not fit");
@@ -203,10 +195,11 @@ impl Service {
         tenant: &Tenant,
         attached_to: Option<AttachedTo>,
         origin: &Origin,
+        allowance: &Allowance,
     ) -> Result<Loaded, ServiceError> {
         match self.confirm_recorded(id, tenant, attached_to.clone(), origin).await? {
             Some(loaded) => Ok(loaded),
-            None => self.confirm_found(id, tenant, attached_to, origin).await,
+            None => self.confirm_found(id, tenant, attached_to, origin, allowance).await,
         }
     }
 
@@ -220,12 +213,13 @@ impl Service {
         tenant: &Tenant,
         attached_to: Option<AttachedTo>,
         origin: &Origin,
+        allowance: &Allowance,
     ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
         // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
         // says whether there never was an object or there is none any more.
         let facts = match &loaded.media {
-            media @ Media::Pending(_) => self.look(media).await?,
+            media @ Media::Pending(_) => self.look(media, allowance).await?,
             _ => None,
         };
         let command = Command::Confirm { attached_to, facts };
@@ -252,22 +246,6 @@ impl Service {
 
     /// # Errors
     /// [`ServiceError`].
-    pub async fn renew(
-        &self,
-        id: MediaId,
-        tenant: &Tenant,
-        filename: Option<FileName>,
-        origin: &Origin,
-    ) -> Result<Issued, ServiceError> {
-        self.guard.may_issue().await.map_err(ServiceError::Storage)?;
-        let now = self.clock.now();
-        self.gateway.can_sign(now).await.map_err(ServiceError::Sign)?;
-        let loaded = self.commands.execute(id, tenant, Command::RenewTicket, origin, now).await?;
-        self.with_ticket(loaded, filename, now).await
-    }
-
-    /// # Errors
-    /// [`ServiceError`].
     pub async fn release(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
         Ok(self.commands.execute(id, tenant, Command::Release, origin, self.clock.now()).await?)
     }
@@ -283,7 +261,8 @@ impl Service {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
     ) -> Result<Loaded, ServiceError> {
-        let status = self.guard.recent().await;
+        // The copies that follow take as long as they take.
+        let status = self.allowance().within(self.guard.recent()).await?;
         if !status.can_be_believed() {
             return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
         }
@@ -296,55 +275,28 @@ impl Service {
         })
     }
 
-    fn to_request(&self, tenant: &Tenant, id: MediaId, wish: Wish, key: Option<&IdempotencyKey>) -> RequestMedia {
-        let key = key.map_or_else(|| id.to_string(), |key| key.as_str().to_owned());
-        let checksum = wish.checksum_sha256.map(|digest| digest.to_string()).unwrap_or_default();
-        let fingerprint = Fingerprint::of(
-            &key,
-            &[
-                wish.owner.as_str(),
-                wish.content_type.as_str(),
-                &wish.content_length.to_string(),
-                &checksum,
-                wish.filename.as_ref().map_or("", FileName::as_str),
-            ],
-        );
-        RequestMedia {
-            tenant: tenant.clone(),
-            owner: wish.owner,
-            store: self.gateway.store().clone(),
-            bucket: self.gateway.bucket().clone(),
-            object_key: ObjectKey::new(self.gateway.prefix(), tenant, id, &wish.content_type),
-            content_type: wish.content_type,
-            content_length: wish.content_length,
-            checksum_sha256: wish.checksum_sha256,
-            fingerprint,
-        }
-    }
-
-    /// A ticket for a pending item whose permission to upload has not ended.
-    async fn with_ticket(
-        &self,
-        loaded: Loaded,
-        filename: Option<FileName>,
-        now: DateTime<Utc>,
-    ) -> Result<Issued, ServiceError> {
-        let Media::Pending(ticketed) = &loaded.media else { return Ok(Issued { loaded, upload: None }) };
-        let spec = TicketSpec::of(&ticketed.request, filename.as_ref());
-        match self.gateway.sign_ticket(&spec, now, ticketed.deadlines.ticket_expires_at).await {
-            Ok(upload) => Ok(Issued { loaded, upload: Some(upload) }),
-            Err(SignError::Expired { .. }) => Ok(Issued { loaded, upload: None }),
-            Err(error) => Err(ServiceError::Sign(error)),
-        }
+    /// The time that one call has for the S3 server.
+    pub fn allowance(&self) -> Allowance {
+        Allowance::new(self.waits.s3, &self.waits.sleeper)
     }
 
     /// What the bucket holds. An answer counts only from the bucket that is this journal's.
-    async fn look(&self, media: &Media) -> Result<Option<ObjectFacts>, ServiceError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::Storage`]: nothing is known. [`Refusal::UploadMismatch`]: the object came with more than was signed.
+    async fn look(&self, media: &Media, allowance: &Allowance) -> Result<Option<ObjectFacts>, ServiceError> {
         let Some(ticketed) = media.ticketed() else { return Err(Refusal::NotFound.into()) };
-        let status = self.guard.recent().await;
-        if !status.can_be_believed() {
-            return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
-        }
-        Ok(self.gateway.head(&Location::of(&ticketed.request)).await?)
+        let at = Location::of(&ticketed.request);
+        let looked = async {
+            let status = self.guard.recent().await;
+            if !status.can_be_believed() {
+                return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
+            }
+            Ok(self.gateway.look(&at).await?)
+        };
+        // Large, and within every call that may have to look.
+        let Some(sighting) = allowance.within(Box::pin(looked)).await?? else { return Ok(None) };
+        media.admits(sighting.unsigned.as_ref())?;
+        Ok(Some(sighting.facts))
     }
 }

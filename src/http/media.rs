@@ -28,18 +28,19 @@ pub struct RequestBody {
     /// The backend's own, opaque name for whose media it is: 1 to 255 bytes.
     #[schema(value_type = String, min_length = 1, max_length = 255)]
     owner: Owner,
-    /// A media type such as `image/jpeg`, at most 255 characters.
+    /// A media type such as `image/jpeg` or `video/webm;codecs="vp8,opus"`: ASCII, at most 255 characters.
     #[schema(value_type = String, max_length = 255)]
     content_type: ContentType,
-    /// Bytes, exactly: 1 to `max_content_length`.
+    /// Bytes, exactly: 0 to `max_content_length`.
     #[serde(deserialize_with = "size")]
-    #[schema(value_type = u64, minimum = 1)]
+    #[schema(value_type = u64)]
     content_length: ByteSize,
     /// The SHA-256 of the bytes, base64.
     #[schema(value_type = Option<String>, min_length = 44, max_length = 44)]
     checksum_sha256: Option<Sha256Digest>,
-    /// Signed into the ticket as `Content-Disposition`, never recorded: 1 to 255 bytes without any of `/`, `\` and `"`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    /// Signed into the ticket as `Content-Disposition`, never recorded: 1 to 1024 characters without `/`, control
+    /// characters and those that change the direction of text. What S3 has no room for is cut out in the middle.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
     filename: Option<FileName>,
 }
 
@@ -64,8 +65,8 @@ pub struct ConfirmManyBody {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TicketBody {
-    /// Signed into the new ticket as `Content-Disposition`, never recorded: 1 to 255 bytes without any of `/`, `\` and `"`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    /// Signed into the new ticket as `Content-Disposition`, never recorded: as for a request.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
     filename: Option<FileName>,
 }
 
@@ -95,11 +96,11 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error
         type Value = u64;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a whole number of bytes, 1 or more")
+            f.write_str("a whole number of bytes, 0 or more")
         }
 
         fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<u64, E> {
-            if bytes == 0 { Err(E::invalid_value(de::Unexpected::Unsigned(0), &self)) } else { Ok(bytes) }
+            Ok(bytes)
         }
     }
     deserializer.deserialize_u64(Bytes).map(ByteSize::new)
@@ -117,13 +118,14 @@ fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Uplo
 
 /// Request a ticket
 ///
-/// With `Idempotency-Key` a repeat answers with the same item, for ever.
+/// With `Idempotency-Key` a repeat answers with the same item, for ever. While it waits for its upload the bucket is looked
+/// at: if the bytes are there, its state is `uploaded` and it has no ticket. Without a key each call makes a new item.
 #[utoipa::path(
     post, path = "/v1/media", operation_id = "request_media", tag = "media", request_body = RequestBody,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "visible ASCII characters")),
     responses(
         (status = 201, body = MediaShape, headers(("Location" = String, description = "the item's address"))),
-        (status = 409, description = "`contended`: try again"),
+        (status = 409, description = "`upload-mismatch`: of a repeat whose object is not what was requested; `contended`: try again"),
         (status = 410, description = "`gone`"),
         (status = 422, description = "`request-mismatch`"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
@@ -146,11 +148,13 @@ pub async fn request(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         filename: body.filename,
     };
     let origin = call.origin("POST /v1/media");
-    let issued = if api.service.issues_at_once() {
-        api.here(api.service.request(&call.tenant, wish, key.as_ref(), &origin)).await??
-    } else {
-        let (service, tenant) = (api.service.clone(), call.tenant.clone());
-        api.on_runtime(async move { service.request(&tenant, wish, key.as_ref(), &origin).await }).await??
+    let at_once = api.here(api.service.request_at_once(&call.tenant, wish.clone(), key.as_ref(), &origin)).await?;
+    let issued = match at_once? {
+        Some(issued) => issued,
+        None => {
+            let (service, tenant) = (api.service.clone(), call.tenant.clone());
+            api.on_runtime(async move { service.request(&tenant, wish, key.as_ref(), &origin).await }).await??
+        }
     };
     let location = format!("/v1/media/{}", issued.loaded.id);
     show(HttpResponse::Created().insert_header((header::LOCATION, location)), &issued.loaded, issued.upload)
@@ -190,8 +194,9 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     call.nothing_else()?;
     let (service, id) = (api.service.clone(), call.id()?);
     let origin = call.origin("POST /v1/media/{id}/uploaded");
-    let loaded =
-        api.on_runtime(async move { service.uploaded(id, &call.tenant, SeenVia::Notice, &origin).await }).await??;
+    let allowance = service.allowance();
+    let work = async move { service.uploaded(id, &call.tenant, SeenVia::Notice, &origin, &allowance).await };
+    let loaded = api.on_runtime(work).await??;
     show(&mut HttpResponse::Ok(), &loaded, None)
 }
 
@@ -217,8 +222,9 @@ pub async fn confirm(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     let loaded = match known? {
         Some(loaded) => loaded,
         None => {
-            let service = api.service.clone();
-            api.on_runtime(async move { service.confirm_found(id, &call.tenant, attached_to, &origin).await }).await??
+            let (service, allowance) = (api.service.clone(), api.service.allowance());
+            let work = async move { service.confirm_found(id, &call.tenant, attached_to, &origin, &allowance).await };
+            api.on_runtime(work).await??
         }
     };
     show(&mut HttpResponse::Ok(), &loaded, None)
@@ -240,13 +246,16 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
         return Err(Problem::invalid("ids", "ids must name 1 to 1000 items"));
     }
     let (service, origin) = (api.service.clone(), call.origin("POST /v1/media/confirm"));
-    let tenant = call.tenant.clone();
+    let (tenant, allowance) = (call.tenant.clone(), service.allowance());
     let work = async move {
         stream::iter(body.ids)
             .map(|id| {
-                let (service, tenant, origin) = (&service, &tenant, &origin);
+                let (service, tenant, origin, allowance) = (&service, &tenant, &origin, &allowance);
                 let attached_to = body.attached_to.clone();
-                async move { (id, service.confirm(id, tenant, attached_to, origin).await.map_err(Problem::from)) }
+                async move {
+                    let confirmed = service.confirm(id, tenant, attached_to, origin, allowance).await;
+                    (id, confirmed.map_err(Problem::from))
+                }
             })
             .buffered(CONFIRMS)
             .collect::<Vec<_>>()
@@ -265,14 +274,17 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
     Ok(HttpResponse::Ok().json(ConfirmResults { results: results.collect() }))
 }
 
-/// Renew the ticket of a pending item
+/// A ticket once more for a pending item
+///
+/// The bucket is looked at first: if the bytes are there, that is recorded and answered with `already-uploaded`. In the
+/// first half of a ticket's life the answer is that ticket, signed once more, and nothing is recorded.
 #[utoipa::path(
     post, path = "/v1/media/{id}/ticket", operation_id = "renew_ticket", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<TicketBody>),
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`too-old`, `already-uploaded`, `already-confirmed`, `contended`"),
+        (status = 409, description = "`already-uploaded`, `already-confirmed`, `upload-mismatch`, `too-old`, `too-many-tickets`, `contended`"),
         (status = 410, description = "`gone`"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
     )

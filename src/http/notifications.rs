@@ -60,13 +60,14 @@ pub async fn s3(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem
         Notification::Written { objects, others } => {
             result.ignored = others;
             let (service, origin) = (api.service.clone(), call.origin("POST /v1/notifications/s3"));
+            let allowance = service.allowance();
             let work = async move {
                 stream::iter(objects)
                     .map(|written| {
-                        let (service, origin) = (&service, &origin);
+                        let (service, origin, allowance) = (&service, &origin, &allowance);
                         async move {
                             match written.object_key() {
-                                Some(key) => service.notified(&written.bucket, &key, origin).await,
+                                Some(key) => service.notified(&written.bucket, &key, origin, allowance).await,
                                 None => Ok(Notified::NotOurs),
                             }
                         }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub s3: Option<S3Settings>,
     pub s3_prefix: KeyPrefix,
     pub adopt_bucket: bool,
+    /// How long one call waits for the S3 server, in all.
+    pub s3_timeout: Duration,
     pub embedded_s3_listen: SocketAddr,
     pub policy: Policy,
     /// When a collected item is looked at again, counted from its collection.
@@ -81,6 +83,7 @@ impl TryFrom<RawSettings> for Settings {
             s3: s3(&raw)?,
             s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
+            s3_timeout: s3_timeout(raw.s3_timeout.as_deref())?,
             embedded_s3_listen: address("embedded_s3_listen", raw.embedded_s3_listen.as_deref(), "127.0.0.1:9000")?,
             policy: policy(&raw)?,
             recheck_after: recheck_after(raw.recheck_after.as_deref())?,
@@ -132,6 +135,12 @@ fn at_least_a_second(setting: &'static str, duration: Duration) -> Result<Durati
         return Err(SettingError::new(setting, "must be 1s to 365d"));
     }
     Ok(duration)
+}
+
+fn s3_timeout(raw: Option<&str>) -> Result<Duration, SettingError> {
+    const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+    let timeout = duration("s3_timeout", raw, 10)?;
+    if BOUNDS.contains(&timeout) { Ok(timeout) } else { Err(SettingError::new("s3_timeout", must_be("1s to 5m"))) }
 }
 
 fn database(raw: &RawSettings, data_dir: &std::path::Path) -> Result<Database, SettingError> {

@@ -93,6 +93,8 @@ raw_settings! {
     /// commits which a restore took away: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     adopt_bucket: "ZEROLOAD_ADOPT_BUCKET",
+    /// How long one call waits for the S3 server, in all that it asks there, 1s to 5m [default: 10s]
+    s3_timeout: "ZEROLOAD_S3_TIMEOUT",
     ["Embedded S3 server"]
     /// Address of the embedded S3 server [default: 127.0.0.1:9000]
     embedded_s3_listen: "ZEROLOAD_EMBEDDED_S3_LISTEN",

@@ -101,7 +101,8 @@ impl Item<'_> {
     async fn notice(&self) -> Option<Loaded> {
         let id = self.id;
         repeat(self.world, move |process| async move {
-            process.service.uploaded(id, &tenant(), SeenVia::Notice, &origin()).await
+            let allowance = process.service.allowance();
+            process.service.uploaded(id, &tenant(), SeenVia::Notice, &origin(), &allowance).await
         })
         .await
     }
@@ -110,7 +111,10 @@ impl Item<'_> {
         let id = self.id;
         let call = move |process: Arc<Process>| {
             let place = place.clone();
-            async move { process.service.confirm(id, &tenant(), place, &origin()).await }
+            async move {
+                let allowance = process.service.allowance();
+                process.service.confirm(id, &tenant(), place, &origin(), &allowance).await
+            }
         };
         repeat(self.world, call).await
     }

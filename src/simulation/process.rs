@@ -30,7 +30,7 @@ use crate::{
     late_uploads::LateUploads,
     projector::{Projector, ProjectorError},
     recent::Recent,
-    service::Service,
+    service::{Service, Waits},
     storage::{Gateway, GatewaySettings, StaticKeys},
 };
 
@@ -80,7 +80,7 @@ impl Process {
             let sim = sim.clone();
             move |pause| Box::pin(sim.sleep(pause))
         });
-        let options = Options { sleeper, ..Options::default() };
+        let options = Options { sleeper: sleeper.clone(), ..Options::default() };
         let database = &world.database;
         let (journal, stop, writer) =
             journal::assemble(database.writing(), Reader::new(database.reading()), options).await?;
@@ -108,7 +108,15 @@ impl Process {
             reviewer: None,
         });
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), Metrics::default());
-        let service = Service::new(commands.clone(), late_uploads, gateway.clone(), guard, clock.clone(), ids);
+        let service = Service::new(
+            commands.clone(),
+            late_uploads,
+            gateway.clone(),
+            guard,
+            clock.clone(),
+            ids,
+            Waits { s3: Duration::from_secs(10), sleeper },
+        );
         let world = world.clone();
         Ok(Arc::new(Self {
             group,

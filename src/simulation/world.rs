@@ -280,7 +280,8 @@ impl World {
                 // Bytes that came late are collected again once somebody gives notice of them.
                 if let Media::Collected(ticketed, ..) = media {
                     let (tenant, origin) = (&ticketed.request.tenant, backend::origin());
-                    let notice = process.service.uploaded(id, tenant, SeenVia::Notice, &origin).await;
+                    let allowance = process.service.allowance();
+                    let notice = process.service.uploaded(id, tenant, SeenVia::Notice, &origin, &allowance).await;
                     self.sim.note(|| format!("notice of {id}: {:?}", notice.map(|loaded| loaded.sequence)));
                 }
             }

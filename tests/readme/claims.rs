@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 31] = [
+const BAD: [(&str, &str); 32] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("database_url", "mysql:x"),
@@ -27,6 +27,7 @@ const BAD: [(&str, &str); 31] = [
     ("s3_path_style", "perhaps"),
     ("s3_prefix", "/up"),
     ("adopt_bucket", "perhaps"),
+    ("s3_timeout", "6m"),
     ("embedded_s3_listen", "9000"),
     ("ticket_ttl", "8d"),
     ("grace", "5m"),
@@ -103,6 +104,14 @@ fn every_bound_of_a_setting_is_the_one_that_is_checked() {
 fn every_failure_that_lasts_is_listed() {
     let listed: Vec<String> = rows("lasting").into_iter().map(|[code, _]: [String; 2]| code).collect();
     assert_eq!(listed, zeroload::storage::remove::LASTING);
+}
+
+#[test]
+fn how_often_a_ticket_is_renewed_is_told() {
+    let times = zeroload_domain::policy::MAX_RENEWALS;
+    for told in [format!("a new one, up to {times} times."), format!("its ticket was renewed {times} times |")] {
+        assert!(README.contains(&told), "{told}");
+    }
 }
 
 fn document() -> Value {

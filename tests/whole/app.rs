@@ -6,6 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
 
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -176,6 +177,17 @@ impl TestApp {
             request = request.header(name, value.as_str().expect("a value"));
         }
         request
+    }
+
+    /// Asks for a ticket once more until that is a new one, which it is when half of its life is over.
+    pub async fn renewed(&self, media: &Value) -> Value {
+        loop {
+            let (status, renewed) = self.post_empty(&format!("/v1/media/{}/ticket", id(media))).await;
+            assert_eq!(status, StatusCode::OK, "{renewed}");
+            if renewed["sequence"] != media["sequence"] {
+                return renewed;
+            }
+        }
     }
 
     pub async fn state(&self, media: &Value) -> String {
@@ -387,6 +399,17 @@ pub async fn s3_client(app: &TestApp) -> aws_sdk_s3::Client {
         .force_path_style(true)
         .http_client(http);
     aws_sdk_s3::Client::from_conf(config.build())
+}
+
+/// Puts the object of an item there past its ticket, with the service's own credentials.
+pub async fn put_directly(
+    app: &TestApp,
+    media: &Value,
+    put: impl FnOnce(PutObjectFluentBuilder) -> PutObjectFluentBuilder,
+) {
+    let key = media["object_key"].as_str().expect("a key").to_owned();
+    let begun = s3_client(app).await.put_object().bucket(app.parts.gateway.bucket().as_str()).key(key);
+    put(begun).send().await.expect("written");
 }
 
 /// Address, access key and secret of the embedded server of `app`.

@@ -317,11 +317,11 @@ async fn what_is_not_ours_in_the_bucket_is_left_alone() {
 
 #[tokio::test]
 async fn a_renewed_ticket_moves_the_time_and_a_stale_list_does_not_collect_it() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(|raw| raw.ticket_ttl = Some("1s".to_owned())).await;
     let (status, media) = app.post("/v1/media", wish(BYTES)).await;
     assert_eq!(status, StatusCode::CREATED);
     let due = media["collectable_at"].as_str().expect("a time").parse::<chrono::DateTime<Utc>>().expect("RFC 3339");
-    let (_, renewed) = app.post_empty(&format!("/v1/media/{}/ticket", id(&media))).await;
+    let renewed = app.renewed(&media).await;
     assert!(renewed["collectable_at"].as_str() > media["collectable_at"].as_str());
     assert_eq!(app.run_at(due, false).await.expect("a run").collected, 0);
     assert_eq!(app.state(&media).await, "pending");

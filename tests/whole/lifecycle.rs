@@ -35,21 +35,102 @@ async fn a_ticket_an_upload_and_a_confirm_make_a_confirmed_item() {
     assert!(app.in_bucket(&media).await);
 }
 
+/// Makes a call twice: the second answer is the first, but for the ticket's signature, and nothing is recorded by it.
+async fn twice(app: &TestApp, what: &str, call: impl Fn() -> reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let mut first = read(call()).await;
+    let head = app.head().await.position;
+    let mut second = read(call()).await;
+    for (_, answer) in [&mut first, &mut second] {
+        if answer["upload"].is_object() {
+            answer["upload"]["url"] = Value::Null;
+        }
+    }
+    assert_eq!(second, first, "{what}");
+    assert_eq!(app.head().await.position, head, "{what} records nothing twice");
+    first
+}
+
 #[tokio::test]
 async fn every_write_may_be_repeated_and_answers_the_same() {
-    let app = TestApp::start().await;
-    let media = app.uploaded(JPEG).await;
+    let app = TestApp::start_with(|raw| raw.trash = Some("7d".to_owned())).await;
+    let post = |path: &str, body: Value| app.call(reqwest::Method::POST, path).json(&body);
+    let request = || post("/v1/media", wish(JPEG)).header("Idempotency-Key", "k");
+    let (status, media) = twice(&app, "request", request).await;
+    assert_eq!(status, StatusCode::CREATED);
     let path = format!("/v1/media/{}", id(&media));
-    for (call, body, expected) in
-        [("uploaded", json!({}), StatusCode::OK), ("confirm", json!({ "attached_to": "post-1" }), StatusCode::OK)]
-    {
-        let first = app.post(&format!("{path}/{call}"), body.clone()).await;
-        assert_eq!(first.0, expected, "{call}: {}", first.1);
-        assert_eq!(app.post(&format!("{path}/{call}"), body).await, first, "{call}");
+    let (status, ticket) = twice(&app, "ticket", || post(&format!("{path}/ticket"), json!({}))).await;
+    assert_eq!((status, &ticket["upload"]["expires_at"]), (StatusCode::OK, &media["upload"]["expires_at"]));
+    let (_, ticket) = app.post(&format!("{path}/ticket"), json!({})).await;
+    assert_eq!(app.put(&ticket, JPEG).await.status(), StatusCode::OK);
+    let bucket = app.parts.gateway.bucket().as_str();
+    let object = json!({ "bucket": { "name": bucket }, "object": { "key": media["object_key"] } });
+    let notification = json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": object }] });
+    twice(&app, "notification", || post("/v1/notifications/s3", notification.clone())).await;
+    for (call, body, expected) in [
+        (format!("{path}/uploaded"), json!({}), StatusCode::OK),
+        (format!("{path}/ticket"), json!({}), StatusCode::CONFLICT),
+        (format!("{path}/confirm"), json!({ "attached_to": "post-1" }), StatusCode::OK),
+        ("/v1/media/confirm".to_owned(), json!({ "ids": [id(&media)], "attached_to": "post-1" }), StatusCode::OK),
+    ] {
+        let (status, answer) = twice(&app, &call, || post(&call, body.clone()).header("X-Request-Id", "r")).await;
+        assert_eq!(status, expected, "{call}: {answer}");
     }
-    let first = app.delete(&path).await;
-    assert_eq!((first.0, &first.1["state"]), (StatusCode::ACCEPTED, &json!("released")));
-    assert_eq!(app.delete(&path).await, first);
+    let (status, released) = twice(&app, "release", || app.call(reqwest::Method::DELETE, &path)).await;
+    assert_eq!((status, &released["state"]), (StatusCode::ACCEPTED, &json!("released")));
+    assert_eq!(app.collect_later().await.trashed, 1);
+    let restore = || post(&format!("{path}/restore"), json!({ "attached_to": "post-2" }));
+    assert_eq!(twice(&app, "restore", restore).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_file_name_cannot_be_guessed_back_from_the_journal() {
+    let app = TestApp::start().await;
+    let mut body = wish(JPEG);
+    body["filename"] = json!("salary.pdf");
+    let (_, media) = app.post("/v1/media", body.clone()).await;
+    let (_, other) = app.post("/v1/media", body.clone()).await;
+    let fingerprint = async |media: &Value| {
+        let (_, history) = app.get(&format!("/v1/media/{}/events", id(media))).await;
+        history["events"][0]["payload"]["fingerprint"].clone()
+    };
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let length = JPEG.len().to_string();
+    let fields = [text("owner"), text("content_type"), length, text("checksum_sha256"), text("filename")];
+    let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+    // All that is public of an item, as the key.
+    for key in [id(&media), "", "default"] {
+        let guessed = zeroload_domain::Fingerprint::of(key, &fields);
+        assert_ne!(fingerprint(&media).await, serde_json::to_value(guessed).expect("text"), "{key}");
+    }
+    assert_ne!(fingerprint(&media).await, fingerprint(&other).await);
+}
+
+#[tokio::test]
+async fn the_history_of_an_item_comes_page_by_page() {
+    let app = TestApp::start().await;
+    let media = app.confirmed(JPEG).await;
+    let path = format!("/v1/media/{}/events", id(&media));
+    let (_, whole) = app.get(&path).await;
+    assert_eq!((whole["events"].as_array().map(Vec::len), &whole["next"]), (Some(3), &Value::Null));
+    let (mut pages, mut query) = (Vec::new(), "?limit=2".to_owned());
+    loop {
+        let (status, page) = app.get(&format!("{path}{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        pages.push(page["events"].as_array().expect("events").clone());
+        let Some(next) = page["next"].as_u64() else { break };
+        query = format!("?limit=2&after={next}");
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(pages.concat(), *whole["events"].as_array().expect("events"));
+    let (status, beyond) = app.get(&format!("{path}?after=3&limit=3")).await;
+    assert_eq!((status, beyond), (StatusCode::OK, json!({ "events": [], "next": null })));
+    let (_, exactly) = app.get(&format!("{path}?limit=3")).await;
+    assert_eq!((exactly["events"].as_array().map(Vec::len), &exactly["next"]), (Some(3), &Value::Null));
+    for bad in ["limit=0", "limit=1001", "after=-1", "after=x", "before=1"] {
+        assert_eq!(app.get(&format!("{path}?{bad}")).await.0, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let stranger = "/v1/media/019a0d2e-7b1c-7000-8000-0123456789ab/events?after=1";
+    assert_eq!(app.get(stranger).await.0, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -227,13 +308,16 @@ async fn the_pending_view_pages_filters_and_waits_for_a_position() {
 }
 
 #[tokio::test]
-async fn a_renewed_ticket_can_be_used_and_ends_later() {
+async fn a_ticket_that_is_asked_for_once_more_can_be_used() {
     let app = TestApp::start().await;
     let media = app.ticket(JPEG).await;
     let path = format!("/v1/media/{}", id(&media));
     let (status, renewed) = app.post(&format!("{path}/ticket"), json!({ "filename": "café crème.jpg" })).await;
     assert_eq!(status, StatusCode::OK, "{renewed}");
-    assert!(renewed["upload"]["expires_at"].as_str() >= media["upload"]["expires_at"].as_str());
+    assert_eq!(
+        renewed["upload"]["expires_at"], media["upload"]["expires_at"],
+        "in the first half of its life it is the same"
+    );
     assert!(renewed["upload"]["headers"]["content-disposition"].is_string());
     assert_eq!(app.put(&renewed, JPEG).await.status(), StatusCode::OK);
     let (status, _) = app.post_empty(&format!("{path}/confirm")).await;

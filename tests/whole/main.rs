@@ -10,6 +10,7 @@ mod edge;
 mod explanations;
 mod late_uploads;
 mod lifecycle;
+mod lost_answers;
 mod network;
 mod notifications;
 mod openapi;

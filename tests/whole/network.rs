@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use zeroload::collector::RunError;
+use zeroload::{collector::RunError, settings::RawSettings};
 
 use crate::{
     app::{TestApp, embedded_keys, id, is_foreign},
@@ -15,20 +15,28 @@ use crate::{
 const BYTES: &[u8] = b"some bytes";
 
 /// A service that reaches its S3 server through a proxy only.
-struct Behind {
-    app: TestApp,
-    proxy: Proxy,
+pub struct Behind {
+    pub app: TestApp,
+    pub proxy: Proxy,
     /// The embedded server's own service.
     _host: Option<TestApp>,
 }
 
 impl Behind {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut RawSettings)) -> Self {
         let named = std::env::var("ZEROLOAD_TEST_S3_ENDPOINT").ok();
         let plain = named.as_deref().and_then(|endpoint| endpoint.trim_end_matches('/').strip_prefix("http://"));
         if let Some(upstream) = plain.filter(|_| is_foreign()) {
             let proxy = Proxy::before(upstream.to_owned()).await;
-            let app = TestApp::start_with(|raw| raw.s3_endpoint = Some(proxy.endpoint.clone())).await;
+            let app = TestApp::start_with(|raw| {
+                raw.s3_endpoint = Some(proxy.endpoint.clone());
+                change(raw);
+            })
+            .await;
             return Self { app, proxy, _host: None };
         }
         let host = TestApp::start_embedded(|_| {}).await;
@@ -40,6 +48,7 @@ impl Behind {
             raw.s3_prefix = Some("behind-a-proxy".to_owned());
             raw.s3_access_key = Some(access);
             raw.s3_secret_key = Some(secret);
+            change(raw);
         })
         .await;
         Self { app, proxy, _host: Some(host) }

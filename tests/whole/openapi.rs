@@ -351,7 +351,7 @@ async fn every_answer_is_as_it_is_described() {
     check(&confirm.0, &confirm.1, &post, None, 409).await;
     let media = check(&ticket.0, &ticket.1, &post, Some(json!({ "filename": "a.jpg" })), 200).await;
     check(&ticket.0, &ticket.1, &post, None, 200).await;
-    check("/v1/projections/pending", "/v1/projections/pending?min_position=3&owner=ann&limit=1", &get, None, 200).await;
+    check("/v1/projections/pending", "/v1/projections/pending?min_position=2&owner=ann&limit=1", &get, None, 200).await;
     assert!(keyed.app.put(&media, JPEG).await.status().is_success());
     check(&uploaded.0, &uploaded.1, &post, None, 200).await;
     check(&ticket.0, &ticket.1, &post, None, 409).await;
@@ -363,6 +363,8 @@ async fn every_answer_is_as_it_is_described() {
     check(one, &item, &delete, None, 202).await;
     check(&ticket.0, &ticket.1, &post, None, 410).await;
     check(&events.0, &events.1, &get, None, 200).await;
+    check(&events.0, &format!("{}?after=1&limit=1", events.1), &get, None, 200).await;
+    check(&events.0, &format!("{}?limit=1001", events.1), &get, None, 400).await;
     check(&explain.0, &explain.1, &get, None, 200).await;
     check(&explain.0, &explain.1.replace(id(&media), STRANGER), &get, None, 404).await;
     check("/v1/collections", "/v1/collections", &post, Some(json!({ "dry_run": true })), 200).await;

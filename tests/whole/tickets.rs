@@ -1,9 +1,10 @@
 //! What a ticket permits, and all that the S3 server itself refuses. Nothing of a refused upload is left behind.
 
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::app::{TestApp, id, is_foreign, wish};
+use crate::app::{TestApp, id, is_foreign, put_directly, wish};
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 a picture";
 
@@ -151,7 +152,8 @@ async fn an_object_that_is_not_what_was_requested_is_never_confirmed() {
     let app = TestApp::start().await;
     let media = app.ticket(JPEG).await;
     // Past the ticket, with the service's own credentials: what a server that enforces less would let through.
-    put_directly(&app, &media, b"something else entirely", "image/jpeg").await;
+    put_directly(&app, &media, |put| put.content_type("image/jpeg").body(b"something else entirely".to_vec().into()))
+        .await;
     for call in ["confirm", "uploaded"] {
         let (status, problem) = app.post_empty(&format!("/v1/media/{}/{call}", id(&media))).await;
         assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("upload-mismatch")), "{call}");
@@ -164,16 +166,97 @@ async fn an_object_that_was_exchanged_after_the_confirm_is_noticed() {
     let app = TestApp::start().await;
     let media = app.confirmed(JPEG).await;
     let other = [b"X", &JPEG[1..]].concat();
-    put_directly(&app, &media, &other, "image/jpeg").await;
+    put_directly(&app, &media, |put| put.content_type("image/jpeg").body(other.into())).await;
     let (status, problem) = app.post_empty(&format!("/v1/media/{}/uploaded", id(&media))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("content-changed")));
 }
 
-async fn put_directly(app: &TestApp, media: &serde_json::Value, bytes: &[u8], content_type: &str) {
-    let key = media["object_key"].as_str().expect("a key").to_owned();
-    let client = crate::app::s3_client(app).await;
-    let put = client.put_object().bucket(app.parts.gateway.bucket().as_str()).key(key).content_type(content_type);
-    put.body(bytes.to_vec().into()).send().await.expect("written");
+#[tokio::test]
+async fn an_object_with_a_header_that_no_ticket_signs_is_never_confirmed() {
+    let app = TestApp::start().await;
+    let bytes = || JPEG.to_vec().into();
+    for name in ["Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "x-amz-meta"] {
+        let media = app.ticket(JPEG).await;
+        let with = |put: PutObjectFluentBuilder| match name {
+            "Cache-Control" => put.cache_control("public, max-age=31536000"),
+            "Content-Disposition" => put.content_disposition("attachment; filename=\"a.exe\""),
+            "Content-Encoding" => put.content_encoding("gzip"),
+            "Content-Language" => put.content_language("de"),
+            _ => put.metadata("a", "b"),
+        };
+        put_directly(&app, &media, |put| with(put.content_type("image/jpeg").body(bytes()))).await;
+        for call in ["confirm", "uploaded", "ticket"] {
+            let (status, problem) = app.post_empty(&format!("/v1/media/{}/{call}", id(&media))).await;
+            assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("upload-mismatch")), "{name} {call}");
+            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(name)), "{problem}");
+        }
+        assert_eq!(app.history(&media).await, ["MediaRequested"]);
+    }
+}
+
+#[tokio::test]
+async fn an_object_with_a_header_that_a_browser_adds_by_itself_is_confirmed() {
+    let app = TestApp::start().await;
+    let media = app.ticket(JPEG).await;
+    let with = |put: PutObjectFluentBuilder| put.cache_control("no-cache").content_type("image/jpeg");
+    put_directly(&app, &media, |put| with(put).body(JPEG.to_vec().into())).await;
+    assert_eq!(app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await.0, StatusCode::OK);
+}
+
+/// A ticket for these bytes as this type, with a file name; uploaded and confirmed, the object is what it should be.
+async fn comes_through(app: &TestApp, bytes: &[u8], content_type: &str, filename: &str) -> serde_json::Value {
+    let mut body = wish(bytes);
+    (body["content_type"], body["filename"]) = (json!(content_type), json!(filename));
+    let (status, media) = app.post("/v1/media", body).await;
+    assert_eq!(status, StatusCode::CREATED, "{media}");
+    let answer = app.put(&media, bytes).await;
+    assert_eq!(answer.status(), StatusCode::OK, "{content_type} {filename}: {:?}", answer.text().await);
+    let (status, confirmed) = app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await;
+    assert_eq!(status, StatusCode::OK, "{content_type} {filename}: {confirmed}");
+    media
+}
+
+#[tokio::test]
+async fn media_types_as_browsers_make_them_are_uploaded_and_confirmed() {
+    let app = TestApp::start().await;
+    for (content_type, extension) in [
+        ("video/webm;codecs=vp8,opus", "webm"),
+        ("video/webm;codecs=\"vp8,opus\"", "webm"),
+        ("video/webm; codecs=\"vp8, opus\"", "webm"),
+        ("audio/webm;codecs=opus", "webm"),
+        ("video/x-matroska;codecs=avc1,opus", "mkv"),
+        ("text/plain; charset=utf-8 ", "txt"),
+        ("text/plain;  charset=UTF-8;", "txt"),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    ] {
+        let media = comes_through(&app, JPEG, content_type, "a").await;
+        assert!(media["object_key"].as_str().is_some_and(|key| key.ends_with(&format!(".{extension}"))), "{media}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_is_uploaded_confirmed_and_collected() {
+    let app = TestApp::start().await;
+    let kept = comes_through(&app, b"", "text/plain", "empty.txt").await;
+    let lost = app.uploaded(b"").await;
+    assert_eq!((&kept["content_length"], &kept["upload"]["headers"]["content-length"]), (&json!(0), &json!("0")));
+    assert_eq!(app.collect_later().await.collected, 1);
+    assert_eq!((app.in_bucket(&kept).await, app.in_bucket(&lost).await), (true, false));
+}
+
+#[tokio::test]
+async fn file_names_of_any_length_and_script_are_served_with_the_object() {
+    let app = TestApp::start().await;
+    let (client, bucket) = (crate::app::s3_client(&app).await, app.parts.gateway.bucket().to_string());
+    let (long, longest) = ("ф".repeat(200), format!("{}.jpeg", "漢".repeat(1000)));
+    for name in ["say \"cheese\".jpg", "C:\\fakepath\\a.jpg", "50%; a=b.png", long.as_str(), longest.as_str()] {
+        let media = comes_through(&app, JPEG, "image/jpeg", name).await;
+        let key = media["object_key"].as_str().expect("a key");
+        let head = client.head_object().bucket(&bucket).key(key).send().await.expect("it is there");
+        let served = head.content_disposition().expect("a name").to_owned();
+        assert_eq!(served, media["upload"]["headers"]["content-disposition"].as_str().expect("a name"));
+        assert!(served.is_ascii() && served.starts_with("inline; filename*=UTF-8''"), "{served}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use zeroload::{
     storage::embedded::{Effect, Fault, Refusal},
 };
 
-use crate::app::{TestApp, embedded_keys, id, is_foreign, s3_client, wish};
+use crate::app::{TestApp, embedded_keys, id, is_foreign, read, s3_client, wish};
 
 const BYTES: &[u8] = b"some bytes";
 
@@ -171,8 +171,9 @@ async fn a_bucket_whose_versions_cannot_be_listed_is_not_collected_from() {
 
 #[tokio::test]
 async fn items_of_another_bucket_wait_for_it() {
-    let app = TestApp::start().await;
-    let media = app.uploaded(BYTES).await;
+    let app = TestApp::start_with(|raw| raw.ticket_ttl = Some("1s".to_owned())).await;
+    let request = app.call(reqwest::Method::POST, "/v1/media").header("Idempotency-Key", "k").json(&wish(BYTES));
+    let (_, media) = read(request).await;
     let prefix = app.parts.gateway.prefix().as_str().to_owned();
     let (client, other) = (s3_client(&app).await, format!("other-{}", id(&media)));
     client.create_bucket().bucket(&other).send().await.expect("a second bucket");
@@ -184,6 +185,17 @@ async fn items_of_another_bucket_wait_for_it() {
     .await;
     let (status, problem) = moved.app.post_empty(&format!("/v1/media/{}/confirm", id(&media))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("storage-unavailable")));
+    // Past half of the ticket's life, when a renewal would be recorded.
+    let ends = media["upload"]["expires_at"].as_str().expect("a time").parse::<chrono::DateTime<chrono::Utc>>();
+    while chrono::Utc::now() <= ends.expect("RFC 3339") {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let repeat = moved.app.call(reqwest::Method::POST, "/v1/media").header("Idempotency-Key", "k").json(&wish(BYTES));
+    let renewed = moved.app.post_empty(&format!("/v1/media/{}/ticket", id(&media))).await;
+    for (status, problem) in [renewed, read(repeat).await] {
+        assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("storage-unavailable")));
+    }
+    assert_eq!(moved.app.history(&media).await, ["MediaRequested"], "no ticket could be signed, so none is recorded");
     let report = moved.app.collect_later().await;
     assert_eq!((report.collected, report.absent, report.failed), (0, 0, 1), "{report:?}");
     assert_eq!(report.items[0].code.as_deref(), Some("other-bucket"));

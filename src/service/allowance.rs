@@ -1,0 +1,79 @@
+//! How long a caller waits for the S3 server. A server that takes connections and says nothing would otherwise hold each
+//! call for as long as the client of S3 tries: twice for each thing that is asked.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, Shared, select},
+};
+
+use super::ServiceError;
+use crate::clock::Sleeper;
+
+/// What a call still waits for the S3 server, in all: everything that the call asks shares it. It begins with the first
+/// question.
+#[derive(Clone)]
+pub struct Allowance {
+    end: Shared<BoxFuture<'static, ()>>,
+    limit: Duration,
+}
+
+impl Allowance {
+    pub(super) fn new(limit: Duration, sleeper: &Sleeper) -> Self {
+        let sleeper = sleeper.clone();
+        let end = async move { sleeper.sleep(limit).await };
+        Self { end: end.boxed().shared(), limit }
+    }
+
+    /// Carries the work out, or drops it when the time is over. What the server was asked by then may still happen there.
+    ///
+    /// # Errors
+    /// [`ServiceError::Storage`] when the time is over.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, ServiceError> {
+        // Work that would begin now could only be dropped.
+        if self.end.peek().is_none()
+            && let Either::Left((done, _)) = select(pin!(work), self.end.clone()).await
+        {
+            return Ok(done);
+        }
+        let seconds = self.limit.as_secs_f32();
+        Err(ServiceError::Storage(format!("the S3 server gave no answer within {seconds} s (s3_timeout)")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::future;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_a_call_asks_shares_one_time() {
+        let over = Arc::new(Notify::new());
+        let sleeps = Arc::new(AtomicUsize::new(0));
+        let sleeper = Sleeper::driven({
+            let (over, sleeps) = (over.clone(), sleeps.clone());
+            move |_| {
+                sleeps.fetch_add(1, Ordering::Relaxed);
+                let over = over.clone();
+                Box::pin(async move { over.notified().await })
+            }
+        });
+        let allowance = Allowance::new(Duration::from_millis(2500), &sleeper);
+        assert_eq!(allowance.within(async { 7 }).await.expect("there is time"), 7);
+        over.notify_one();
+        let late = allowance.within(future::pending::<()>()).await.expect_err("nothing came");
+        assert!(late.to_string().contains("within 2.5 s"), "{late}");
+        let begun = AtomicUsize::new(0);
+        let work = async { begun.fetch_add(1, Ordering::Relaxed) };
+        allowance.within(work).await.expect_err("the time is over");
+        assert_eq!((begun.into_inner(), sleeps.load(Ordering::Relaxed)), (0, 1));
+    }
+}
