@@ -38,10 +38,11 @@ impl Service {
         key: Option<&IdempotencyKey>,
         origin: &Origin,
     ) -> Result<Issued, ServiceError> {
-        self.may_issue().await?;
+        let allowance = self.allowance();
+        self.may_issue(&allowance).await?;
         let (mut loaded, request, filename) = self.begin(tenant, wish, key).await?;
         if is_repeated(&loaded, &request) {
-            loaded = self.with_what_is_there(loaded, tenant, origin).await?;
+            loaded = self.with_what_is_there(loaded, tenant, origin, &allowance).await?;
         }
         self.issue(loaded, tenant, request, filename, origin).await
     }
@@ -79,16 +80,17 @@ impl Service {
         filename: Option<FileName>,
         origin: &Origin,
     ) -> Result<Issued, ServiceError> {
-        self.may_issue().await?;
+        let allowance = self.allowance();
+        self.may_issue(&allowance).await?;
         let loaded = self.commands.load(id, tenant).await?;
-        let loaded = self.with_what_is_there(loaded, tenant, origin).await?;
+        let loaded = self.with_what_is_there(loaded, tenant, origin, &allowance).await?;
         let now = self.clock.now();
         let loaded = self.commands.execute_on(loaded, tenant, Command::RenewTicket, origin, now).await?;
         self.with_ticket(loaded, filename, now).await
     }
 
     /// Nothing may be promised that cannot be handed out.
-    async fn may_issue(&self) -> Result<(), ServiceError> {
+    async fn may_issue(&self, allowance: &Allowance) -> Result<(), ServiceError> {
         if self.issues_at_once() {
             return Ok(());
         }
@@ -96,7 +98,7 @@ impl Service {
             self.guard.may_issue().await.map_err(ServiceError::Storage)?;
             self.gateway.can_sign(self.clock.now()).await.map_err(ServiceError::Sign)
         };
-        self.allowance().within(Box::pin(asked)).await?
+        allowance.within(Box::pin(asked)).await?
     }
 
     /// What is known of the item that is asked for, and what is asked.
@@ -163,20 +165,22 @@ impl Service {
         loaded: Loaded,
         tenant: &Tenant,
         origin: &Origin,
+        allowance: &Allowance,
     ) -> Result<Loaded, ServiceError> {
         let Media::Pending(ticketed) = &loaded.media else { return Ok(loaded) };
         let Location { store, bucket, .. } = Location::of(&ticketed.request);
         if !self.gateway.serves(&Location::of(&ticketed.request)) {
             return Err(ServiceError::Sign(SignError::OtherBucket { store: store.clone(), bucket: bucket.clone() }));
         }
-        let allowance = Allowance::new(LOOK.min(self.waits.s3), &self.waits.sleeper);
-        let facts = match self.look(&loaded.media, &allowance).await {
+        let short = Allowance::new(LOOK, &self.waits.sleeper);
+        let looked = allowance.within(self.look(&loaded.media, &short)).await;
+        let facts = match looked.and_then(|looked| looked) {
             Ok(Some(facts)) => facts,
             Ok(None) => return Ok(loaded),
             Err(ServiceError::Storage(why)) => {
                 tracing::debug!(media.id = %loaded.id, why, "a ticket is issued without a look at the bucket");
-                // The look may have shown that the bucket is another's.
-                self.may_issue().await?;
+                // The look may have shown that the bucket is another's; of one that is away nothing is asked here.
+                Box::pin(self.guard.may_issue()).await.map_err(ServiceError::Storage)?;
                 return Ok(loaded);
             }
             Err(error) => return Err(error),

@@ -15,7 +15,7 @@ use zeroload::{
     settings::RawSettings,
 };
 
-use crate::app::{TestApp, id};
+use crate::app::{TestApp, id, put_directly};
 
 const BYTES: &[u8] = b"some bytes";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -112,6 +112,21 @@ async fn what_the_backend_says_is_in_use_is_confirmed_and_the_rest_goes() {
         (&json!("review"), &json!("POST review_url"))
     );
     assert!(confirmed["metadata"]["request_id"].as_str().is_some_and(|message| message.starts_with("msg_")));
+}
+
+#[tokio::test]
+async fn an_object_in_use_with_a_header_that_no_ticket_signs_is_neither_confirmed_nor_claimed() {
+    let backend = Backend::start().await;
+    let app = backend.app(|_| {}).await;
+    let media = app.ticket(BYTES).await;
+    let put = put_directly(&app, &media, |put| {
+        put.content_type("image/jpeg").cache_control("public").body(BYTES.to_vec().into())
+    });
+    put.await;
+    backend.says(200, &json!({ "in_use": { id(&media): "post-9" } }));
+    let report = app.collect_later().await;
+    assert_eq!((report.due, report.failed, report.items[0].code.as_deref()), (1, 1, Some("upload-mismatch")));
+    assert_eq!((app.state(&media).await.as_str(), app.in_bucket(&media).await), ("pending", true));
 }
 
 #[tokio::test]
