@@ -46,7 +46,10 @@ pub enum BucketStatus {
     /// The marker names another journal, or is none.
     Foreign { found: Option<Uuid> },
     /// The server did not answer, or refused.
-    Unavailable { detail: String },
+    Unavailable {
+        /// All of the sentence: what was asked, and whether there was an answer.
+        detail: String,
+    },
 }
 
 impl BucketStatus {
@@ -57,9 +60,9 @@ impl BucketStatus {
             Self::Versioned { detail } => {
                 Some(format!("the bucket keeps versions, and they cannot be removed: {detail}; collection is off"))
             }
-            Self::VersionsUnknown { detail } => Some(format!(
-                "whether the bucket keeps versions could not be found out ({detail}); grant s3:GetBucketVersioning"
-            )),
+            Self::VersionsUnknown { detail } => {
+                Some(format!("whether the bucket keeps versions could not be found out: {detail}"))
+            }
             Self::Unmarked => Some(
                 "the bucket has no marker of this journal; check s3_bucket and s3_prefix, or start once with \
                  --adopt-bucket if this bucket is meant to be new"
@@ -74,7 +77,7 @@ impl BucketStatus {
                 let whose = found.map_or_else(|| "something else".to_owned(), |id| format!("journal {id}"));
                 Some(format!("the bucket belongs to {whose}; check s3_bucket, s3_prefix and the journal"))
             }
-            Self::Unavailable { detail } => Some(format!("the bucket cannot be reached: {detail}")),
+            Self::Unavailable { detail } => Some(detail.clone()),
         }
     }
 
@@ -116,7 +119,7 @@ impl BucketGuard {
     /// `adopt` allows marking a bucket that is unmarked, or has seen commits that are gone, although the journal has history,
     /// until it is first seen to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
-        let never = BucketStatus::Unavailable { detail: "not looked at yet".to_owned() };
+        let never = BucketStatus::Unavailable { detail: "the bucket was not looked at yet".to_owned() };
         let last = RwLock::new(Last { status: never, at: DateTime::<Utc>::MIN_UTC, report: None });
         Self {
             gateway,
@@ -192,7 +195,7 @@ impl BucketGuard {
     /// As [`BucketGuard::recent`], for a caller that cannot wait for a server that hangs.
     pub async fn within(&self, deadline: Duration) -> BucketStatus {
         tokio::time::timeout(deadline, self.recent()).await.unwrap_or_else(|_| BucketStatus::Unavailable {
-            detail: format!("no answer within {} s", deadline.as_secs()),
+            detail: format!("the bucket cannot be reached: no answer within {} s", deadline.as_secs()),
         })
     }
 
@@ -254,7 +257,9 @@ impl BucketGuard {
                 Ok(Versioning::NeedsMfa) => {
                     BucketStatus::Versioned { detail: "their delete needs a second factor (MFA delete)".to_owned() }
                 }
-                Err(error) => BucketStatus::VersionsUnknown { detail: error.to_string() },
+                Err(error) => BucketStatus::VersionsUnknown {
+                    detail: format!("{error}{}", error.advice("s3:GetBucketVersioning")),
+                },
             };
         }
         let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +279,8 @@ impl BucketGuard {
         match self.gateway.can_list_versions().await {
             Ok(()) => {}
             Err(error @ StorageError::Unavailable { kind: Fault::Refused, .. }) => {
-                return BucketStatus::Versioned { detail: format!("{error}; grant s3:ListBucketVersions") };
+                let advice = error.advice("s3:ListBucketVersions");
+                return BucketStatus::Versioned { detail: format!("{error}{advice}") };
             }
             Err(error) if error.code() == Some("NotImplemented") => {
                 return BucketStatus::Versioned { detail: "the server does not list them".to_owned() };
@@ -357,13 +363,19 @@ fn refused(error: MarkerError) -> BucketStatus {
     match error {
         MarkerError::Missing => BucketStatus::Unmarked,
         MarkerError::OtherJournal { found } => BucketStatus::Foreign { found },
-        MarkerError::Moved | MarkerError::Unavailable(_) => BucketStatus::Unavailable { detail: error.to_string() },
+        MarkerError::Moved => BucketStatus::Unavailable { detail: error.to_string() },
+        MarkerError::Unavailable(why) => {
+            let cannot = if why.is_answer() { "used" } else { "reached" };
+            BucketStatus::Unavailable { detail: format!("the bucket cannot be {cannot}: {why}") }
+        }
     }
 }
 
 /// Of the journal.
 fn unreadable(error: &ReadError) -> BucketStatus {
-    BucketStatus::Unavailable { detail: error.to_string() }
+    let detail =
+        format!("whether the bucket is this journal's is not known, since the journal cannot be read: {error}");
+    BucketStatus::Unavailable { detail }
 }
 
 /// A check that passed is of interest only to those who look for a fault.

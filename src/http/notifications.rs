@@ -100,13 +100,51 @@ fn repeat(error: ServiceError) -> Problem {
 
 /// Opening an address that somebody sends us would let them choose what we call, so a person decides.
 fn subscription(topic: &str, confirm_at: &str) {
-    let rest = confirm_at.strip_prefix("https://sns.").filter(|rest| rest.len() < MAX_ADDRESS);
-    let host = rest.and_then(|rest| rest.split_once('/')).map(|(host, _)| host).unwrap_or_default();
-    let is_amazon = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    let confirm_at = if is_amazon { confirm_at } else { "an address that is not Amazon's" };
+    let shown = confirm_at.chars().take(MAX_ADDRESS).collect::<String>();
+    let whose = match is_amazons(confirm_at) {
+        true => "if the topic is yours, open the address",
+        false => {
+            "the address is not Amazon's: open it only if it leads to a server of yours that plays SNS, such as LocalStack"
+        }
+    };
     tracing::warn!(
         topic = ?topic.chars().take(200).collect::<String>(),
-        confirm_at = ?confirm_at,
-        "a topic of SNS asks for its subscription to be confirmed; if it is yours, open the address"
+        confirm_at = ?shown,
+        "a topic of SNS asks for its subscription to be confirmed; {whose}"
     );
+}
+
+/// By its host, however the address is written.
+fn is_amazons(address: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(address) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let is_sns = host.starts_with("sns.") && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"));
+    url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.password().is_none() && is_sns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_sns_is_known_by_its_host() {
+        for amazons in [
+            "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=1",
+            "https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription",
+        ] {
+            assert!(is_amazons(amazons), "{amazons}");
+        }
+        for others in [
+            "http://localhost.localstack.cloud:4566/?Action=ConfirmSubscription",
+            "https://sns.evil.com#.amazonaws.com/",
+            "https://sns.evil.com\\.amazonaws.com/",
+            "https://sns.eu-central-1.amazonaws.com@evil.com/",
+            "https://sns.eu-central-1.amazonaws.com.evil.com/",
+            "http://sns.eu-central-1.amazonaws.com/",
+            "https://sns.eu-central-1.amazonaws.com:8443/",
+            "sns.eu-central-1.amazonaws.com",
+        ] {
+            assert!(!is_amazons(others), "{others}");
+        }
+    }
 }

@@ -109,7 +109,7 @@ async fn a_first_start_without_its_bucket_issues_no_tickets_until_it_is_there() 
 async fn a_bucket_that_does_not_exist_is_no_empty_bucket() {
     let host = TestApp::start().await;
     let app = on_the_server_of(&host, |raw| raw.s3_bucket = Some("no-such-bucket".to_owned())).await;
-    unready(&app, "reached").await;
+    unready(&app, "storage answered GetObject with 404 NoSuchBucket").await;
     nothing_is_collected(&app).await;
     let (status, _) = app.post("/v1/media", wish(BYTES)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

@@ -105,7 +105,7 @@ async fn only_a_plain_404_proves_absence() {
 async fn a_server_that_is_down_proves_nothing() {
     let gateway = Gateway::connect(settings(Some("http://127.0.0.1:1"))).await.unwrap();
     let error = gateway.head(&Item::fresh(&gateway).at()).await.unwrap_err();
-    assert!(error.to_string().starts_with("the connection to storage failed: "), "{error}");
+    assert!(error.to_string().starts_with("the connection to storage for HeadObject failed: "), "{error}");
     assert!(!error.to_string().contains("http"), "{error}");
     assert_eq!(error.reason(), "connection");
 }

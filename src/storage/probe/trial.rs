@@ -134,8 +134,8 @@ impl<'a> Trial<'a> {
             }
             Err(error) => {
                 let detail = format!(
-                    "the bucket keeps or kept versions, and they cannot be listed ({error}): collection is refused; grant \
-                     s3:ListBucketVersions"
+                    "the bucket keeps or kept versions, and they cannot be listed ({error}): collection is refused{}",
+                    error.advice("s3:ListBucketVersions")
                 );
                 self.found("s3-versioning", Status::Failed, detail);
             }
@@ -276,7 +276,9 @@ impl<'a> Trial<'a> {
             Ok(Some(Deletion::Gone)) => {}
             Ok(Some(Deletion::Failed { code })) => {
                 let right = if self.versioned { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-                let detail = format!("a delete is refused ({code}): nothing can be collected; grant {right}");
+                // Of a key in a whole answer only the code is known.
+                let advice = if code == "AccessDenied" { format!("; grant {right}") } else { String::new() };
+                let detail = format!("a delete is refused ({code}): nothing can be collected{advice}");
                 return self.found(NAME, Status::Failed, detail);
             }
             Ok(_) => return self.found(NAME, Status::Failed, "the answer to a delete does not name its key"),
