@@ -81,6 +81,11 @@ impl BucketStatus {
         }
     }
 
+    /// It may be so only for now, and says nothing against the bucket.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::VersionsUnknown { .. })
+    }
+
     /// Whether an absent object in it means that the object is absent.
     pub const fn can_be_believed(&self) -> bool {
         matches!(self, Self::Ours | Self::Versioned { .. } | Self::VersionsUnknown { .. } | Self::Rewound { .. })
@@ -111,6 +116,8 @@ pub struct BucketGuard {
     clock: Clock,
     last: RwLock<Last>,
     looking: tokio::sync::Mutex<()>,
+    /// It has been seen to be ours.
+    was_ours: AtomicBool,
     /// When the server was last tried, in seconds since 1970; 0 where it never was.
     probed_at: AtomicI64,
 }
@@ -129,6 +136,7 @@ impl BucketGuard {
             clock,
             last,
             looking: tokio::sync::Mutex::new(()),
+            was_ours: AtomicBool::new(false),
             probed_at: AtomicI64::new(0),
         }
     }
@@ -204,6 +212,11 @@ impl BucketGuard {
         self.last.read().unwrap_or_else(PoisonError::into_inner).status.clone()
     }
 
+    /// Whether this process has ever seen that the bucket is ours, and can be collected from.
+    pub fn was_ours(&self) -> bool {
+        self.was_ours.load(Ordering::Acquire)
+    }
+
     /// What this server enforces, once it could be asked.
     pub fn report(&self) -> Option<Arc<ProbeReport>> {
         self.last.read().unwrap_or_else(PoisonError::into_inner).report.clone()
@@ -261,6 +274,9 @@ impl BucketGuard {
                     detail: format!("{error}{}", error.advice("s3:GetBucketVersioning")),
                 },
             };
+        }
+        if status == BucketStatus::Ours {
+            self.was_ours.store(true, Ordering::Release);
         }
         let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
         if last.status != status {

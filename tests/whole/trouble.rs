@@ -23,6 +23,17 @@ async fn unready(app: &TestApp, word: &str) {
     assert!(check["detail"].as_str().expect("a detail").contains(word), "{check}");
 }
 
+/// A bucket that was seen to be ours is away: the process can do all that needs none, and says why it does no more.
+async fn ready_without_its_bucket(app: &TestApp, word: &str) {
+    app.check_bucket().await;
+    let (status, ready) = app.get("/readyz").await;
+    assert_eq!((status, &ready["ready"]), (StatusCode::OK, &json!(true)), "{ready}");
+    let check = ready["checks"].as_array().expect("checks").iter().find(|check| check["name"] == "bucket");
+    let check = check.expect("a check of the bucket");
+    assert_eq!(check["status"], "degraded");
+    assert!(check["detail"].as_str().expect("a detail").contains(word), "{check}");
+}
+
 /// No run takes place, by HTTP or by the clock.
 async fn nothing_is_collected(app: &TestApp) {
     let (status, problem) = app.post_empty("/v1/collections").await;
@@ -34,14 +45,19 @@ async fn nothing_is_collected(app: &TestApp) {
 
 #[tokio::test]
 async fn a_server_that_is_down_or_refuses_stops_collection_until_it_is_back() {
-    for (effect, word) in [(Effect::CutRequest, "reached"), (Effect::Refuse(Refusal::AccessDenied), "403")] {
+    let denied =
+        "the bucket cannot be used: storage answered GetObject with 403 AccessDenied: \"a scripted fault\" (request";
+    for (effect, word) in [
+        (Effect::CutRequest, "the bucket cannot be reached: the connection to storage for GetObject failed"),
+        (Effect::Refuse(Refusal::AccessDenied), denied),
+    ] {
         let app = TestApp::start_embedded(|_| {}).await;
         let (seen, unseen) = (app.uploaded(BYTES).await, app.uploaded(BYTES).await);
         app.post_empty(&format!("/v1/media/{}/uploaded", id(&seen))).await;
         let faults = app.parts.faults.clone().expect("the embedded server");
         faults.add(Fault::new(effect));
 
-        unready(&app, word).await;
+        ready_without_its_bucket(&app, word).await;
         nothing_is_collected(&app).await;
         let answer = app.call(reqwest::Method::POST, &format!("/v1/media/{}/confirm", id(&unseen))).send().await;
         let answer = answer.expect("an answer");
