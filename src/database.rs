@@ -1,5 +1,7 @@
 //! Where journal and read models lie: the one module that knows which databases there are.
 
+mod wal;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -14,6 +16,8 @@ use crate::journal::{
     postgres::{self, PostgresJournal},
     sqlite::{self, SqliteJournal},
 };
+
+pub use wal::{LogState, WalWatch};
 
 /// The database of the setting `database_url`.
 #[derive(Clone, Debug)]
@@ -130,6 +134,15 @@ impl Database {
             Self::Sqlite(_) => 5000,
             Self::Postgres(_) => 20_000,
         }
+    }
+
+    /// What watches the write-ahead logs of SQLite's files; none on Postgres, which keeps house itself.
+    pub fn wal_watch(&self) -> WalWatch {
+        let files = match self {
+            Self::Sqlite(path) => vec![("journal", path.clone()), ("projections", read_models_path(path))],
+            Self::Postgres(_) => Vec::new(),
+        };
+        WalWatch::new(files, wal::LARGE)
     }
 
     /// Where the read models are, in words.

@@ -8,6 +8,7 @@ use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
 use super::{Core, StartError};
 use crate::{
     actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
+    clock::Sleeper,
     http::{self, Api, KeyRing},
     settings::Settings,
 };
@@ -44,6 +45,7 @@ pub struct Server {
     handle: ServerHandle,
     http: JoinHandle<std::io::Result<()>>,
     projecting: Watched<ProjectorActor>,
+    watching_wal: JoinHandle<()>,
     runtime: Handle,
 }
 
@@ -81,12 +83,15 @@ impl Server {
         );
         let (projector, on) = (core.projector.clone(), runtime.clone());
         let projecting = Watched::start(move || ProjectorActor::new(projector.clone(), on.clone()));
+        let wal = settings.database.wal_watch();
+        let watching_wal = runtime.spawn(wal.clone().run(Sleeper::system()));
         let api = web::Data::new(Api {
             service: core.service.clone(),
             journal: core.journal.clone(),
             read_models: core.read_models.clone(),
             projector: core.projector.clone(),
             guard: core.guard.clone(),
+            wal,
             collector,
             inspector,
             reconciler,
@@ -111,7 +116,7 @@ impl Server {
         if let Some(Err(error)) = note.as_ref().map(|note| std::fs::write(note, address.to_string())) {
             tracing::warn!(%error, "other processes are not told where this one serves");
         }
-        Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, runtime })
+        Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, watching_wal, runtime })
     }
 
     /// Returns only if the HTTP interface ends by itself, which is a failure.
@@ -134,7 +139,9 @@ impl Server {
     /// Stops accepting, drains, stops the timers, flushes the writer, lets the projector finish, closes the databases,
     /// and the embedded S3 server last, since a collection run may still need it.
     pub async fn stop(self) {
-        let Self { core, api, handle, projecting, runtime, note, .. } = self;
+        let Self { core, api, handle, projecting, watching_wal, runtime, note, .. } = self;
+        // What it may be at is done as well or not at all when the databases close.
+        watching_wal.abort();
         // Not here, where a file system that hangs would hold up all that follows.
         drop(note.map(|note| runtime.spawn_blocking(move || std::fs::remove_file(note))));
         tracing::info!(deadline_s = DRAIN_SECONDS, "stopping: open requests may end");

@@ -106,11 +106,29 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
         }
         Err(error) => checks.push(check("journal", Status::Failed, error.to_string())),
     }
+    checks.extend(write_ahead_logs(api));
     checks.push(bucket(api).await);
     if let Some(report) = api.guard.report() {
         checks.extend(report.checks.iter().map(|probe| check(probe.name, probe.status, &probe.detail)));
     }
     checks
+}
+
+/// Nothing on Postgres. Not failed: all goes on, only slower and on a disk that fills.
+fn write_ahead_logs(api: &Api) -> Option<ReadyCheck> {
+    let logs = api.wal.states();
+    if logs.is_empty() {
+        return None;
+    }
+    let name = "write-ahead-log";
+    let problems: Vec<String> = logs.iter().filter_map(|log| log.problem.clone()).collect();
+    Some(match problems.is_empty() {
+        true => {
+            let sizes: Vec<String> = logs.iter().map(|log| format!("{} {} bytes", log.name, log.bytes)).collect();
+            check(name, Status::Ok, sizes.join(", "))
+        }
+        false => check(name, Status::Degraded, problems.join("; ")),
+    })
 }
 
 /// Not failed where a bucket that was ours gives no answer: tickets, and confirms of what was seen uploaded, work without
@@ -179,6 +197,7 @@ pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
             due: due.ok(),
             waiting: waiting.ok().map(|codes| codes.values().sum()),
             substituted: substituted.ok(),
+            logs: shared.wal.states(),
         }
     });
     let text = api.metrics.text(levels.await?).map_err(|_| Problem::internal())?;

@@ -11,7 +11,7 @@ use prometheus_client::{
 use zeroload_domain::SeenVia;
 use zeroload_projections::{FindingKind, Walk};
 
-use crate::{collector::RunReport, inspector};
+use crate::{collector::RunReport, database::LogState, inspector};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
@@ -35,6 +35,11 @@ struct Found {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct File {
+    file: &'static str,
+}
+
 /// All metrics of the process. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -56,6 +61,7 @@ pub struct Metrics {
     applied: Gauge<u64, AtomicU64>,
     due: Gauge<u64, AtomicU64>,
     waiting: Gauge<u64, AtomicU64>,
+    wal: Family<File, Gauge<u64, AtomicU64>>,
 }
 
 /// What a scrape finds out; absent where it could not be read.
@@ -65,6 +71,8 @@ pub(super) struct Levels {
     pub due: Option<u64>,
     pub waiting: Option<u64>,
     pub substituted: Option<u64>,
+    /// Empty on Postgres.
+    pub logs: Vec<LogState>,
 }
 
 impl Default for Metrics {
@@ -89,6 +97,7 @@ impl Default for Metrics {
             applied: Gauge::default(),
             due: Gauge::default(),
             waiting: Gauge::default(),
+            wal: Family::default(),
         };
         registry.register("http_requests", "Answered requests", metrics.answers.clone());
         registry.register("collection_runs", "Ended collection runs", metrics.runs.clone());
@@ -131,6 +140,8 @@ impl Default for Metrics {
             "Items whose last try failed and that wait for the next",
             metrics.waiting.clone(),
         );
+        let wal = metrics.wal.clone();
+        registry.register_with_unit("sqlite_wal", "Size of a SQLite file's write-ahead log", Unit::Bytes, wal);
         // What has not happened yet is shown as 0, or an alert could not see its first time.
         for seen_via in [SeenVia::Notice, SeenVia::Notification, SeenVia::Recheck, SeenVia::Reconciliation] {
             let _made = metrics.late.get_or_create(&FoundBy { found_by: seen_via.as_str() });
@@ -222,6 +233,9 @@ impl Metrics {
             if let Some(level) = level {
                 gauge.set(level);
             }
+        }
+        for log in levels.logs {
+            self.wal.get_or_create(&File { file: log.name }).set(log.bytes);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
