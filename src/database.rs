@@ -11,10 +11,13 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 use zeroload_projections::{PostgresSettings, ReadModels};
 
-use crate::journal::{
-    self, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
-    postgres::{self, PostgresJournal},
-    sqlite::{self, SqliteJournal},
+use crate::{
+    journal::{
+        self, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
+        postgres::{self, PostgresJournal},
+        sqlite::{self, SqliteJournal},
+    },
+    private_file,
 };
 
 pub use wal::{LogState, WalWatch};
@@ -85,7 +88,12 @@ impl Database {
     /// [`zeroload_projections::Error`].
     pub async fn open_read_models(&self) -> Result<ReadModels, zeroload_projections::Error> {
         match self {
-            Self::Sqlite(path) => ReadModels::open(read_models_path(path)).await,
+            Self::Sqlite(path) => {
+                let path = read_models_path(path);
+                // Where the file cannot be made, opening it says so in its own words.
+                let _made = private_file::database(&path);
+                ReadModels::open(path).await
+            }
             Self::Postgres(settings) => {
                 let mut how = PostgresSettings::new(Handle::current());
                 how.named_statements = !settings.is_pooled();

@@ -1,6 +1,6 @@
 //! A serving process: timers and the HTTP interface on a [`Core`].
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::Path, time::Duration};
 
 use actix_web::{HttpServer, dev::ServerHandle, web};
 use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
@@ -10,6 +10,7 @@ use crate::{
     actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
     clock::Sleeper,
     http::{self, Api, KeyRing},
+    private_file,
     settings::Settings,
 };
 
@@ -33,6 +34,11 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+fn tell(note: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let mut note = private_file::options().create(true).write(true).truncate(true).open(note)?;
+    note.write_all(address.to_string().as_bytes())
 }
 
 /// A serving process.
@@ -113,7 +119,7 @@ impl Server {
         let handle = server.handle();
         let note = settings.database.address_note();
         // Only for the words of a refusal, so nothing depends on it.
-        if let Some(Err(error)) = note.as_ref().map(|note| std::fs::write(note, address.to_string())) {
+        if let Some(Err(error)) = note.as_ref().map(|note| tell(note, address)) {
             tracing::warn!(%error, "other processes are not told where this one serves");
         }
         Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, watching_wal, runtime })

@@ -138,6 +138,8 @@ pub enum StoreErrorKind {
     Closed,
     /// It lacks events that it had acknowledged: an older copy took its place.
     WentBack,
+    /// A file of it was removed, replaced or cut while we have it open.
+    FileChanged,
     /// It holds another journal than the one that was opened.
     OtherJournal,
     /// Anything else, for instance a missing table.
@@ -153,6 +155,8 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
+            // Which file, and what to do.
+            StoreErrorKind::FileChanged => return self.source.fmt(f),
             StoreErrorKind::Full => "the database's disk is full",
             StoreErrorKind::Io => "the database's disk or connection failed",
             StoreErrorKind::Busy => "the database is busy",

@@ -238,8 +238,11 @@ fn appended(append: &Prepared, first_position: u64, recorded_at: DateTime<Utc>) 
     }
 }
 
-/// The error with what caused it, for the log.
+/// The error with what caused it, for the log. Some name their cause themselves; it is not repeated.
 fn error_chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+    causes.fold(
+        error.to_string(),
+        |chain, cause| if chain.contains(&cause) { chain } else { format!("{chain}: {cause}") },
+    )
 }

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::Error as SqlxError;
@@ -28,6 +29,8 @@ pub use self::writer::SqliteWriter;
 
 use super::reader::Reader;
 use super::store::{StoreError, StoreErrorKind};
+use crate::open_files::OpenFiles;
+use crate::private_file;
 
 /// Nobody else writes, so only a checkpoint or a closing process of another reader is ever waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,11 +83,16 @@ impl SqliteJournal {
     pub async fn open_writer(path: &Path, new_id: Uuid) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         let database = |source: SqlxError| OpenError::Database { path: path.to_owned(), source: store_error(source) };
+        let file = |source: io::Error| database(SqlxError::Io(source));
+        private_file::database(path).map_err(file)?;
         let options = writer_options(path);
         migrate::migrate(path, &options, new_id).await?;
-        let writer = SqliteWriter::open(options, lock).await.map_err(database)?;
-        let reader = SqliteReader::open(reader_options(path)).await.map_err(database)?;
-        Ok(Self { writer, reader: Reader::new(reader) })
+        let connection = SqliteWriter::connect(&options).await.map_err(database)?;
+        let pool = SqliteReader::connect(reader_options(path)).await.map_err(database)?;
+        // With both open all files are there, and stay: SQLite removes its own only with the last connection.
+        let files = Arc::new(OpenFiles::of_database(path).map_err(file)?);
+        let writer = SqliteWriter::open(options, connection, files.clone(), lock).await.map_err(database)?;
+        Ok(Self { writer, reader: Reader::new(SqliteReader::new(pool, Some(files))) })
     }
 
     /// Opens the file for reading only, beside whoever writes to it.
@@ -92,7 +100,8 @@ impl SqliteJournal {
         let database = |source: SqlxError| OpenError::Database { path: path.to_owned(), source: store_error(source) };
         let options = reader_options(path);
         migrate::check(path, &options).await?;
-        SqliteReader::open(options).await.map(Reader::new).map_err(database)
+        let pool = SqliteReader::connect(options).await.map_err(database)?;
+        Ok(Reader::new(SqliteReader::new(pool, None)))
     }
 }
 
@@ -127,7 +136,8 @@ fn lock(database: &Path) -> Result<File, OpenError> {
     name.push(".lock");
     let path = PathBuf::from(name);
     let failed = |source| OpenError::Lock { path: path.clone(), source };
-    let mut file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(failed)?;
+    let mut options = private_file::options();
+    let mut file = options.create(true).read(true).write(true).truncate(false).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0).map_err(failed)?;
@@ -140,6 +150,11 @@ fn lock(database: &Path) -> Result<File, OpenError> {
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// Nothing is written to, or believed of, files that are no longer those of their names.
+fn check(files: &OpenFiles) -> Result<(), StoreError> {
+    files.check().map_err(|changed| StoreError::new(StoreErrorKind::FileChanged, changed))
 }
 
 /// SQLite's result codes (<https://www.sqlite.org/rescode.html>) as what one can do about them.

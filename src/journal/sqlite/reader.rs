@@ -16,7 +16,8 @@ use super::super::StreamKind;
 use super::super::store::{ReadStore, StoreError, StoreErrorKind};
 use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
-use super::store_error;
+use super::{check, store_error};
+use crate::open_files::OpenFiles;
 
 /// Each is a thread of its own with its own page cache.
 const CONNECTIONS: u32 = 4;
@@ -57,11 +58,13 @@ const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions ORD
 pub struct SqliteReader {
     pool: SqlitePool,
     streams: Streams,
+    /// Only in the process that writes: to others the files are a snapshot.
+    files: Option<Arc<OpenFiles>>,
 }
 
 impl SqliteReader {
-    pub(super) async fn open(options: SqliteConnectOptions) -> Result<Self, SqlxError> {
-        let pool = SqlitePoolOptions::new()
+    pub(super) async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, SqlxError> {
+        SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             // A connection to a file does not go stale; the question would cost as much as a short read.
@@ -69,12 +72,23 @@ impl SqliteReader {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options)
-            .await?;
+            .await
+    }
+
+    pub(super) fn new(pool: SqlitePool, files: Option<Arc<OpenFiles>>) -> Self {
         let fetch = {
             let pool = pool.clone();
             move |kinds: Vec<&'static str>, ids: Vec<String>| facts(pool.clone(), kinds, ids).boxed()
         };
-        Ok(Self { streams: Streams::start(&Handle::current(), ACQUIRE_TIMEOUT, Arc::new(fetch)), pool })
+        Self { streams: Streams::start(&Handle::current(), ACQUIRE_TIMEOUT, Arc::new(fetch)), pool, files }
+    }
+
+    /// A new connection would open whatever has the file's name now.
+    fn pool(&self) -> Result<&SqlitePool, ReadError> {
+        match &self.files {
+            Some(files) => Ok(check(files).map(|()| &self.pool)?),
+            None => Ok(&self.pool),
+        }
     }
 }
 
@@ -102,7 +116,7 @@ impl ReadStore for SqliteReader {
         tenant: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Vec<RawEvent>, ReadError>> {
         let query = sqlx::query_as(tenant.map_or(EVENTS, |_| EVENTS_OF_TENANT)).bind(after).bind(limit).bind(tenant);
-        async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+        async move { query.fetch_all(self.pool()?).await.map_err(read_error) }.boxed()
     }
 
     fn stream(
@@ -114,21 +128,25 @@ impl ReadStore for SqliteReader {
     ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>> {
         let query = sqlx::query_as(EVENTS_OF_STREAM).bind(kind.as_str()).bind(stream.to_string());
         let query = query.bind(after).bind(limit);
-        async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+        async move { query.fetch_all(self.pool()?).await.map_err(read_error) }.boxed()
     }
 
     fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
-        self.streams.read(kind, stream).boxed()
+        async move {
+            self.pool()?;
+            self.streams.read(kind, stream).await
+        }
+        .boxed()
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
         let query = sqlx::query_as(COMMITS).bind(after).bind(limit);
-        async move { query.fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+        async move { query.fetch_all(self.pool()?).await.map_err(read_error) }.boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>> {
         async {
-            let head = sqlx::query_as(HEAD).fetch_optional(&self.pool).await.map_err(read_error)?;
+            let head = sqlx::query_as(HEAD).fetch_optional(self.pool()?).await.map_err(read_error)?;
             head.ok_or(ReadError::NoHead)
         }
         .boxed()
@@ -136,7 +154,7 @@ impl ReadStore for SqliteReader {
 
     fn edges(&self) -> BoxFuture<'_, Result<Edges, ReadError>> {
         async {
-            let edges = sqlx::query_as(EDGES).fetch_optional(&self.pool).await.map_err(read_error)?;
+            let edges = sqlx::query_as(EDGES).fetch_optional(self.pool()?).await.map_err(read_error)?;
             edges.ok_or(ReadError::NoHead)
         }
         .boxed()
@@ -144,7 +162,7 @@ impl ReadStore for SqliteReader {
 
     fn now(&self) -> BoxFuture<'_, Result<DateTime<Utc>, ReadError>> {
         async {
-            let millis: i64 = sqlx::query_scalar(NOW).fetch_one(&self.pool).await.map_err(read_error)?;
+            let millis: i64 = sqlx::query_scalar(NOW).fetch_one(self.pool()?).await.map_err(read_error)?;
             DateTime::from_timestamp_millis(millis).ok_or_else(|| {
                 StoreError::new(StoreErrorKind::Other, format!("its clock shows {millis} ms since 1970")).into()
             })
@@ -153,7 +171,7 @@ impl ReadStore for SqliteReader {
     }
 
     fn event_versions(&self) -> BoxFuture<'_, Result<Vec<(String, String)>, ReadError>> {
-        async { sqlx::query_as(VERSIONS).fetch_all(&self.pool).await.map_err(read_error) }.boxed()
+        async { sqlx::query_as(VERSIONS).fetch_all(self.pool()?).await.map_err(read_error) }.boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use sqlx::error::Error as SqlxError;
@@ -18,7 +19,8 @@ use sqlx::{ConnectOptions, Connection, Row};
 use super::super::append::Prepared;
 use super::super::hash::{CommitHasher, Hash};
 use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
-use super::{result_code, store_error};
+use super::{check, result_code, store_error};
+use crate::open_files::OpenFiles;
 
 /// Rows per INSERT: each size is prepared once, and a batch takes at most one statement of each but the largest. Every
 /// statement is a round trip to the connection's thread.
@@ -49,6 +51,7 @@ pub struct SqliteWriter {
     inserts: [(usize, String); INSERT_ROWS.len()],
     /// The (type, version) pairs known to be stored.
     versions: HashSet<(String, String)>,
+    files: Arc<OpenFiles>,
     /// Held, never read: who has it is the one writer of this file.
     _lock: File,
 }
@@ -63,14 +66,26 @@ struct Base {
 }
 
 impl SqliteWriter {
-    pub(super) async fn open(options: SqliteConnectOptions, lock: File) -> Result<Self, SqlxError> {
+    /// A connection that has read, so that SQLite's log is there.
+    pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, SqlxError> {
         let mut connection = options.connect().await?;
+        sqlx::query(VERSIONS).fetch_all(&mut connection).await?;
+        Ok(connection)
+    }
+
+    pub(super) async fn open(
+        options: SqliteConnectOptions,
+        mut connection: SqliteConnection,
+        files: Arc<OpenFiles>,
+        lock: File,
+    ) -> Result<Self, SqlxError> {
         let versions: Vec<(String, String)> = sqlx::query_as(VERSIONS).fetch_all(&mut connection).await?;
         Ok(Self {
             options,
             connection: Some(connection),
             inserts: INSERT_ROWS.map(|rows| (rows, insert_sql(rows))),
             versions: versions.into_iter().collect(),
+            files,
             _lock: lock,
         })
     }
@@ -212,12 +227,18 @@ impl SqliteWriter {
 
 impl WriteStore for SqliteWriter {
     async fn append(&mut self, batch: &[Prepared]) -> Result<Outcome, WriteError> {
+        check(&self.files).map_err(WriteError::Failed)?;
         let mut connection = self.take_connection().await.map_err(failed)?;
         let outcome = self.append_on(&mut connection, batch).await;
         match &outcome {
             Ok(outcome) => {
                 self.connection = Some(connection);
                 self.remember_versions(batch, &outcome.lost);
+                // Between the check above and the commit the file may have gone, and the commit with it: it counts once the
+                // file is back.
+                if let (Some(commit), Err(source)) = (outcome.commit, check(&self.files)) {
+                    return Err(WriteError::Unknown { after: commit.first_position - 1, source });
+                }
             }
             // Waits until the connection is closed: what it began has ended when a lookup follows.
             Err(_) => drop(connection.close().await),
@@ -226,6 +247,7 @@ impl WriteStore for SqliteWriter {
     }
 
     async fn find(&mut self, after: u64, batch: &[Prepared]) -> Result<Vec<Found>, StoreError> {
+        check(&self.files)?;
         let mut connection = self.take_connection().await.map_err(store_error)?;
         let rows = sqlx::query(FIND)
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
