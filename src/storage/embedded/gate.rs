@@ -11,6 +11,10 @@ use http::request::Parts;
 use http::{Method, header};
 use s3s::{S3Result, s3_error};
 
+/// Headers besides `x-amz-*` that a PUT keeps with its object. A URL lets its holder add none that its maker did not sign:
+/// who reads the object would be told by the holder how to decode, cache and show it.
+const KEPT: [&str; 5] = ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
+
 /// S3's limit for the life of a URL, in seconds.
 const MAX_EXPIRES: u64 = 7 * 24 * 60 * 60;
 
@@ -23,9 +27,10 @@ pub(super) fn check(parts: &Parts) -> S3Result<()> {
     if !is_signed("host") {
         return Err(s3_error!(AccessDenied, "the host header must be signed"));
     }
+    let keeps = parts.method == Method::PUT && !parts.headers.contains_key(header::AUTHORIZATION);
     for (name, value) in &parts.headers {
         let name = name.as_str();
-        if name.starts_with("x-amz-") && !is_signed(name) {
+        if (name.starts_with("x-amz-") || (keeps && KEPT.contains(&name))) && !is_signed(name) {
             return Err(s3_error!(
                 AccessDenied,
                 "there were headers present in the request which were not signed: {name}"

@@ -109,6 +109,30 @@ async fn an_unsigned_amz_header_is_refused_however_the_request_is_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_holder_of_a_ticket_adds_no_header_that_its_object_would_keep() {
+    let (_dir, server) = server().await;
+    let client = server.client();
+    let plain = sign(ticket(&client)).await;
+    let kept = [
+        ("content-encoding", "gzip"),
+        ("cache-control", "max-age=31536000"),
+        ("content-disposition", "attachment; filename=\"x.exe\""),
+        ("Content-Language", "de"),
+        ("expires", "Thu, 01 Dec 2033 16:00:00 GMT"),
+    ];
+    for (name, value) in kept {
+        let answer = answer(raw(&plain).header(name, value).body("hello")).await;
+        assert_eq!(answer, refused(403, "AccessDenied"), "{name}");
+    }
+    assert_eq!(server.files().await, 0);
+    let signed = ticket(&client).content_encoding("gzip").content_disposition("inline").content_language("de");
+    assert_eq!(answer(raw(&sign(signed).await).body("hello")).await.0, 200);
+    let head = client.head_object().bucket(BUCKET).key("k").send().await.expect("head");
+    assert_eq!((head.content_encoding(), head.content_language()), (Some("gzip"), Some("de")));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_header_signed_request_may_not_carry_unsigned_amz_headers_either() {
     let (_dir, server) = server().await;
     let client = server.client();
