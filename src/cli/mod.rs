@@ -2,6 +2,7 @@
 
 mod collect;
 mod demo;
+mod files;
 mod migrate;
 mod progress;
 mod rebuild;
@@ -83,6 +84,7 @@ type Ended = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
+    files::raise_limit();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {

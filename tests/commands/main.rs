@@ -11,6 +11,7 @@ mod process;
 mod rebuilding;
 mod reconciling;
 mod restoring;
+mod rights;
 mod serving;
 mod settings;
 mod tampering;

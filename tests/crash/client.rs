@@ -230,6 +230,8 @@ impl Client {
             StatusCode::OK => {}
             // The object is there, by an earlier ticket or an earlier try.
             StatusCode::PRECONDITION_FAILED if repeated || known.stored => {}
+            // An earlier try has not ended yet.
+            StatusCode::CONFLICT if repeated => return None,
             StatusCode::FORBIDDEN => {
                 let expires = time(&text(&ticket.upload, "expires_at"));
                 assert!(self.clock.now() >= expires - WHOLE_SECONDS, "a ticket until {expires} was refused: {body:?}");

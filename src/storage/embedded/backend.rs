@@ -14,6 +14,7 @@ use s3s::dto::{
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::blobs::Blobs;
+use super::bounds::Admission;
 use super::conditions::timestamp;
 use super::exchange::Exchange;
 use super::faults::Faults;
@@ -27,6 +28,7 @@ pub(super) struct Backend {
     pub index: Index,
     pub writer: Writer,
     pub faults: Faults,
+    pub admission: Admission,
 }
 
 /// An error that is ours, not the client's.

@@ -15,6 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::private_file;
+
+/// Threads that write, sync and link at once at most. A disk takes many syncs together, and one that hangs holds no other
+/// thread of the process.
+const THREADS: usize = 32;
 
 /// Files of deleted objects that wait for their removal at most: where the file system is slower than the index, the
 /// index waits for it.
@@ -48,6 +55,7 @@ pub(super) struct Blobs {
     run: u64,
     next: AtomicU64,
     removals: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
 }
 
 impl Blobs {
@@ -64,7 +72,8 @@ impl Blobs {
         }
         let run = OsRng.try_next_u64().map_err(io::Error::other)?;
         let removals = Arc::new(Semaphore::new(REMOVALS as usize));
-        Ok(Self { root: dir.to_owned(), run, next: AtomicU64::new(0), removals })
+        let threads = Arc::new(Semaphore::new(THREADS));
+        Ok(Self { root: dir.to_owned(), run, next: AtomicU64::new(0), removals, threads })
     }
 
     pub(super) fn path(&self, name: &BlobName) -> PathBuf {
@@ -75,10 +84,32 @@ impl Blobs {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Begins some work on files once one of the threads for it is free. It goes on if its handle is dropped.
+    pub(super) async fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> JoinHandle<io::Result<T>> {
+        // It is never closed.
+        let thread = Arc::clone(&self.threads).acquire_owned().await.ok();
+        tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(thread);
+            done
+        })
+    }
+
+    /// The same, to its end.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        joined(self.begin(work).await).await
+    }
+
     /// A new, empty file for an upload.
     pub(super) fn temporary(self: &Arc<Self>) -> io::Result<Temporary> {
         let path = self.root.join("tmp").join(format!("{:016x}-{:016x}", self.run, self.number()));
-        let file = File::create_new(&path)?;
+        let file = private_file::options().create_new(true).write(true).open(&path)?;
         Ok(Temporary { blobs: Arc::clone(self), path: Some(path), file })
     }
 
@@ -141,6 +172,10 @@ impl Blobs {
         }
         Ok((removed, named.len().saturating_sub(present)))
     }
+}
+
+pub(super) async fn joined<T>(work: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    work.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// The names of the 256 directories.

@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 const DRAIN: usize = 64 * 1024 * 1024;
 /// A client that has its answer and sends nothing for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Nor is one that has not sent everything by then.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The body of a request, whoever holds it now.
 pub(super) struct Lent {
@@ -78,13 +80,17 @@ impl Leftover {
         }
         let mut rest = self.inner;
         tokio::spawn(async move {
-            let mut read = 0;
-            while let Ok(Some(Ok(frame))) = tokio::time::timeout(SILENCE, rest.frame()).await {
-                read += frame.data_ref().map_or(0, Bytes::len);
-                if read > DRAIN {
-                    break;
+            let drained = async {
+                let mut read = 0;
+                while let Ok(Some(Ok(frame))) = tokio::time::timeout(SILENCE, rest.frame()).await {
+                    read += frame.data_ref().map_or(0, Bytes::len);
+                    if read > DRAIN {
+                        break;
+                    }
                 }
-            }
+            };
+            // However it ends, what is not read by then is not read at all, and the connection with it.
+            let _ended = tokio::time::timeout(PATIENCE, drained).await;
         });
         false
     }

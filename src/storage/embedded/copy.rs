@@ -15,14 +15,14 @@ use super::conditions::{ReadCondition, WriteCondition, timestamp};
 use super::index::ObjectRow;
 use super::now_ms;
 use super::objects::only_version;
-use super::put::refuse_unsupported;
+use super::put::{is_presigned, refuse_unsupported};
 use super::writer::{Outcome, Put, Write};
 
 impl Backend {
     pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
-        let S3Request { input, headers, uri, .. } = request;
+        let S3Request { input, headers, .. } = request;
         // A URL is handed to others, and what it may copy would be anything: our own calls are signed by their headers.
-        if uri.query().unwrap_or_default().to_ascii_lowercase().contains("x-amz-signature") {
+        if is_presigned(&headers) {
             return Err(s3_error!(AccessDenied, "a presigned URL cannot copy"));
         }
         refuse_unsupported(&headers)?;
@@ -75,8 +75,7 @@ impl Backend {
             }
             .check(&row.etag, row.modified_at)?;
             let (blobs, name) = (self.blobs.clone(), row.blob_name());
-            let linked = tokio::task::spawn_blocking(move || blobs.link(&name)).await;
-            match linked.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            match self.blobs.work(move || blobs.link(&name)).await {
                 Ok(blob) => return Ok((row, blob)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let newer = self.row(bucket, key).await?;

@@ -34,7 +34,8 @@ pub(super) fn is_preflight(method: &Method) -> bool {
     method == Method::OPTIONS
 }
 
-/// Lets a page read the answer, errors too, and every header S3 put there.
+/// Lets a page read the answer, errors too, and every header S3 put there. Also where the request names no origin: a browser
+/// that keeps the answer to an `<img>` gives it to a later `fetch` of the same URL.
 pub(super) fn expose(headers: &mut HeaderMap) {
     let mut names = String::from("ETag");
     for name in headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {

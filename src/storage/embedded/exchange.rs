@@ -2,19 +2,29 @@
 //! learns what an inner one decided but cannot say in an S3 answer.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Exchange(Arc<Slip>);
 
-#[derive(Default)]
 struct Slip {
+    client: IpAddr,
     cut: AtomicBool,
     failure: OnceLock<String>,
 }
 
 impl Exchange {
+    pub(super) fn with(client: IpAddr) -> Self {
+        Self(Arc::new(Slip { client, cut: AtomicBool::new(false), failure: OnceLock::new() }))
+    }
+
+    /// Who sent the request.
+    pub(super) fn client(&self) -> IpAddr {
+        self.0.client
+    }
+
     /// The connection is closed in place of an answer.
     pub(super) fn cut(&self) {
         self.0.cut.store(true, Ordering::Relaxed);

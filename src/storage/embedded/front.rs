@@ -1,6 +1,7 @@
 //! The outermost layer of a request: CORS, the gate, then `s3s`; and what only a connection can
 //! do: cut it, or read the rest of a refused body.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,24 +31,24 @@ impl Front {
         Self { service, requests: Arc::default() }
     }
 
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    pub(super) async fn answer(self, request: Request<Incoming>, client: IpAddr) -> Result<Response<Body>, Cut> {
         let id = format!("{:016X}", self.requests.fetch_add(1, Ordering::Relaxed));
         if cors::is_preflight(request.method()) {
             return Ok(cors::preflight(&request));
         }
-        let has_origin = request.headers().contains_key(header::ORIGIN);
         let expects = request.headers().contains_key(header::EXPECT);
         let (mut parts, incoming) = request.into_parts();
         join_encodings(&mut parts.headers);
         let (lent, mut leftover) = body::lend(incoming);
 
         let mut response = match gate::check(&parts) {
-            Ok(()) => self.work(Request::from_parts(parts, Body::http_body(lent)), &id).await?,
+            Ok(()) => self.work(Request::from_parts(parts, Body::http_body(lent)), &id, client).await?,
             Err(error) => {
                 drop(lent);
                 refusal(error)
             }
         };
+        let status = response.status();
         let headers = response.headers_mut();
         if let Ok(rest) = leftover.try_recv()
             && rest.drain(expects)
@@ -57,14 +58,17 @@ impl Front {
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-amz-request-id", id);
         }
-        if has_origin {
-            cors::expose(headers);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
         }
+        // What somebody uploaded is never taken for another type than the one that was signed.
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        cors::expose(headers);
         Ok(response)
     }
 
-    async fn work(&self, mut request: Request<Body>, id: &str) -> Result<Response<Body>, Cut> {
-        let exchange = Exchange::default();
+    async fn work(&self, mut request: Request<Body>, id: &str, client: IpAddr) -> Result<Response<Body>, Cut> {
+        let exchange = Exchange::with(client);
         request.extensions_mut().insert(exchange.clone());
         // s3s logs whole requests, and with them URLs that are as good as a password.
         let result = self.service.call(request).with_subscriber(Dispatch::none()).await;

@@ -1,7 +1,7 @@
 //! The rows, read side: a pool of read-only connections that the writer never blocks (WAL).
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -92,10 +92,14 @@ impl FromRow<'_, SqliteRow> for ListedRow {
     }
 }
 
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("index.sqlite")
+}
+
 /// `FULL` makes an acknowledged commit survive a power cut.
 pub(super) fn options(dir: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
-        .filename(dir.join("index.sqlite"))
+        .filename(path(dir))
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .create_if_missing(true)

@@ -17,6 +17,9 @@
 //!   transaction of the only writer: of any number of racing PUTs exactly one wins.
 //! - **Nothing unsigned counts.** A request with an `x-amz-*` header that its signature does not
 //!   cover is refused ([`gate`]), so a ticket can only be used for what it was issued for.
+//! - **Nobody keeps the others out.** A body holds no thread while its client is silent ([`upload`]), one that trickles is
+//!   given up ([`receive`]), a connection on which nothing happens is closed ([`connection`]), and connections, uploads and
+//!   the use of one ticket are bounded ([`bounds`]).
 //! - Nothing here writes a URL or a secret to the log; `s3s`'s own logging is off for that reason.
 //!
 //! When it fails: a disk error answers 500 `InternalError`, is logged once, and leaves the object
@@ -31,12 +34,15 @@ mod apply;
 mod backend;
 mod blobs;
 mod body;
+mod bounds;
 mod checks;
 mod conditions;
+mod connection;
 mod copy;
 mod cors;
 mod credentials;
 mod deletes;
+mod disposition;
 mod exchange;
 mod faults;
 mod front;
@@ -45,6 +51,7 @@ mod index;
 mod listing;
 mod objects;
 mod put;
+mod receive;
 mod server;
 mod store;
 mod transaction;
@@ -56,6 +63,12 @@ mod tests;
 
 pub use faults::{Effect, Fault, Faults, Operation, Refusal, Stall};
 pub use store::{EmbeddedS3, OpenError, Settings};
+
+/// What bounds waiting for clients: the runtime's own clock, which tests can move.
+#[expect(clippy::disallowed_methods, reason = "time-outs of connections are no part of what is decided or recorded")]
+fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
 
 /// Now, in milliseconds since 1970.
 #[expect(

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::backend::{Backend, internal};
 use super::conditions::{ReadCondition, timestamp};
+use super::disposition;
 use super::index::{ObjectRow, StoredHeaders};
 
 /// Bytes read from a file at a time.
@@ -51,18 +52,22 @@ impl Backend {
         let asked = content_range.is_none() && wants_checksum(input.checksum_mode.as_ref());
         let headers = row.headers().map_err(internal)?;
         let checksum = checksum(&row, asked);
+        let content_type = content_type(&headers);
         Ok(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             body: Some(StreamingBlob::wrap(read(file, length))),
             cache_control: headers.cache_control.clone(),
             checksum_sha256: checksum.checksum_sha256,
             checksum_type: checksum.checksum_type,
-            content_disposition: headers.content_disposition.clone(),
+            content_disposition: disposition::of_get(
+                content_type.as_deref().unwrap_or_default(),
+                headers.content_disposition.as_deref(),
+            ),
             content_encoding: headers.content_encoding.clone(),
             content_language: headers.content_language.clone(),
             content_length: i64::try_from(length).ok(),
             content_range,
-            content_type: content_type(&headers),
+            content_type,
             e_tag: Some(ETag::Strong(row.etag)),
             expires: expires(&headers),
             last_modified: Some(timestamp(row.modified_at)),

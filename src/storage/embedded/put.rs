@@ -1,24 +1,20 @@
 //! PUT of an object: receive, verify, make durable, make visible, answer. In this order.
 
-use std::io;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use http::{HeaderMap, StatusCode};
-use s3s::dto::{ETag, PutObjectInput, PutObjectOutput, StreamingBlob, TimestampFormat};
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, StdError, s3_error};
+use http::{HeaderMap, header};
+use s3s::dto::{ETag, PutObjectInput, PutObjectOutput, TimestampFormat};
+use s3s::{S3Request, S3Result, s3_error};
 
 use super::backend::{Backend, internal};
 use super::checks::{self, Claims};
 use super::conditions::WriteCondition;
+use super::exchange::Exchange;
 use super::index::StoredHeaders;
 use super::now_ms;
-use super::upload::{Received, Upload};
+use super::upload::Received;
 use super::writer::{Outcome, Put, Write};
 
-/// How long a client may send nothing before its upload is given up.
-const SILENCE: Duration = Duration::from_secs(60);
 /// S3's limit for user metadata, names and values together, in bytes.
 const MAX_METADATA: usize = 2048;
 /// Headers that promise something we do not do. Ignoring them would be a lie.
@@ -38,7 +34,7 @@ const UNSUPPORTED: [&str; 11] = [
 
 impl Backend {
     pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
-        let S3Request { input, headers, trailing_headers, .. } = request;
+        let S3Request { input, headers, trailing_headers, extensions, .. } = request;
         refuse_unsupported(&headers)?;
         let claims = Claims::of_put(&headers, input.content_length)?;
         let stored = stored_headers(&input, &headers)?;
@@ -49,13 +45,14 @@ impl Backend {
             let etag = self.index.etag(&input.bucket, &input.key).await.map_err(internal)?;
             condition.check(etag.as_deref())?;
         }
+        let ticket = is_presigned(&headers).then(|| (input.bucket.clone(), input.key.clone()));
+        let client = extensions.get::<Exchange>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Exchange::client);
+        // Held until the answer, so that who comes next finds the object there.
+        let uploading = self.admission.upload(client, ticket)?;
 
-        let Received { file, md5, checksums } = self.receive(input.body, &claims).await?;
+        let Received { file, md5, checksums } = self.receive(input.body, &claims, &uploading).await?;
         let named = claims.verify(md5, &checksums, trailing_headers.as_ref())?;
-        let blob = tokio::task::spawn_blocking(move || file.persist())
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(internal)?;
+        let blob = self.blobs.work(move || file.persist()).await.map_err(internal)?;
         let etag = hex::encode(md5);
         let put = Put {
             bucket: input.bucket,
@@ -81,61 +78,12 @@ impl Backend {
             }),
         }
     }
-
-    /// The whole body in its temporary file, or an error and no file.
-    async fn receive(&self, body: Option<StreamingBlob>, claims: &Claims) -> S3Result<Received> {
-        let upload = Upload::start(self.blobs.clone(), claims.hasher());
-        match feed(body, claims.length, &upload).await {
-            Ok(()) => upload.finish().await.map_err(internal),
-            Err(error) => {
-                upload.abandon().await;
-                Err(error)
-            }
-        }
-    }
 }
 
-async fn feed(body: Option<StreamingBlob>, length: u64, upload: &Upload) -> S3Result<()> {
-    let mut received = 0;
-    if let Some(mut body) = body {
-        while let Some(chunk) = next(&mut body).await? {
-            received += chunk.len() as u64;
-            if received > length {
-                return Err(s3_error!(InvalidRequest, "the body is longer than announced"));
-            }
-            if !upload.push(chunk).await {
-                return Ok(());
-            }
-        }
-    }
-    if received < length {
-        return Err(s3_error!(IncompleteBody, "the body is shorter than announced"));
-    }
-    Ok(())
-}
-
-async fn next(body: &mut StreamingBlob) -> S3Result<Option<Bytes>> {
-    match tokio::time::timeout(SILENCE, body.next()).await {
-        Ok(chunk) => chunk.transpose().map_err(|error| body_error(&error)),
-        Err(_) => Err(s3_error!(RequestTimeout, "nothing came for {} seconds", SILENCE.as_secs())),
-    }
-}
-
-/// s3s keeps the types of its body errors to itself, so their names must do.
-fn body_error(error: &StdError) -> S3Error {
-    let text = error.to_string();
-    if text.contains("Sha256Mismatch") {
-        let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
-        let mut error = S3Error::with_message(code, "the x-amz-content-sha256 you specified did not match");
-        error.set_status_code(StatusCode::BAD_REQUEST);
-        error
-    } else if text.contains("SignatureMismatch") {
-        s3_error!(SignatureDoesNotMatch, "the signature of a chunk did not match")
-    } else if text.contains("AwsChunkedStreamError") || text.contains("LengthMismatch") {
-        s3_error!(InvalidRequest, "the body is not what its headers announced")
-    } else {
-        s3_error!(IncompleteBody, "the body ended early")
-    }
+/// Whether the request is signed in its URL, which its maker hands to others: [`super::gate`] lets no request pass that is
+/// signed neither there nor in this header.
+pub(super) fn is_presigned(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::AUTHORIZATION)
 }
 
 pub(super) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {

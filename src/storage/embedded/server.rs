@@ -1,26 +1,31 @@
 //! Accepts connections until it is told to stop.
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::bounds::Admission;
+use super::connection::{self, Patience};
 use super::front::Front;
 
-/// Longer than clients keep an idle connection (90 s is usual), so that it is they who close it.
-const IDLE: Duration = Duration::from_secs(120);
 /// How long requests under way may take once we are told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, which mostly means that files have run out.
 const PAUSE: Duration = Duration::from_millis(100);
+/// For a connection that there is no room for.
+const NO_ROOM: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-pub(super) async fn run(front: Front, listener: TcpListener, stop: impl Future<Output = ()> + Send) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+pub(super) async fn run(
+    front: Front,
+    admission: Admission,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send,
+) {
     let graceful = GracefulShutdown::new();
     // Dropping the set ends what has not ended by itself, also when `serve` itself is dropped.
     let mut connections = JoinSet::new();
@@ -31,24 +36,24 @@ pub(super) async fn run(front: Front, listener: TcpListener, stop: impl Future<O
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 tracing::warn!(%error, "the embedded S3 server could not accept a connection");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
+        let Some(connected) = admission.connect(client) else {
+            turn_away(stream);
+            continue;
+        };
         // A small answer should not wait for more to send; that it might costs time, not truth.
         let _ = stream.set_nodelay(true);
-        let front = front.clone();
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service_fn(move |request| front.clone().answer(request)))
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (front, watcher) = (front.clone(), graceful.watcher());
         connections.spawn(async move {
-            // A client that went away is its own affair.
-            let _ = connection.await;
+            connection::serve(front, TokioIo::new(stream), client, Patience::default(), watcher).await;
+            drop(connected);
         });
     }
     drop(listener);
@@ -56,4 +61,11 @@ pub(super) async fn run(front: Front, listener: TcpListener, stop: impl Future<O
         tracing::warn!(grace_s = GRACE.as_secs(), "the embedded S3 server cut requests that were under way");
     }
     connections.shutdown().await;
+}
+
+/// Says so where that takes no waiting.
+fn turn_away(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _unheard = stream.write(NO_ROOM);
+    }
 }

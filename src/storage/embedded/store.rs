@@ -1,6 +1,6 @@
 //! Opens the directory and puts the parts together.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::access::{Access, Auth};
 use super::apply::CREATE_BUCKET;
 use super::backend::Backend;
 use super::blobs::{self, Blobs};
+use super::bounds::{Admission, Bounds};
 use super::credentials::Credentials;
 use super::faults::Faults;
 use super::front::Front;
@@ -25,6 +26,8 @@ use super::transaction::Rows;
 use super::writer::Write;
 use super::writer::Writer;
 use super::{now_ms, server};
+use crate::open_files::OpenFiles;
+use crate::private_file;
 
 /// Where the server keeps everything, and the bucket that is there from the start.
 #[derive(Debug, Clone)]
@@ -65,6 +68,10 @@ impl EmbeddedS3 {
     /// Makes what is missing, sweeps what a crash left, and holds the directory's lock until
     /// [`EmbeddedS3::serve`] or [`EmbeddedS3::close`] has returned.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        Self::open_within(settings, Bounds::of_files(open_files())).await
+    }
+
+    pub(super) async fn open_within(settings: Settings, bounds: Bounds) -> Result<Self, OpenError> {
         let Settings { dir, bucket } = settings;
         if !check_bucket_name(&bucket) {
             return Err(OpenError::BucketName(bucket));
@@ -84,10 +91,12 @@ impl EmbeddedS3 {
         // Before the writer starts: a file of a PUT under way has no row yet.
         sweep(&dir, &blobs, &index).await?;
         // A lost index is an error to the writer, never a new, empty one.
-        let rows = Rows::new(index::options(&dir).create_if_missing(false), connection);
+        let files = OpenFiles::of_database_alone(&index::path(&dir))
+            .map_err(|source| OpenError::Io { path: index::path(&dir), source })?;
+        let rows = Rows::new(index::options(&dir).create_if_missing(false), connection, files);
         let writer = Writer::start(rows, Arc::clone(&blobs), lock);
         let faults = Faults::default();
-        let backend = Backend { blobs, index, writer, faults: faults.clone() };
+        let backend = Backend { blobs, index, writer, faults: faults.clone(), admission: Admission::new(bounds) };
         Ok(Self { inner: Arc::new(Inner { credentials, bucket, faults, backend }) })
     }
 
@@ -114,14 +123,18 @@ impl EmbeddedS3 {
     /// Serves until `stop` is done: accepts no more, gives requests under way some seconds, then
     /// closes the store. When it returns, the directory may be opened again.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
+        server::run(self.front(), self.inner.backend.admission.clone(), listener, stop).await;
+        self.close().await;
+    }
+
+    pub(super) fn front(&self) -> Front {
         let mut builder = S3ServiceBuilder::new(self.inner.backend.clone());
         builder.set_auth(Auth {
             access_key: self.access_key().to_owned(),
             secret_key: SecretKey::from(self.secret_key()),
         });
         builder.set_access(Access { faults: self.inner.faults.clone() });
-        server::run(Front::new(builder.build()), listener, stop).await;
-        self.close().await;
+        Front::new(builder.build())
     }
 
     /// For a store that is not served. Later requests of clones fail.
@@ -140,6 +153,11 @@ impl EmbeddedS3 {
     }
 }
 
+/// How many files this process may have open: what `serve` has raised the limit to.
+fn open_files() -> u64 {
+    rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
+}
+
 /// The part of opening that only touches files.
 fn prepare(dir: &Path) -> Result<(File, Credentials, Blobs), OpenError> {
     let at = |path: &Path| {
@@ -148,7 +166,8 @@ fn prepare(dir: &Path) -> Result<(File, Credentials, Blobs), OpenError> {
     };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))?;
     let path = dir.join("lock");
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    let mut options = private_file::options();
+    let lock = options.create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -158,6 +177,8 @@ fn prepare(dir: &Path) -> Result<(File, Credentials, Blobs), OpenError> {
     }
     let credentials =
         Credentials::load_or_create(dir).map_err(|source| OpenError::Credentials { dir: dir.to_owned(), source })?;
+    let index = index::path(dir);
+    private_file::database(&index).map_err(at(&index))?;
     let blobs = Blobs::open(dir).map_err(at(dir))?;
     Ok((lock, credentials, blobs))
 }

@@ -13,6 +13,7 @@
 //!   or a crash leaves of them is swept at the next open.
 
 use std::collections::HashSet;
+use std::io;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Error, SqliteConnection};
@@ -21,6 +22,7 @@ use super::apply::apply;
 use super::blobs::{Blob, BlobName};
 use super::index;
 use super::writer::{Outcome, Write};
+use crate::open_files::OpenFiles;
 
 /// The files that a batch is about.
 #[derive(Default)]
@@ -37,6 +39,8 @@ pub(super) struct Files {
 /// The rows, write side.
 pub(super) struct Rows {
     options: SqliteConnectOptions,
+    /// What is written to a file that no name leads to is gone with the process.
+    files: OpenFiles,
     /// `None` after a failure: the next batch opens a new one.
     connection: Option<SqliteConnection>,
     /// Files of rows whose COMMIT has an unknown outcome.
@@ -45,8 +49,12 @@ pub(super) struct Rows {
 
 impl Rows {
     /// `options` open what `connection` is connected to.
-    pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, connection: Some(connection), doubtful: Vec::new() }
+    pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection, files: OpenFiles) -> Self {
+        Self { options, files, connection: Some(connection), doubtful: Vec::new() }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.files.check().map_err(|changed| Error::Io(io::Error::other(changed)))
     }
 
     /// All or nothing. Takes from `writes` as far as it comes, and leaves in `files` what is to be dropped and
@@ -56,6 +64,7 @@ impl Rows {
         writes: &mut impl Iterator<Item = Write>,
         files: &mut Files,
     ) -> Result<Vec<Outcome>, Error> {
+        self.check()?;
         let mut connection = self.take_connection().await?;
         let result = match prepare(&mut connection, writes, files).await {
             Ok(outcomes) => self.commit(&mut connection, files).await.map(|()| outcomes),
@@ -89,8 +98,8 @@ impl Rows {
 
         // From here until the answer both are possible, also for a future that is dropped here.
         let named: Vec<BlobName> = files.named.drain(..).map(Blob::keep).collect();
-        match sqlx::query("COMMIT").execute(connection).await {
-            Ok(_) => {
+        match sqlx::query("COMMIT").execute(connection).await.and_then(|_| self.check()) {
+            Ok(()) => {
                 if settles {
                     let doubtful = self.doubtful.drain(..);
                     files.unneeded.extend(doubtful.filter(|name| !found.contains(name.as_str())));

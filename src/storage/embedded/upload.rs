@@ -1,5 +1,6 @@
-//! Receives a body into a temporary file. Hashing and writing happen on a blocking thread that a
-//! bounded channel feeds, so a body is never held in memory and never hashed on the runtime.
+//! Receives a body into a temporary file. Each piece is hashed and written on a thread of the bounded few that work on files
+//! ([`Blobs::begin`]), while the next one is read from the network. So a body holds no thread while its client is silent, two
+//! pieces of it are in memory at most, and a client is read no faster than the disk writes.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -8,18 +9,9 @@ use bytes::Bytes;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::Checksum;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::blobs::{Blobs, Temporary};
-
-/// Chunks (of at most some hundred KiB each) between network and disk.
-const CHUNKS_AHEAD: usize = 8;
-
-enum Chunk {
-    Data(Bytes),
-    End,
-}
+use super::blobs::{Blobs, Temporary, joined};
 
 /// Everything that is known of a body once it is in its file.
 pub(super) struct Received {
@@ -29,60 +21,61 @@ pub(super) struct Received {
     pub checksums: Checksum,
 }
 
+/// What has come so far.
+struct Part {
+    file: Temporary,
+    md5: Md5,
+    hasher: ChecksumHasher,
+}
+
+/// Dropped, it removes its file as soon as the piece that is being written has been.
 pub(super) struct Upload {
-    chunks: mpsc::Sender<Chunk>,
-    worker: JoinHandle<io::Result<Option<Received>>>,
+    blobs: Arc<Blobs>,
+    /// The piece that is being written, or was written last. `None` after an error.
+    writing: Option<JoinHandle<io::Result<Part>>>,
 }
 
 impl Upload {
-    pub(super) fn start(blobs: Arc<Blobs>, hasher: ChecksumHasher) -> Self {
-        let (chunks, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        let worker = tokio::task::spawn_blocking(move || receive(&blobs, hasher, receiver));
-        Self { chunks, worker }
+    pub(super) async fn start(blobs: Arc<Blobs>, hasher: ChecksumHasher) -> Self {
+        let own = Arc::clone(&blobs);
+        let writing = blobs.begin(move || Ok(Part { file: own.temporary()?, md5: Md5::new(), hasher })).await;
+        Self { blobs, writing: Some(writing) }
     }
 
-    /// False if the worker has given up; [`Upload::finish`] says why.
-    pub(super) async fn push(&self, data: Bytes) -> bool {
-        self.chunks.send(Chunk::Data(data)).await.is_ok()
+    /// Returns when the piece before this one is written. After an error nothing else may be pushed.
+    pub(super) async fn push(&mut self, data: Bytes) -> io::Result<()> {
+        let mut part = self.written().await?;
+        let write = move || {
+            part.md5.update(&data);
+            part.hasher.update(&data);
+            part.file.file.write_all(&data)?;
+            Ok(part)
+        };
+        self.writing = Some(self.blobs.begin(write).await);
+        Ok(())
     }
 
-    pub(super) async fn finish(self) -> io::Result<Received> {
-        // If the worker is gone, its own error is the better one.
-        let _ = self.chunks.send(Chunk::End).await;
-        match self.worker.await {
-            Ok(result) => result?.ok_or_else(|| io::Error::other("the body ended without its end")),
-            Err(error) => Err(io::Error::other(error)),
-        }
+    pub(super) async fn finish(mut self) -> io::Result<Received> {
+        let Part { file, md5, hasher } = self.written().await?;
+        Ok(Received { file, md5: md5.finalize(), checksums: hasher.finalize() })
     }
 
     /// Returns when the temporary file is gone.
-    pub(super) async fn abandon(self) {
-        let Self { chunks, worker } = self;
-        drop(chunks);
-        // Whatever it says, its file has been dropped with its result.
-        let _ = worker.await;
-    }
-}
-
-/// Without an [`Chunk::End`] the request was dropped: the file goes, nothing is returned.
-fn receive(
-    blobs: &Arc<Blobs>,
-    mut hasher: ChecksumHasher,
-    mut chunks: mpsc::Receiver<Chunk>,
-) -> io::Result<Option<Received>> {
-    let mut file = blobs.temporary()?;
-    let mut md5 = Md5::new();
-    while let Some(chunk) = chunks.blocking_recv() {
-        match chunk {
-            Chunk::Data(data) => {
-                md5.update(&data);
-                hasher.update(&data);
-                file.file.write_all(&data)?;
-            }
-            Chunk::End => {
-                return Ok(Some(Received { file, md5: md5.finalize(), checksums: hasher.finalize() }));
-            }
+    pub(super) async fn abandon(mut self) {
+        // An error has dropped the file already.
+        if let Ok(part) = self.written().await {
+            let remove = move || {
+                drop(part);
+                Ok(())
+            };
+            drop(self.blobs.work(remove).await);
         }
     }
-    Ok(None)
+
+    async fn written(&mut self) -> io::Result<Part> {
+        match self.writing.take() {
+            Some(writing) => joined(writing).await,
+            None => Err(io::Error::other("a piece before this one was not written")),
+        }
+    }
 }

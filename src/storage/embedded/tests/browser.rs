@@ -6,12 +6,12 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-async fn connect(server: &Server) -> TcpStream {
+pub(super) async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.url.trim_start_matches("http://")).await.expect("connect")
 }
 
 /// Status line and headers of the next answer.
-async fn head_of(stream: &mut TcpStream) -> String {
+pub(super) async fn head_of(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("an answer"));
@@ -20,7 +20,7 @@ async fn head_of(stream: &mut TcpStream) -> String {
 }
 
 /// Path and query of a presigned PUT that signs nothing but the host.
-async fn target(server: &Server, key: &str) -> (String, String) {
+pub(super) async fn target(server: &Server, key: &str) -> (String, String) {
     let call = server.client().put_object().bucket(BUCKET).key(key);
     let ticket = call.presigned(five_minutes()).await.expect("a ticket");
     let path = ticket.uri().strip_prefix(&server.url).expect("our address").to_owned();
@@ -64,8 +64,35 @@ async fn answers_and_errors_can_be_read_by_a_page() {
     let refused = http().get(&url).header("origin", "https://app.example").send().await.expect("an answer");
     assert_eq!(refused.status(), 403);
     assert_eq!(refused.headers()["access-control-allow-origin"], "*");
-    let same_origin = http().put(&url).body("x").send().await.expect("an answer");
-    assert!(!same_origin.headers().contains_key("access-control-allow-origin"));
+    let get = server.client().get_object().bucket(BUCKET).key("k").presigned(five_minutes()).await.expect("a url");
+    for answer in [http().put(&url).body("x").send().await, raw(&get).send().await, http().get(&url).send().await] {
+        let answer = answer.expect("an answer");
+        // An answer to a request without an origin may be kept, and given to one that has an origin.
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+        assert!(answer.headers()["vary"].to_str().expect("text").starts_with("Origin"));
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_browser_might_run_is_saved_and_what_it_shows_is_shown() {
+    let (_dir, server) = server().await;
+    let client = server.client();
+    for (key, content_type, stored, shown) in [
+        ("page", "text/html", Some("inline; filename*=UTF-8''a.html"), Some("attachment; filename*=UTF-8''a.html")),
+        ("drawing", "image/svg+xml", None, Some("attachment")),
+        ("photo", "image/png", Some("inline; filename*=UTF-8''a.png"), Some("inline; filename*=UTF-8''a.png")),
+        ("film", "video/mp4", None, None),
+    ] {
+        let put = client.put_object().bucket(BUCKET).key(key).content_type(content_type);
+        put.set_content_disposition(stored.map(str::to_owned)).send().await.expect("put");
+        let got = client.get_object().bucket(BUCKET).key(key).send().await.expect("get");
+        assert_eq!(got.content_disposition(), shown, "{key}");
+        // What was signed can be compared with what is there.
+        let head = client.head_object().bucket(BUCKET).key(key).send().await.expect("head");
+        assert_eq!(head.content_disposition(), stored, "{key}");
+    }
     server.stop().await;
 }
 

@@ -103,6 +103,25 @@ mod full {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_moved_away_takes_no_writes_until_it_is_back() {
+    let (_dir, server) = server().await;
+    let client = server.client();
+    put(&client, "k", b"old").await;
+    let (path, aside) = (server.dir.join("index.sqlite"), server.dir.join("aside"));
+    for _ in 0..2 {
+        std::fs::rename(&path, &aside).expect("moved");
+        assert_eq!(try_put(&client, "k", b"never").await, refused(500, "InternalError"));
+        std::fs::copy(&aside, &path).expect("copied");
+        assert_eq!(try_delete(&client, "k").await, refused(500, "InternalError"));
+        assert_eq!(server.files().await, 1);
+        std::fs::rename(&aside, &path).expect("moved back");
+        put(&client, "k", b"new").await;
+    }
+    assert_eq!(get(&client, "k").await.as_deref(), Some(&b"new"[..]));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_sqlite_has_ended_is_refused_once_and_the_next_succeeds() {
     let (_dir, server) = server().await;
     let client = server.client();

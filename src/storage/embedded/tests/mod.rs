@@ -4,6 +4,7 @@ mod browser;
 mod conditions;
 mod copying;
 mod crash;
+mod crowd;
 mod deleting;
 mod disk;
 mod faults;
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::bounds::Bounds;
 use super::{EmbeddedS3, Settings};
 
 const BUCKET: &str = "media";
@@ -42,8 +44,13 @@ struct Server {
 
 impl Server {
     async fn start(dir: &Path) -> Self {
+        Self::start_within(dir, Bounds::of_files(1 << 20)).await
+    }
+
+    async fn start_within(dir: &Path, bounds: Bounds) -> Self {
         let dir = dir.join("s3");
-        let store = EmbeddedS3::open(Settings { dir: dir.clone(), bucket: BUCKET.to_owned() }).await.expect("open");
+        let settings = Settings { dir: dir.clone(), bucket: BUCKET.to_owned() };
+        let store = EmbeddedS3::open_within(settings, bounds).await.expect("open");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let url = format!("http://{}", listener.local_addr().expect("address"));
         let (stop, stopped) = oneshot::channel();
