@@ -28,6 +28,7 @@
 //! | [`review`] | asks the backend what is in use |
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
 //! | [`actors`] | timers |
+//! | [`lost_lines`] | how much of the log was lost |
 //! | `open_files`, `private_file` | whether a database's files are still its own, and who may read them |
 //! | [`settings`], [`clock`] | what is passed in |
 //! | [`database`] | which databases there are |
@@ -48,6 +49,7 @@ pub mod http;
 pub mod inspector;
 pub mod journal;
 pub mod late_uploads;
+pub mod lost_lines;
 pub mod notification;
 mod open_files;
 mod private_file;

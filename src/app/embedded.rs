@@ -19,11 +19,17 @@ pub struct RunningS3 {
     pub address: SocketAddr,
     pub bucket: String,
     pub faults: Faults,
+    store: EmbeddedS3,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl RunningS3 {
+    /// Returns when its writer has ended.
+    pub(super) async fn broken(&self) {
+        self.store.writer_ended().await;
+    }
+
     pub(super) async fn stop(self) {
         // Its receiver goes away only with the task itself.
         let _gone = self.stop.send(());
@@ -45,7 +51,7 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     let keys = StaticKeys { access_key: server.access_key().to_owned(), secret_key: server.secret_key().to_owned() };
-    let faults = server.faults().clone();
+    let (faults, store) = (server.faults().clone(), server.clone());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.serve(listener, async move {
         // A sender that was dropped means the same as one that has sent.
@@ -60,5 +66,5 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
         keys: Some(keys),
         ticket_keys: None,
     };
-    Ok((s3, RunningS3 { address, bucket, faults, stop, task }))
+    Ok((s3, RunningS3 { address, bucket, faults, store, stop, task }))
 }

@@ -125,12 +125,27 @@ impl Server {
         Ok(Self { note, address, core, api, handle, http: actix::spawn(server), projecting, watching_wal, runtime })
     }
 
-    /// Returns only if the HTTP interface ends by itself, which is a failure.
-    pub async fn http_ended(&mut self) -> std::io::Error {
-        match (&mut self.http).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) => std::io::Error::other("the HTTP interface has ended"),
-            Err(error) => std::io::Error::other(error),
+    /// Returns only if something ends by itself that the process is of no use without, which is a failure: a supervisor then
+    /// starts it again, and what was acknowledged is on disk.
+    pub async fn broken(&mut self) -> std::io::Error {
+        let embedded = async {
+            match &self.core.embedded {
+                Some(embedded) => embedded.broken().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = &mut self.http => match ended {
+                Ok(Err(error)) => error,
+                Ok(Ok(())) => std::io::Error::other("the HTTP interface has ended"),
+                Err(error) => std::io::Error::other(error),
+            },
+            () = self.core.journal.ended() => {
+                std::io::Error::other("the journal's writer has broken off; see the log, and start the process again")
+            }
+            () = embedded => {
+                std::io::Error::other("the embedded S3 server's writer has broken off; see the log, and start the process again")
+            }
         }
     }
 

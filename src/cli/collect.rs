@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Ended;
+use super::{Ended, log};
 use crate::{
     app::{Core, StartError, serving_address},
     clock::{Clock, Ids},
@@ -64,7 +64,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             code = ExitCode::FAILURE;
         }
         if let Some(reason) = report.braked.filter(|_| !arguments.override_brake) {
-            eprintln!("zeroload: the collector is braked: {reason}, or collect --override-brake");
+            log::say(&format!("zeroload: the collector is braked: {reason}, or collect --override-brake"));
             code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
         let got_on = report.collected + report.trashed + report.absent > 0 && core.collector.may_go_on();

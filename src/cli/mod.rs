@@ -3,6 +3,7 @@
 mod collect;
 mod demo;
 mod files;
+mod log;
 mod migrate;
 mod progress;
 mod rebuild;
@@ -22,7 +23,6 @@ use std::{
 
 use chrono::Local;
 use clap::{Parser, Subcommand};
-use progress::AboveBars;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
@@ -84,14 +84,14 @@ type Ended = Result<ExitCode, Box<dyn std::error::Error + Send + Sync>>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
+    log::panics_too();
     files::raise_limit();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("zeroload: {}", with_causes(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(cli).unwrap_or_else(|error| {
+        log::say(&format!("zeroload: {}", with_causes(&*error)));
+        ExitCode::FAILURE
+    });
+    log::flush();
+    code
 }
 
 fn run(cli: Cli) -> Ended {
@@ -123,11 +123,11 @@ fn run_on(runtime: &Runtime, cli: Cli) -> Ended {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ZEROLOAD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("zeroload=info,warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log::Lines);
     if std::io::stderr().is_terminal() {
-        log.with_writer(|| AboveBars).with_timer(TimeOfDay).with_target(false).init();
+        lines.with_timer(TimeOfDay).with_target(false).init();
     } else {
-        log.with_writer(std::io::stderr).json().init();
+        lines.json().init();
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use chrono::TimeDelta;
 use zeroload_projections::{Walk, WalkStatus};
 
-use super::{Ended, fail, progress::Progress};
+use super::{Ended, fail, log, progress::Progress};
 use crate::{
     app::{Core, StartError, serving_address},
     clock::{Clock, Ids},
@@ -63,10 +63,10 @@ async fn with_core(core: &Core, arguments: &Arguments, delete_older_than: Option
     core.projector.catch_up().await;
     let estimate = reconciler.estimate().await?;
     // Up front and on standard error: standard output belongs to the result.
-    eprintln!(
+    log::say(&format!(
         "about {} objects: {} LIST requests, {} s at the rate that is set, {:.4} USD at AWS's price, and a HEAD for each finding",
         estimate.objects, estimate.requests, estimate.seconds, estimate.usd
-    );
+    ));
     if arguments.estimate {
         return Ok(ExitCode::SUCCESS);
     }

@@ -72,13 +72,13 @@ impl Signals {
         })
     }
 
-    /// Returns on SIGINT or SIGTERM, or with an error if the HTTP interface ends by itself; on SIGHUP rereads the API keys.
+    /// Returns on SIGINT or SIGTERM, or with an error if a part ends by itself that the server is of no use without; on SIGHUP rereads the API keys.
     async fn wait_for_stop(&mut self, server: &mut Server) -> Option<std::io::Error> {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return None,
                 _ = self.terminate.recv() => return None,
-                error = server.http_ended() => return Some(error),
+                error = server.broken() => return Some(error),
                 _ = self.hangup.recv() => reread_keys(server),
             }
         }

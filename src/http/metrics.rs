@@ -11,7 +11,7 @@ use prometheus_client::{
 use zeroload_domain::SeenVia;
 use zeroload_projections::{FindingKind, Walk};
 
-use crate::{collector::RunReport, database::LogState, inspector};
+use crate::{collector::RunReport, database::LogState, inspector, lost_lines};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
@@ -62,6 +62,7 @@ pub struct Metrics {
     due: Gauge<u64, AtomicU64>,
     waiting: Gauge<u64, AtomicU64>,
     wal: Family<File, Gauge<u64, AtomicU64>>,
+    lost_lines: Counter,
 }
 
 /// What a scrape finds out; absent where it could not be read.
@@ -98,6 +99,7 @@ impl Default for Metrics {
             due: Gauge::default(),
             waiting: Gauge::default(),
             wal: Family::default(),
+            lost_lines: Counter::default(),
         };
         registry.register("http_requests", "Answered requests", metrics.answers.clone());
         registry.register("collection_runs", "Ended collection runs", metrics.runs.clone());
@@ -142,6 +144,11 @@ impl Default for Metrics {
         );
         let wal = metrics.wal.clone();
         registry.register_with_unit("sqlite_wal", "Size of a SQLite file's write-ahead log", Unit::Bytes, wal);
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that standard error did not take",
+            metrics.lost_lines.clone(),
+        );
         // What has not happened yet is shown as 0, or an alert could not see its first time.
         for seen_via in [SeenVia::Notice, SeenVia::Notification, SeenVia::Recheck, SeenVia::Reconciliation] {
             let _made = metrics.late.get_or_create(&FoundBy { found_by: seen_via.as_str() });
@@ -237,6 +244,7 @@ impl Metrics {
         for log in levels.logs {
             self.wal.get_or_create(&File { file: log.name }).set(log.bytes);
         }
+        self.lost_lines.inc_by(lost_lines::count().saturating_sub(self.lost_lines.get()));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

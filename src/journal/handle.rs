@@ -209,6 +209,11 @@ impl Journal {
         self.failing.load(Ordering::Acquire) || self.settling.borrow().is_some()
     }
 
+    /// Returns when the writer takes no more appends: it was stopped, or it broke off.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Whether the writer still takes appends.
     pub fn is_running(&self) -> bool {
         !self.queue.is_closed()

@@ -4,6 +4,7 @@ mod auditing;
 mod changed_files;
 mod collecting;
 mod demonstration;
+mod logging;
 mod one_writer;
 mod postgres;
 #[path = "../crash/process.rs"]

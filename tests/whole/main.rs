@@ -4,6 +4,7 @@
 
 mod app;
 mod brake;
+mod broken;
 mod collection;
 mod database;
 mod edge;

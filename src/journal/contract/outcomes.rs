@@ -171,6 +171,7 @@ pub(in crate::journal) async fn a_panic_stops_the_writer_and_answers_everyone<H:
     assert!(matches!(waiting.await, Err(AppendError::Stopped)));
     assert!(matches!(journal.append(append(3, 0, 1)).await, Err(AppendError::Stopped)));
     head.changed().await.expect_err("whoever watches the head is told");
+    journal.ended().await;
     writer.stop().await;
 }
 

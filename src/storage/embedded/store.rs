@@ -137,6 +137,11 @@ impl EmbeddedS3 {
         Front::new(builder.build())
     }
 
+    /// Returns when nothing can be written any more: it was closed, or its writer broke off.
+    pub async fn writer_ended(&self) {
+        self.inner.backend.writer.ended().await;
+    }
+
     /// For a store that is not served. Later requests of clones fail.
     pub async fn close(&self) {
         self.inner.backend.index.close().await;

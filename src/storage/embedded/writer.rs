@@ -98,6 +98,11 @@ impl Writer {
         answer.await.map_err(|_| WriteError::Stopped)?
     }
 
+    /// Returns when the task has ended.
+    pub(super) async fn ended(&self) {
+        self.messages.closed().await;
+    }
+
     /// Returns when everything sent before is done and the directory's lock is free.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
