@@ -26,6 +26,7 @@
 //! | [`reconcile`] | the bucket against the journal, both ways |
 //! | [`bucket`] | is the bucket ours? |
 //! | [`review`] | asks the backend what is in use |
+//! | [`outside`] | what others send, read strictly and bounded |
 //! | [`storage`] | the S3 gateway and the embedded S3 server |
 //! | [`actors`] | timers |
 //! | [`lost_lines`] | how much of the log was lost |
@@ -52,6 +53,7 @@ pub mod late_uploads;
 pub mod lost_lines;
 pub mod notification;
 mod open_files;
+pub mod outside;
 mod private_file;
 pub mod projector;
 pub mod recent;

@@ -13,10 +13,14 @@ use crate::{
     clock::Ids,
     collector::{Collector, RunError, RunReport, Wanted},
     http::metrics::Metrics,
+    outside::bounded,
 };
 
 /// How far the pause between two runs is varied, so that several processes do not act in step.
 const JITTER: f64 = 0.1;
+
+/// Characters of why a run failed that are logged and shown.
+const MAX_FAILURE: usize = 500;
 
 type RunResult = Result<RunReport, RunError>;
 
@@ -204,8 +208,14 @@ impl CollectorActor {
             }
             Err(error) => Some(format!("the run broke off: {error}")),
         };
+        let failure = failure.map(|failure| bounded(&failure, MAX_FAILURE));
         if let Some(failure) = &failure {
-            tracing::warn!(error = failure, "collection run failed");
+            // Once for each reason: the next run comes within the minute, and fails for the same.
+            if self.failure.borrow().as_ref() == Some(failure) {
+                tracing::debug!(error = failure, "collection run failed again");
+            } else {
+                tracing::warn!(error = failure, "collection run failed");
+            }
             self.metrics.collection_failed();
         }
         if !dry_run {

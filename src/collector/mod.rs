@@ -67,7 +67,7 @@ const SMALL_PAGE: usize = 25;
 pub enum RunError {
     #[error("nothing is collected: {0}")]
     Bucket(String),
-    #[error("nothing more is claimed, since it is not known what is in use: {0}")]
+    #[error("{UNREVIEWED}: {0}")]
     Review(#[from] ReviewError),
     #[error("the journal cannot be read: {0}")]
     Journal(#[from] ReadError),
@@ -112,6 +112,9 @@ impl Wanted {
         Self { dry_run, ..Self::default() }
     }
 }
+
+/// How the text of a run begins that had no answer from the backend.
+const UNREVIEWED: &str = "nothing more is claimed, since it is not known what is in use";
 
 /// Why a run is broken off.
 const FEWER_REQUESTS: &str = "the bucket asked for fewer requests";
@@ -238,6 +241,9 @@ impl Collector {
         };
         let ended = self.passes(overrides, &mut run).await;
         self.resting.store(run.broken_off == Some(FEWER_REQUESTS), Ordering::Release);
+        if let Err(RunError::Review(_)) = ended {
+            self.note_unreviewed(&mut run).await;
+        }
         self.close_record(&run, ended.as_ref().err()).await;
         ended.map(|()| run.report)
     }
@@ -293,20 +299,21 @@ impl Collector {
             }
             let Some(last) = items.last() else { break };
             after = Some((last.collectable_at, last.media_id));
-            if !run.report.dry_run {
-                self.open_record(run).await?;
-            }
             run.handled += items.len();
             run.report.due += items.len() as u64;
             let unknown = run.report.unknown;
             let items = match pass {
                 Pass::Finish if run.report.dry_run => items,
-                Pass::Finish => self.end_restores(items, run).await?,
+                Pass::Finish => {
+                    self.open_record(run).await?;
+                    self.end_restores(items, run).await?
+                }
                 Pass::Collect => self.review(items, run).await?,
             };
             if run.report.dry_run {
                 self.consider(items, run).await;
             } else {
+                self.open_record(run).await?;
                 self.page(pass, items, gone, run).await?;
             }
             self.look_whether_to_stop(unknown, run).await;

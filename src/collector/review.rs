@@ -34,6 +34,9 @@ impl Collector {
         }
         // The present and not the run's time: whoever checks the signature compares with the present.
         let review = reviewer.ask(&ids, self.parts.clock.now()).await?;
+        if !run.report.dry_run {
+            self.open_record(run).await?;
+        }
         let (used, free): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| review.in_use.contains_key(&item.media_id));
         let origin = Origin { request_id: review.message_id, caller: "review".to_owned(), route: "POST review_url" };

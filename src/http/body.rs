@@ -4,17 +4,14 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::Problem;
+use crate::outside::json;
 
 const BODY: &str = "body";
 
 /// # Errors
 /// A [`Problem`] of status 400; its field is the member at fault, or `body` where no member is.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // serde would take an array too, its elements for the members in order.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Problem::invalid(BODY, "the body must be a JSON object"));
-    }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut json = json::object(bytes).ok_or_else(|| Problem::invalid(BODY, "the body must be a JSON object"))?;
     let parsed = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| malformed(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| {

@@ -19,10 +19,14 @@ use crate::{
     collector::{RunReport, Wanted},
     commands::decode,
     journal::{Reader, StreamKind},
+    outside::bounded,
 };
 
 /// Items that an answer names at most.
 const MAX_ITEMS: usize = 1000;
+
+/// Characters of why a run broke off.
+const MAX_REASON: usize = 1000;
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 1000;
@@ -173,7 +177,8 @@ impl CollectionRun {
             more: ended.map(|ended| ended.more),
             reasons: ended.map(|ended| ended.reasons.clone()),
             failures: ended.map(|ended| ended.failures.clone()),
-            broken_off: ended.and_then(|ended| ended.broken_off.clone()),
+            // A record of before there was a bound may hold any length.
+            broken_off: ended.and_then(|ended| ended.broken_off.as_deref()).map(|reason| bounded(reason, MAX_REASON)),
             position: row.position,
         }
     }

@@ -7,10 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, Problem, metrics::Levels};
-use crate::{projector, storage::Status};
+use crate::{outside::bounded, projector, storage::Status};
 
 /// Due items that a scrape counts at most.
 const MOST_DUE: u32 = 100_000;
+
+/// Characters of a check's detail.
+const MAX_DETAIL: usize = 1000;
 
 /// How long readiness waits for the bucket.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,8 +42,9 @@ pub struct ReadyCheck {
     detail: String,
 }
 
+/// The details are shown to whoever asks, and some hold what a database or a server has said.
 fn check(name: &str, status: Status, detail: impl Into<String>) -> ReadyCheck {
-    ReadyCheck { name: name.to_owned(), status: status.as_str(), detail: detail.into() }
+    ReadyCheck { name: name.to_owned(), status: status.as_str(), detail: bounded(&detail.into(), MAX_DETAIL) }
 }
 
 /// Whether the process is alive

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Guards P-1 against a confirm that the backend means to have made. Whatever is no such answer is an error, and then the
-//! caller claims nothing: no answer is never taken for "not in use".
+//! caller claims nothing: no answer is never taken for "not in use". An error ends up in the journal, in the log and in
+//! `/readyz`, so it says what kind of answer came and where it is wrong, and quotes nothing of it.
 //!
 //! | module | holds |
 //! |---|---|
@@ -28,12 +29,18 @@ use serde::{Deserialize, Serialize};
 use zeroload_domain::{AttachedTo, MediaId};
 
 pub use self::{address::Reach, signature::Secret};
-use crate::clock::Ids;
+use crate::{
+    clock::Ids,
+    outside::{bounded, json},
+};
 
 /// Bytes of an answer: a thousand ids with their places, each as long as may be, are a quarter of it.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Characters of what a failed connection says of itself; a certificate names as many hosts as it likes.
+const MAX_CAUSE: usize = 300;
 
 /// Whom to ask, and how.
 #[derive(Clone, Debug)]
@@ -46,7 +53,7 @@ pub struct ReviewSettings {
     pub timeout: Duration,
 }
 
-/// Why it is not known what is in use. The text holds no more of the answer than a status.
+/// Why it is not known what is in use. Of the answer the text holds a status, an id or a place, and no more.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     #[error("the backend was not reached: {0}")]
@@ -54,9 +61,9 @@ pub enum ReviewError {
     #[error("the backend answered with status {0}")]
     Status(u16),
     #[error("the backend's answer is not {{\"in_use\": {{id: attached_to}}}}: {0}")]
-    Malformed(String),
+    Malformed(#[from] json::Fault),
     #[error("the backend's answer names {0}, which was not asked about")]
-    NotAsked(String),
+    NotAsked(MediaId),
     #[error("the backend's answer is longer than {MAX_ANSWER} bytes")]
     TooLong,
 }
@@ -84,6 +91,8 @@ struct Question<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
+    /// An id that is given twice has two answers, so none.
+    #[serde(deserialize_with = "json::unique")]
     in_use: HashMap<MediaId, Option<AttachedTo>>,
 }
 
@@ -142,17 +151,16 @@ async fn whole(mut answer: reqwest::Response) -> Result<Vec<u8>, ReviewError> {
 }
 
 fn read(body: &[u8], asked: &[MediaId]) -> Result<HashMap<MediaId, Option<AttachedTo>>, ReviewError> {
-    // The error tells a place and a kind; what it may quote is the backend's own.
-    let Answer { in_use } = serde_json::from_slice(body).map_err(|error| ReviewError::Malformed(error.to_string()))?;
+    let Answer { in_use } = json::parse(body)?;
     let asked: HashSet<&MediaId> = asked.iter().collect();
     match in_use.keys().find(|id| !asked.contains(id)) {
-        Some(other) => Err(ReviewError::NotAsked(other.to_string())),
+        Some(other) => Err(ReviewError::NotAsked(*other)),
         None => Ok(in_use),
     }
 }
 
 fn unreachable(error: reqwest::Error) -> ReviewError {
-    ReviewError::Unreachable(chain(&error.without_url()))
+    ReviewError::Unreachable(bounded(&chain(&error.without_url()), MAX_CAUSE))
 }
 
 /// The error with what caused it.

@@ -62,7 +62,9 @@ impl Gateway {
 
 fn page(answer: ListObjectsV2Output) -> Result<ListedPage, StorageError> {
     let escaped = matches!(answer.encoding_type, Some(EncodingType::Url));
-    let more = answer.is_truncated.unwrap_or(false);
+    // Taken for the end, an answer that leaves this out would make alarms of all that it has not shown.
+    let more =
+        answer.is_truncated.ok_or_else(|| StorageError::answer("storage does not say whether its listing goes on"))?;
     let objects = answer.contents.unwrap_or_default().into_iter().map(|object| listed(object, escaped));
     let objects: Vec<Listed> = objects.collect::<Option<_>>().ok_or_else(unusable)?;
     // It could not be gone on from.
@@ -120,6 +122,11 @@ mod tests {
     #[test]
     fn a_page_that_cannot_be_gone_on_from_is_an_error() {
         assert!(page(ListObjectsV2Output::builder().is_truncated(true).build()).is_err());
-        assert_eq!(page(ListObjectsV2Output::builder().build()), Ok(ListedPage::default()));
+        assert_eq!(page(ListObjectsV2Output::builder().is_truncated(false).build()), Ok(ListedPage::default()));
+    }
+
+    #[test]
+    fn a_page_that_does_not_say_whether_more_comes_is_no_end() {
+        assert!(page(ListObjectsV2Output::builder().build()).is_err());
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders};
+use crate::outside::json;
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.
 const MAX_BYTES: usize = 4096;
@@ -54,7 +55,7 @@ pub struct Marked {
 #[derive(Serialize, Deserialize)]
 struct Marker {
     journal_id: Uuid,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::optional_object", skip_serializing_if = "Option::is_none")]
     anchor: Option<Anchor>,
     #[serde(default)]
     what: String,
@@ -71,7 +72,7 @@ impl Gateway {
         let own_headers = KeptHeaders::of_get(&answer);
         let etag = answer.e_tag;
         let Some(body) = read(answer.body).await? else { return Err(MarkerError::OtherJournal { found: None }) };
-        match serde_json::from_slice::<Marker>(&body) {
+        match json::parse::<Marker>(&body) {
             Ok(marker) if marker.journal_id == journal_id => {
                 self.note_own_headers(own_headers);
                 Ok(Marked { anchor: marker.anchor, etag })

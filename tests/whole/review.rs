@@ -182,10 +182,64 @@ async fn without_an_answer_nothing_is_claimed_and_everybody_can_see_it() {
         async || app.call(Method::GET, "/metrics").send().await.expect("an answer").text().await.expect("text");
     assert!(metrics().await.contains("zeroload_collection_unreviewed 1\n"));
 
+    backend.says(200, &json!("s3cr3t ".repeat(500_000)));
+    let (status, problem) = app.post_empty("/v1/collections").await;
+    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("review-unavailable")));
+    let shown = format!("{problem} {}", app.get("/readyz").await.1);
+    assert!(shown.contains("it is no JSON object") && !shown.contains("s3cr3t"), "{}", shown.len());
+
     backend.says(200, &json!({ "in_use": {} }));
     let (_, report) = app.post_empty("/v1/collections").await;
     assert_eq!(report["collected"], 1, "{report}");
     assert!(metrics().await.contains("zeroload_collection_unreviewed 0\n"));
+}
+
+#[tokio::test]
+async fn that_the_backend_stops_answering_is_recorded_once_and_nothing_of_what_it_sent() {
+    let backend = Backend::start().await;
+    let app = backend.app(|_| {}).await;
+    app.uploaded(BYTES).await;
+    let mut later = Utc::now() + TimeDelta::days(30);
+    let secret = json!("s3cr3t ".repeat(500_000));
+    let failures = [(200, secret), (500, json!({})), (200, json!([{}])), (200, json!({ "in_use": [] }))];
+    let before = app.head().await.position;
+    for (status, body) in failures.iter().cycle().take(12) {
+        backend.says(*status, body);
+        later += TimeDelta::minutes(1);
+        let run = app.run_at(later, false).await;
+        assert!(matches!(run, Err(RunError::Review(_))), "{run:?}");
+        assert_eq!(app.head().await.position, before + 2, "the change is recorded, not each run");
+    }
+    let events = app.call(Method::GET, "/v1/events").send().await.expect("an answer").text().await.expect("text");
+    assert!(!events.contains("s3cr3t") && events.len() < 10_000, "{}", events.len());
+    let last: Value = serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
+    let reason = last["payload"]["broken_off"].as_str().expect("a reason");
+    assert!(reason.contains("it is no JSON object, at line 1"), "{reason}");
+    assert_eq!(last["payload"]["due"], 1);
+
+    backend.says(200, &json!({ "in_use": {} }));
+    assert_eq!(app.run_at(later + TimeDelta::minutes(1), false).await.expect("a run").collected, 1);
+    app.uploaded(BYTES).await;
+    backend.says(500, &json!({}));
+    let again = app.head().await.position;
+    for minutes in [2, 3] {
+        let run = app.run_at(later + TimeDelta::minutes(minutes), false).await;
+        assert!(matches!(run, Err(RunError::Review(_))), "{run:?}");
+    }
+    assert_eq!(app.head().await.position, again + 2, "after a run that worked it is a change again");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_array_claims_nothing() {
+    let backend = Backend::start().await;
+    let app = backend.app(|_| {}).await;
+    let media = app.uploaded(BYTES).await;
+    for body in [json!([{}]), json!([{ "in_use": {} }]), json!([[]]), json!([])] {
+        backend.says(200, &body);
+        let run = app.run_at(Utc::now() + TimeDelta::days(30), false).await;
+        assert!(matches!(run, Err(RunError::Review(_))), "{body}: {run:?}");
+        assert_eq!(app.state(&media).await, "pending");
+    }
 }
 
 #[tokio::test]

@@ -151,6 +151,12 @@ async fn what_is_no_marker_of_ours_belongs_to_somebody_else() {
         (String::new(), Err(MarkerError::OtherJournal { found: None })),
         ("hello".to_owned(), Err(MarkerError::OtherJournal { found: None })),
         ("{\"journal_id\": 7}".to_owned(), Err(MarkerError::OtherJournal { found: None })),
+        (format!("[\"{id}\", null, \"\"]"), Err(MarkerError::OtherJournal { found: None })),
+        (
+            format!("{{\"journal_id\": \"{id}\", \"anchor\": [1, 2, \"ab\"]}}"),
+            Err(MarkerError::OtherJournal { found: None }),
+        ),
+        (format!("{{\"journal_id\": \"{id}\"}}{{}}"), Err(MarkerError::OtherJournal { found: None })),
         (long, Err(MarkerError::OtherJournal { found: None })),
     ] {
         let server = Scripted::answering(vec![answer(200, "", &body)]).await;
