@@ -36,7 +36,7 @@ pub fn write(number: u64, header: &str, request: &mut Vec<u8>) {
     let body = format!(r#"{{"owner":"user-{owner}","content_type":"image/jpeg","content_length":{length}}}"#);
     write!(
         request,
-        "POST /v1/media HTTP/1.1\r\nHost: zeroload\r\nContent-Type: application/json\r\n{header}Content-Length: \
+        "POST /v1/media HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}Content-Length: \
          {}\r\n\r\n{body}",
         body.len()
     )

@@ -13,7 +13,7 @@ pub struct Confirms(pub Vec<Uuid>);
 impl Calls for Confirms {
     fn write(&self, number: u64, request: &mut Vec<u8>) {
         let id = usize::try_from(number).ok().and_then(|number| self.0.get(number)).expect("no more than there are");
-        write!(request, "POST /v1/media/{id}/confirm HTTP/1.1\r\nHost: zeroload\r\nContent-Length: 0\r\n\r\n")
+        write!(request, "POST /v1/media/{id}/confirm HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
             .expect("a vector takes everything");
     }
 

@@ -2,14 +2,17 @@
 
 use std::{io::Write as _, net::SocketAddr, path::Path, time::Duration};
 
-use actix_web::{HttpServer, dev::ServerHandle, web};
+use actix_web::{dev::ServerHandle, web};
 use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
 
 use super::{Core, StartError};
 use crate::{
     actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
     clock::Sleeper,
-    http::{self, Api, KeyRing},
+    http::{
+        Api, KeyRing, Verifying,
+        listen::{self, Listening},
+    },
     private_file,
     settings::Settings,
 };
@@ -29,6 +32,7 @@ const BACKLOG: u32 = 1024;
 
 /// Workers of the HTTP interface: they parse and serialize, all else runs on the service's runtime.
 const HTTP_WORKERS: usize = 2;
+
 fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
@@ -102,20 +106,16 @@ impl Server {
             inspector,
             reconciler,
             keys: KeyRing::new(settings.api_keys.clone()),
+            allowed_hosts: settings.allowed_hosts.clone(),
             max_content_length: settings.policy.max_content_length().bytes(),
             clock: core.clock.clone(),
             ids: core.ids.clone(),
             metrics,
+            verifying: Verifying::default(),
             runtime: runtime.clone(),
         });
-        let shared = api.clone();
-        let server = HttpServer::new(move || http::app(shared.clone()))
-            .workers(HTTP_WORKERS)
-            .disable_signals()
-            .shutdown_timeout(DRAIN_SECONDS)
-            .listen(listener)
-            .map_err(listen)?
-            .run();
+        let listening = Listening { workers: HTTP_WORKERS, drain_seconds: DRAIN_SECONDS };
+        let server = listen::serve(api.clone(), listener, &listening).map_err(listen)?;
         let handle = server.handle();
         let note = settings.database.address_note();
         // Only for the words of a refusal, so nothing depends on it.

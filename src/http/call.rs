@@ -2,13 +2,19 @@
 
 use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderValue},
+    web,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use zeroload_domain::{IdempotencyKey, MediaId, Tenant};
 
 use super::{
     Api, Problem, body,
+    connection::Hangup,
     edge::{Body, RequestId},
     notifications,
 };
@@ -36,12 +42,15 @@ impl FromRequest for Call {
 impl Call {
     fn new(request: &HttpRequest) -> Result<Self, Problem> {
         let api = request.app_data::<web::Data<Api>>().ok_or_else(Problem::internal)?;
+        // Of two, the one that counts here need not be the one that counted in front of it.
+        let authorization = once(request, header::AUTHORIZATION.as_str(), "Authorization")?;
         let (tenant, caller, role) = match api.keys.current() {
             None => (Tenant::parse("default")?, "anonymous".to_owned(), Role::Operator),
             Some(keys) => {
                 let may_be_basic = request.match_pattern().as_deref() == Some(notifications::PATH);
-                let presented = match bearer(request) {
-                    None if may_be_basic => basic_password(request),
+                let authorization = authorization.and_then(|value| value.to_str().ok());
+                let presented = match authorization.and_then(bearer) {
+                    None if may_be_basic => authorization.and_then(basic_password),
                     bearer => bearer.map(str::to_owned),
                 };
                 let key = presented.as_deref().and_then(|presented| keys.find(presented));
@@ -89,19 +98,23 @@ impl Call {
     }
 
     pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
-        let mut values = self.request.headers().get_all("Idempotency-Key");
-        match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            // What is not ASCII is as wrong as nothing.
-            (Some(value), None) => Ok(Some(IdempotencyKey::parse(value.to_str().unwrap_or_default())?)),
-            (Some(_), Some(_)) => Err(Problem::invalid("Idempotency-Key", "Idempotency-Key must be given once")),
+        let value = once(&self.request, "idempotency-key", "Idempotency-Key")?;
+        // What is not ASCII is as wrong as nothing.
+        Ok(value.map(|value| IdempotencyKey::parse(value.to_str().unwrap_or_default())).transpose()?)
+    }
+
+    /// Ends when the client has gone, or has ended its side of the connection.
+    pub async fn hangup(&self) {
+        match self.request.conn_data::<Hangup>().cloned() {
+            Some(hangup) => hangup.wait().await,
+            None => std::future::pending().await,
         }
     }
 
     /// The JSON body.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let headers = self.request.headers();
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = once(&self.request, header::CONTENT_TYPE.as_str(), "Content-Type")?;
+        let content_type = content_type.and_then(|value| value.to_str().ok());
         let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(415, "unsupported-media-type", "send the body as Content-Type: application/json"));
@@ -117,7 +130,7 @@ impl Call {
     }
 
     fn no_coding(&self) -> Result<(), Problem> {
-        if self.request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        if self.request.headers().get_all(header::CONTENT_ENCODING).any(|coding| coding != "identity") {
             return Err(Problem::new(415, "unsupported-media-type", "send the body without Content-Encoding"));
         }
         Ok(())
@@ -163,16 +176,23 @@ impl Call {
     }
 }
 
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
+/// The value of a header that may come once.
+fn once<'a>(request: &'a HttpRequest, name: &str, shown: &'static str) -> Result<Option<&'a HeaderValue>, Problem> {
+    let mut values = request.headers().get_all(name);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Problem::invalid(shown, format!("{shown} must be given once"))),
+        (value, None) => Ok(value),
+    }
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, key) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
 /// SNS can send nothing but a name and a password, which stand in the subscription's address: the password is the key.
-fn basic_password(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
+fn basic_password(authorization: &str) -> Option<String> {
+    let (scheme, encoded) = authorization.split_once(' ')?;
     let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok()).flatten()?;
     let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some(password.to_owned())

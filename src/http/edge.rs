@@ -3,7 +3,7 @@
 //! The body is read to its end before anything is answered: a client that is still sending when an early answer closes
 //! the connection sees a reset instead of the answer.
 
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use actix_web::{
     Error, HttpMessage,
@@ -14,11 +14,14 @@ use actix_web::{
         header::{HeaderName, HeaderValue},
     },
     middleware::Next,
-    rt::time::timeout,
+    rt::time::sleep,
     web,
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
 
 use super::{Api, Problem};
 
@@ -28,8 +31,9 @@ const MAX_BODY: usize = 256 * 1024;
 /// Bytes of a too large body that are read and dropped before the connection is given up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 
-/// A client that sends nothing for so long in the middle of a body has gone, or only wants to hold the connection.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// A client whose body takes longer, however steadily it drips, only wants to hold the connection: the largest one that is
+/// understood needs 70 kbit/s.
+const BODY_MAY_TAKE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -48,9 +52,10 @@ pub async fn edge(
     let api = request.app_data::<web::Data<Api>>().cloned();
     let request_id = request_id(&request, api.as_ref().map(|api| &***api));
     let method = request.method().clone();
-    let body = read_body(&mut request, MAX_PAUSE).await;
+    let body = read_body(&mut request, sleep(BODY_MAY_TAKE)).await;
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    let mut response = match body {
+    let served = api.as_ref().map_or(Ok(()), |api| api.allowed_hosts.check(request.request()));
+    let mut response = match served.and(body) {
         Ok(body) => {
             request.extensions_mut().insert(Body(body));
             match next.call(request).await {
@@ -89,24 +94,27 @@ fn headers_only(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 }
 
 fn request_id(request: &ServiceRequest, api: Option<&Api>) -> String {
-    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let mut values = request.headers().get_all(REQUEST_ID);
+    let given = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
     match given {
         Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) => id.to_owned(),
         _ => api.map(|api| api.ids.new_id(api.clock.now()).to_string()).unwrap_or_default(),
     }
 }
 
-async fn read_body(request: &mut ServiceRequest, max_pause: Duration) -> Result<Bytes, Problem> {
+/// The whole body, if it is there before `deadline` ends.
+async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = ()>) -> Result<Bytes, Problem> {
     let mut payload = request.take_payload();
+    let mut deadline = pin!(deadline);
     let mut body = Pieces::default();
     let mut read = 0_usize;
     loop {
-        let Ok(next) = timeout(max_pause, payload.next()).await else {
-            return Err(Problem::new(
-                408,
-                "timeout",
-                format!("no more of the body came for {} s", max_pause.as_secs()),
-            ));
+        let next = match select(payload.next(), deadline.as_mut()).await {
+            Either::Left((next, _)) => next,
+            Either::Right(_) => {
+                let detail = format!("the body was not there after {} s", BODY_MAY_TAKE.as_secs());
+                return Err(Problem::new(408, "timeout", detail));
+            }
         };
         let Some(chunk) = next else { break };
         let chunk = chunk.map_err(|error| Problem::invalid("body", format!("the body cannot be read: {error}")))?;
@@ -163,6 +171,11 @@ fn render(response: ServiceResponse<BoxBody>, request_id: &str) -> ServiceRespon
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::{pending, poll_fn, ready},
+        task::Poll,
+    };
+
     use actix_web::{dev::Payload, error::PayloadError, test::TestRequest};
     use futures_util::stream;
 
@@ -173,8 +186,25 @@ mod tests {
         let mut request = TestRequest::post().to_srv_request();
         let begun = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(b"{"))]).chain(stream::pending());
         request.set_payload(Payload::Stream { payload: Box::pin(begun) });
-        let problem = read_body(&mut request, Duration::ZERO).await.unwrap_err();
+        let problem = read_body(&mut request, ready(())).await.unwrap_err();
         assert_eq!(problem.status(), 408);
+    }
+
+    #[actix_web::test]
+    async fn a_client_whose_body_drips_for_ever_is_given_up_at_the_deadline() {
+        let mut request = TestRequest::post().to_srv_request();
+        // A byte comes each time that the body is asked for, but never at once.
+        let dripping = stream::repeat_with(|| ready(())).then(|_| async {
+            tokio::task::yield_now().await;
+            Ok::<_, PayloadError>(Bytes::from_static(b" "))
+        });
+        request.set_payload(Payload::Stream { payload: Box::pin(dripping) });
+        let mut waits = 0;
+        let deadline = poll_fn(|_| {
+            waits += 1;
+            if waits > 100 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        assert_eq!(read_body(&mut request, deadline).await.unwrap_err().status(), 408);
     }
 
     #[actix_web::test]
@@ -184,7 +214,7 @@ mod tests {
             let sent =
                 stream::iter(pieces.iter().map(|piece| Ok::<_, PayloadError>(Bytes::from_static(piece.as_bytes()))));
             request.set_payload(Payload::Stream { payload: Box::pin(sent) });
-            assert_eq!(read_body(&mut request, MAX_PAUSE).await.unwrap(), pieces.concat());
+            assert_eq!(read_body(&mut request, pending()).await.unwrap(), pieces.concat());
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`listen`], [`connection`] | the server, and what is said to those who speak no HTTP |
+//! | [`hosts`] | under which names it is asked |
 //! | [`edge`] | what every request passes: request id, drained body, errors as problems, counters |
 //! | [`call`] | who calls, with which role, and the values of path, query and body |
 //! | [`key_ring`] | the API keys in force |
@@ -17,11 +19,14 @@
 mod body;
 mod call;
 mod collections;
+mod connection;
 mod edge;
 mod explain;
 mod health;
 mod history;
+mod hosts;
 mod key_ring;
+pub mod listen;
 mod media;
 pub mod metrics;
 mod notifications;
@@ -31,6 +36,7 @@ mod read_side;
 mod reconciliations;
 mod restore;
 mod shapes;
+mod verifying;
 
 use std::{
     future::{Future, poll_fn},
@@ -48,11 +54,13 @@ use actix_web::{
     web,
 };
 use futures_util::FutureExt;
+pub use hosts::{AllowedHosts, MUST_BE as HOSTS_MUST_BE};
 pub use key_ring::KeyRing;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use reconciliations::{FindingShape, Reconciliation, parse_age};
 pub use shapes::{EventShape, MediaShape};
+pub use verifying::Verifying;
 use zeroload_projections::ReadModels;
 
 use crate::{
@@ -77,10 +85,12 @@ pub struct Api {
     pub inspector: InspectorHandle,
     pub reconciler: ReconcilerHandle,
     pub keys: KeyRing,
+    pub allowed_hosts: AllowedHosts,
     pub max_content_length: u64,
     pub clock: Clock,
     pub ids: Ids,
     pub metrics: metrics::Metrics,
+    pub verifying: Verifying,
     /// Owns every socket to database and S3.
     pub runtime: tokio::runtime::Handle,
 }

@@ -50,11 +50,15 @@ use super::{
 struct Described;
 
 /// Status and codes of what may answer any call.
-const ANY: [(&str, &str); 1] = [("500", "`internal`: whether the call was carried out is unknown, repeat it")];
+const ANY: [(&str, &str); 4] = [
+    ("400", "`invalid`: `field` names what was refused"),
+    ("421", "`misdirected`: the name in Host is not served"),
+    ("431", "`headers-too-large`"),
+    ("500", "`internal`: whether the call was carried out is unknown, repeat it"),
+];
 
 /// The same for calls that take a key.
-const WITH_KEY: [(&str, &str); 4] = [
-    ("400", "`invalid`: `field` names what was refused"),
+const WITH_KEY: [(&str, &str); 3] = [
     ("401", "`unauthorized`: no key, or none of this service"),
     ("403", "`forbidden`: the key's role is not for this call"),
     ("503", "`journal-unavailable`, `journal-unreadable`"),

@@ -87,6 +87,18 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(405, "method-not-allowed", detail) }
     }
 
+    /// What the parser of HTTP has refused, or whoever did not send it in time.
+    pub fn of_parser(status: u16) -> Self {
+        match status {
+            408 => Self::new(408, "timeout", "the head of the request was not there in time"),
+            431 => {
+                Self::new(431, "headers-too-large", "the head of the request must have at most 128 KiB and 96 headers")
+            }
+            500 => Self::internal(),
+            _ => Self::invalid("request", "the request must be HTTP/1.1 as RFC 9112 describes it"),
+        }
+    }
+
     pub fn at_position(mut self, position: u64) -> Self {
         self.position = Some(position);
         self
@@ -132,8 +144,12 @@ impl Problem {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        let body = serde_json::to_string(&self.shape(request_id)).expect("texts and numbers serialize");
-        response.body(body)
+        response.body(self.json(request_id))
+    }
+
+    /// The body of its answer.
+    pub fn json(&self, request_id: &str) -> String {
+        serde_json::to_string(&self.shape(request_id)).expect("texts and numbers serialize")
     }
 
     /// The problem of an error that the web framework itself answered with.

@@ -9,6 +9,7 @@ use super::{ApiKeys, RawSettings, SettingError, collecting, reconciling};
 use crate::{
     collector::BrakeSettings,
     database::Database,
+    http::{AllowedHosts, HOSTS_MUST_BE},
     journal::postgres,
     review::ReviewSettings,
     storage::{PaceSettings, StaticKeys},
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// Names by which clients may ask.
+    pub allowed_hosts: AllowedHosts,
     pub data_dir: PathBuf,
     pub database: Database,
     /// A real S3; absent where the embedded server is used.
@@ -79,6 +82,7 @@ impl TryFrom<RawSettings> for Settings {
         let prefix = raw.s3_prefix.as_deref().unwrap_or("media");
         Ok(Self {
             listen,
+            allowed_hosts: allowed_hosts(raw.allowed_hosts.as_deref(), api_keys.is_some())?,
             database: database(&raw, &data_dir)?,
             s3: s3(&raw)?,
             s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
@@ -102,6 +106,11 @@ impl TryFrom<RawSettings> for Settings {
             data_dir,
         })
     }
+}
+
+fn allowed_hosts(raw: Option<&str>, has_keys: bool) -> Result<AllowedHosts, SettingError> {
+    let Some(raw) = raw else { return Ok(AllowedHosts::by_default(has_keys)) };
+    AllowedHosts::parse(raw).ok_or_else(|| SettingError::new("allowed_hosts", must_be(HOSTS_MUST_BE)))
 }
 
 fn must_be(allowed: &str) -> String {

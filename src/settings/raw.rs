@@ -58,6 +58,9 @@ raw_settings! {
     /// Serve another address than loopback although no API keys are set: true or false [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     allow_insecure: "ZEROLOAD_ALLOW_INSECURE",
+    /// Names by which clients may ask, with commas between, or * for any; addresses and localhost always may
+    /// [default: any with api_keys, else none]
+    allowed_hosts: "ZEROLOAD_ALLOWED_HOSTS",
     /// TOML file of API keys; reread on SIGHUP
     api_keys: "ZEROLOAD_API_KEYS",
     ["Journal"]

@@ -1,6 +1,9 @@
 //! `serve`: what it prints, how it starts, rereads and ends.
 
-use std::net::TcpListener;
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -41,6 +44,25 @@ fn sigterm_and_sigint_end_it_well() {
         serving.signal(signal);
         assert_eq!(serving.wait().code(), Some(0), "{signal}: {}", site.log());
     }
+}
+
+#[test]
+fn what_is_no_http_makes_no_noise_in_the_log() {
+    let site = Site::new(&[]);
+    let serving = site.serve_anywhere();
+    let before = site.log().lines().count();
+    for sent in ["hello\r\n\r\n", "GET /livez HTTP/1.1\r\nbad header\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n"] {
+        let mut connection = TcpStream::connect(&serving.api).expect("a connection");
+        connection.write_all(sent.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer and an end");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("urn:zeroload:problem:invalid"), "{answer}");
+    }
+    serving.signal("-TERM");
+    serving.wait();
+    let log = site.log();
+    let noise: Vec<&str> = log.lines().skip(before).filter(|line| !line.contains("\"INFO\"")).collect();
+    assert!(noise.is_empty(), "{noise:?}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::{
 const BAD: [(&str, &str); 32] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
+    ("allowed_hosts", "http://zeroload"),
     ("database_url", "mysql:x"),
     ("s3_bucket", "!"),
     ("s3_endpoint", "ftp://host"),

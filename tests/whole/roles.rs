@@ -172,6 +172,23 @@ async fn a_call_without_a_key_of_this_service_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn of_two_keys_none_is_taken() {
+    let keyed = Keyed::start().await;
+    for names in [["acme-bi", "acme-ops"], ["acme-ops", "acme-bi"], ["acme-bi", "acme-bi"]] {
+        let headers: String = names.map(|name| format!("Authorization: Bearer {}\r\n", secret(name))).concat();
+        let answer = crate::edge::wire::ask(&keyed.app, "GET", "/v1/projections", &headers, b"").await;
+        answer.invalid("Authorization", "given once", "two keys");
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_be_used_under_any_name() {
+    let keyed = Keyed::start().await;
+    let call = keyed.call("acme-bi", Method::GET, "/v1/projections").header("Host", "media.example");
+    assert_eq!(Answer::of(call).await.status, 200);
+}
+
+#[tokio::test]
 async fn the_scheme_of_a_key_may_be_written_in_any_case() {
     let keyed = Keyed::start().await;
     for scheme in ["Bearer", "bearer", "BEARER", "Bearer "] {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Untouched,
+    paths::ROUTES,
     wire::{Answer, Wire, ask, request},
 };
 use crate::app::{TestApp, id, wish};
@@ -100,6 +101,8 @@ async fn head_is_answered_like_get_without_the_body() {
         "/readyz",
         "/metrics",
         "/openapi.json",
+        "/",
+        "/docs",
         "/nothing",
         "/v1/media/7",
     ] {
@@ -114,6 +117,60 @@ async fn head_is_answered_like_get_without_the_body() {
         }
         assert!(!get.body.is_empty(), "{target}");
     }
+    untouched.check().await;
+}
+
+#[tokio::test]
+async fn a_name_that_a_page_may_have_made_to_lead_here_is_not_answered() {
+    let untouched = Untouched::start().await;
+    for (path, methods) in ROUTES {
+        let target = path.replace("{id}", &untouched.item);
+        for method in methods.iter().filter(|method| **method != "HEAD") {
+            for headers in ["Host: evil.example\r\n", "Host: evil.example:8080\r\nContent-Type: application/json\r\n"] {
+                let mut wire = Wire::to(&untouched.app).await;
+                wire.send(format!("{method} {target} HTTP/1.1\r\n{headers}Content-Length: 2\r\n\r\n{{}}")).await;
+                let problem = wire.answer(true).await.problem(421, path);
+                assert_eq!(problem["code"], "misdirected");
+                assert!(!problem.to_string().contains("evil"), "{problem}");
+            }
+        }
+    }
+    for (host, status) in
+        [("Host: 127.0.0.1:1\r\n", 200), ("Host: [::1]\r\n", 200), ("", 400), ("Host: a\r\nHost: a\r\n", 400)]
+    {
+        let mut wire = Wire::to(&untouched.app).await;
+        wire.send(format!("GET /livez HTTP/1.1\r\n{host}\r\n")).await;
+        assert_eq!(wire.answer(true).await.status, status, "{host}");
+    }
+    untouched.check().await;
+
+    let named = TestApp::start_with(|raw| raw.allowed_hosts = Some("zeroload, media.example".to_owned())).await;
+    let any = TestApp::start_with(|raw| raw.allowed_hosts = Some("*".to_owned())).await;
+    for (app, host, status) in [
+        (&named, "zeroload:80", 200),
+        (&named, "MEDIA.example", 200),
+        (&named, "evil.example", 421),
+        (&any, "evil.example", 200),
+    ] {
+        let mut wire = Wire::to(app).await;
+        wire.send(format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(wire.answer(true).await.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_decides_and_comes_twice_is_refused() {
+    let untouched = Untouched::start().await;
+    for (name, value) in [("Authorization", "Bearer k"), ("Content-Type", "application/json")] {
+        for second in [value, "other"] {
+            let headers = format!("{name}: {value}\r\n{name}: {second}\r\n");
+            ask(&untouched.app, "POST", "/v1/media", &headers, WISH).await.invalid(name, "given once", name);
+        }
+    }
+    let codings = "Content-Type: application/json\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n";
+    ask(&untouched.app, "POST", "/v1/media", codings, WISH).await.problem(415, "two codings");
+    let ids = "X-Request-Id: one\r\nX-Request-Id: two\r\n";
+    assert_eq!(ask(&untouched.app, "GET", "/livez", ids, b"").await.header("x-request-id").len(), 36);
     untouched.check().await;
 }
 

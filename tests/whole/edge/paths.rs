@@ -157,7 +157,7 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
         "/openapi.json/",
         "/openapi.yaml",
         "*",
-        "http://elsewhere/nothing",
+        "http://localhost/nothing",
         &long,
         &deep,
         &slash,

@@ -89,12 +89,12 @@ async fn a_body_that_breaks_off_is_refused_and_never_understood_as_far_as_it_cam
     for (about, sent) in [
         (
             "shorter than announced",
-            format!("POST /v1/media HTTP/1.1\r\nHost: t\r\n{JSON}Content-Length: 500\r\n\r\n{whole}"),
+            format!("POST /v1/media HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 500\r\n\r\n{whole}"),
         ),
         (
             "no last chunk",
             format!(
-                "POST /v1/media HTTP/1.1\r\nHost: t\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{whole}\r\n",
+                "POST /v1/media HTTP/1.1\r\nHost: localhost\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{whole}\r\n",
                 whole.len()
             ),
         ),
@@ -105,7 +105,7 @@ async fn a_body_that_breaks_off_is_refused_and_never_understood_as_far_as_it_cam
         wire.answer(true).await.invalid("body", "cannot be read", about);
     }
     let bad_chunk = format!(
-        "POST /v1/media HTTP/1.1\r\nHost: t\r\n{JSON}Transfer-Encoding: chunked\r\n\r\nzz\r\n{whole}\r\n0\r\n\r\n"
+        "POST /v1/media HTTP/1.1\r\nHost: localhost\r\n{JSON}Transfer-Encoding: chunked\r\n\r\nzz\r\n{whole}\r\n0\r\n\r\n"
     );
     let mut wire = Wire::to(&untouched.app).await;
     wire.send(bad_chunk).await;
@@ -118,7 +118,7 @@ async fn a_client_that_waits_to_be_told_to_go_on_is_told() {
     let app = TestApp::start().await;
     let mut wire = Wire::to(&app).await;
     let head = format!(
-        "POST /v1/media HTTP/1.1\r\nHost: t\r\n{JSON}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/media HTTP/1.1\r\nHost: localhost\r\n{JSON}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         WISH.len()
     );
     wire.send(head).await;
@@ -159,7 +159,7 @@ async fn requests_that_are_sent_ahead_are_answered_in_order() {
 #[tokio::test]
 async fn a_body_whose_length_is_said_in_two_ways_smuggles_no_request() {
     let untouched = Untouched::start().await;
-    let smuggled = format!("0\r\n\r\nDELETE /v1/media/{} HTTP/1.1\r\nHost: t\r\n\r\n", untouched.item);
+    let smuggled = format!("0\r\n\r\nDELETE /v1/media/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", untouched.item);
     for lengths in [
         format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", smuggled.len()),
         format!("Transfer-Encoding: chunked\r\nContent-Length: {}\r\n", smuggled.len()),
@@ -171,7 +171,7 @@ async fn a_body_whose_length_is_said_in_two_ways_smuggles_no_request() {
         "Transfer-Encoding: chunked, identity\r\n".to_owned(),
     ] {
         let mut wire = Wire::to(&untouched.app).await;
-        wire.send(format!("POST /v1/media HTTP/1.1\r\nHost: t\r\n{JSON}{lengths}\r\n{smuggled}")).await;
+        wire.send(format!("POST /v1/media HTTP/1.1\r\nHost: localhost\r\n{JSON}{lengths}\r\n{smuggled}")).await;
         let status = wire.answer(true).await.status;
         assert!((400..500).contains(&status), "{lengths:?}: {status}");
     }
@@ -181,7 +181,7 @@ async fn a_body_whose_length_is_said_in_two_ways_smuggles_no_request() {
 #[tokio::test]
 async fn what_is_no_http_ends_its_own_connection_alone() {
     let untouched = Untouched::start().await;
-    let too_long = format!("GET /{} HTTP/1.1\r\nHost: t\r\n\r\n", "a".repeat(70_000));
+    let too_long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(70_000));
     let too_many = format!("GET /livez HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(500));
     for sent in [
         "hello\r\n\r\n",
@@ -196,11 +196,44 @@ async fn what_is_no_http_ends_its_own_connection_alone() {
     ] {
         let mut wire = Wire::to(&untouched.app).await;
         wire.send(sent).await;
-        let status = wire.answer(true).await.status;
-        assert!((400..500).contains(&status), "{}: {status}", sent.chars().take(40).collect::<String>());
+        let (answer, about) = (wire.answer(true).await, sent.chars().take(40).collect::<String>());
+        if sent == too_many {
+            assert_eq!(answer.problem(431, &about)["code"], "headers-too-large");
+        } else {
+            answer.invalid("request", "RFC 9112", &about);
+        }
+        assert_eq!((answer.header("connection"), answer.header("x-request-id").len()), ("close", 36), "{about}");
+        wire.ended().await;
     }
+    let refused = async |status: u16| {
+        let sample = format!("zeroload_http_requests_total{{method=\"none\",route=\"\",status=\"{status}\"}}");
+        untouched.app.metric(&sample).await
+    };
+    assert_eq!((refused(400).await, refused(431).await), (8, 1));
     assert_eq!(Answer::of(untouched.app.call(Method::GET, "/livez")).await.status, 200);
     untouched.check().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused_behind_the_answers_to_what_came_before_it() {
+    let app = TestApp::start().await;
+    let mut wire = Wire::to(&app).await;
+    let mut sent = request("GET", "/openapi.json", "", b"");
+    sent.extend(request("GET", "/v1/events", "", b""));
+    sent.extend(request("GET", "/livez", "bad header\r\n", b""));
+    wire.send(sent).await;
+    assert_eq!(wire.answer(true).await.status, 200);
+    assert_eq!(wire.answer(true).await.status, 200);
+    wire.answer(true).await.invalid("request", "RFC 9112", "a header without a colon");
+    wire.ended().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_far_too_long_is_told_so() {
+    let app = TestApp::start().await;
+    let mut wire = Wire::to(&app).await;
+    wire.send(format!("GET /livez HTTP/1.1\r\nX: {}", "y".repeat(200_000))).await;
+    assert_eq!(wire.answer(true).await.problem(431, "200 kB")["code"], "headers-too-large");
 }
 
 #[tokio::test]

@@ -142,6 +142,11 @@ impl Wire {
         Answer { status, headers, body }
     }
 
+    /// The service ends its side, with nothing more to say.
+    pub async fn ended(&mut self) {
+        assert_eq!(self.0.fill_buf().await.expect("an end, not a reset"), b"");
+    }
+
     async fn line(&mut self) -> String {
         let mut line = Vec::new();
         self.0.read_until(b'\n', &mut line).await.expect("the connection is not reset");
@@ -166,7 +171,7 @@ pub async fn ask(app: &TestApp, method: &str, target: &str, headers: &str, body:
 
 /// A request as bytes. `headers` are whole lines.
 pub fn request(method: &str, target: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}").into_bytes();
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}").into_bytes();
     if !body.is_empty() {
         request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
     }

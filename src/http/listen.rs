@@ -1,0 +1,83 @@
+//! The server of the interface: workers, connections, and what is said to those who speak no HTTP.
+//!
+//! It is what `actix_web::HttpServer` makes, but for the [`Connection`] around each socket.
+
+use std::{future::ready, io, net::TcpListener, rc::Rc, time::Duration};
+
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{dev::AppConfig, web};
+use tokio::net::TcpStream;
+
+use super::{
+    Api, Problem, app,
+    connection::{Connection, Refusal},
+};
+
+/// How long the head of a request may take, from the first byte of a connection to the last of the head.
+const HEAD_MAY_TAKE: Duration = Duration::from_secs(5);
+
+/// How long a client has to take its last answer.
+const END_MAY_TAKE: Duration = Duration::from_secs(1);
+
+/// What the operator decides about a server.
+pub struct Listening {
+    pub workers: usize,
+    /// Seconds that open requests have to end when the server stops.
+    pub drain_seconds: u64,
+}
+
+/// Serves `api` on a socket. Must run on an actix system, which the server goes on on.
+///
+/// # Errors
+/// Those of the socket.
+pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) -> io::Result<Server> {
+    let address = socket.local_addr()?;
+    let server = Server::build().workers(listening.workers).shutdown_timeout(listening.drain_seconds).disable_signals();
+    let draining = server.graceful_shutdown_signal();
+    let server = server.listen("http", socket, move || {
+        let (draining, refusing) = (draining.clone(), api.clone());
+        let refusal: Refusal = Rc::new(move |status, head| refused(&refusing, status, head));
+        let routes = app(api.clone()).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .client_request_timeout(HEAD_MAY_TAKE)
+            .client_disconnect_timeout(END_MAY_TAKE)
+            .local_addr(address)
+            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                data.insert(connection.hangup());
+            })
+            .finish(map_config(routes, |()| AppConfig::default()));
+        fn_service(move |socket: TcpStream| {
+            let peer = socket.peer_addr().ok();
+            ready(Ok::<_, DispatchError>((Connection::new(socket, refusal.clone()), Protocol::Http1, peer)))
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
+}
+
+/// The problem in place of the parser's bare answer, with the headers of that.
+fn refused(api: &Api, status: u16, head: &str) -> Vec<u8> {
+    let request_id = api.ids.new_id(api.clock.now()).to_string();
+    api.metrics.answered("none", "", status);
+    tracing::debug!(status, request.id = request_id, "what a connection brought is no request");
+    let body = Problem::of_parser(status).json(&request_id);
+    let mut answer = String::with_capacity(head.len() + body.len() + 200);
+    for line in head.lines().filter(|line| !line.is_empty()) {
+        let name = line.split(':').next().unwrap_or_default();
+        if !["content-length", "connection"].iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            answer.push_str(line);
+            answer.push_str("\r\n");
+        }
+    }
+    answer.push_str(&format!(
+        "connection: close\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\r\n{body}",
+        body.len()
+    ));
+    answer.into_bytes()
+}
