@@ -18,6 +18,7 @@ const OTHER_CODES: &str = "other";
 
 /// What one run of the collector did. The six outcomes are disjoint.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CollectionReport)]
 pub struct RunReport {
     pub run_id: Uuid,
     /// Nothing was changed; `items` says what would go and why.
@@ -55,6 +56,7 @@ pub struct RunReport {
 
 /// What happened to one item.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CollectionReportItem)]
 pub struct ItemReport {
     #[schema(value_type = Uuid)]
     pub id: MediaId,
@@ -71,6 +73,7 @@ pub struct ItemReport {
 
 /// How it ended for one item in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CollectionOutcome)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemOutcome {
     Deleted,

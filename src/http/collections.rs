@@ -36,6 +36,7 @@ const PAGE: u32 = 1000;
 const MAX_EVENTS: u64 = 200_000;
 
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = NewCollection)]
 #[serde(deny_unknown_fields)]
 pub struct CollectBody {
     /// Change nothing, only say what would go and why.
@@ -126,6 +127,7 @@ pub struct CollectionRun {
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
+#[schema(as = CollectionRunStatus)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     Ended,
@@ -135,6 +137,7 @@ pub enum RunStatus {
 
 /// A run with what it claimed.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CollectionRunDetails)]
 pub struct CollectionRunWhole {
     run: CollectionRun,
     /// What the run claimed, in order, at most 1000 items; what it finished for an earlier run is that run's.

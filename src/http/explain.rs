@@ -59,7 +59,7 @@ pub enum Fate {
 
 /// Why an item is collected.
 #[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = CollectReason, rename_all = "snake_case")]
 #[expect(dead_code, reason = "only described here; the domain's own type writes it")]
 enum ReasonShape {
     Expired,
@@ -70,7 +70,7 @@ enum ReasonShape {
 
 /// Whether an object in use is known to be the confirmed one.
 #[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[schema(as = SealState, rename_all = "snake_case")]
 #[expect(dead_code, reason = "only described here")]
 enum SealShape {
     /// A ticket may still write it, or it was not compared yet.

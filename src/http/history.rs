@@ -20,6 +20,7 @@ const PAGE: u32 = 500;
 const EVENTS: u32 = 1000;
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = MediaHistory)]
 pub struct Events<'a> {
     events: Vec<EventShape<'a>>,
     /// What to give as `after` for the events behind these; null where there are none.
@@ -28,6 +29,7 @@ pub struct Events<'a> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = VerifiedJournal)]
 pub struct Verified {
     /// The last position that was verified.
     position: u64,
@@ -79,7 +81,7 @@ pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     params(("after" = Option<u64>, Query, minimum = 0, description = "the last position already known"),
            ("limit" = Option<u64>, Query, minimum = 1, description = "events at most")),
     responses(
-        (status = 200, body = EventShape, content_type = "application/x-ndjson", description = "one Event per line"),
+        (status = 200, body = String, content_type = "application/x-ndjson", description = "one Event per line"),
     )
 )]
 pub async fn all(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem> {

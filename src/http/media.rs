@@ -23,6 +23,7 @@ const CONFIRMS: usize = 64;
 
 /// What a ticket is wanted for.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewMedia)]
 #[serde(deny_unknown_fields)]
 pub struct RequestBody {
     /// The backend's own, opaque name for whose media it is: 1 to 255 bytes.
@@ -45,6 +46,7 @@ pub struct RequestBody {
 }
 
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = Confirmation)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmBody {
     /// What the media belongs to, in the backend's own words: 1 to 255 bytes.
@@ -53,6 +55,7 @@ pub struct ConfirmBody {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ConfirmMany)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmManyBody {
     /// 1 to 1000.
@@ -63,6 +66,7 @@ pub struct ConfirmManyBody {
 }
 
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = TicketRenewal)]
 #[serde(deny_unknown_fields)]
 pub struct TicketBody {
     /// Signed into the new ticket as `Content-Disposition`, never recorded: as for a request.

@@ -11,17 +11,22 @@
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
 //! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`reconciliations`], [`notifications`], [`health`] | the routes |
-//! | [`openapi`] | the interface as OpenAPI, generated from the handlers |
+//! | [`verifying`] | one verification of the journal at a time |
+//! | [`openapi`], [`events`], [`alphabets`] | the interface as OpenAPI, generated from the handlers; what each event holds; which texts are allowed |
+//! | [`guide`] | where everything is, for who opens the address |
 //!
 //! Sockets to database and S3 belong to the service's runtime. A handler hands its work over to it, so that a client that goes
 //! away stops nothing halfway; tickets and confirms, of which there are many and which have no such half, it does itself.
 
+mod alphabets;
 mod body;
 mod call;
 mod collections;
 mod connection;
 mod edge;
+mod events;
 mod explain;
+mod guide;
 mod health;
 mod history;
 mod hosts;
@@ -169,6 +174,8 @@ pub fn app(
         .service(at(notifications::PATH, [post(notifications::s3)]))
         .service(at("/v1/reconciliations", [get(reconciliations::list), post(reconciliations::begin)]))
         .service(at("/v1/reconciliations/{id}", [get(reconciliations::one)]))
+        .service(at("/", [get(guide::home)]))
+        .service(at("/docs", [get(guide::docs)]))
         .service(at("/livez", [get(health::livez)]))
         .service(at("/readyz", [get(health::readyz)]))
         .service(at("/metrics", [get(health::metrics)]))
@@ -220,5 +227,16 @@ fn at<const N: usize>(path: &'static str, routes: [(Method, Route); N]) -> Resou
 }
 
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(404, "not-found", format!("there is nothing at {}; see /openapi.json", request.path())))
+    let path = request.path();
+    let meant = path.trim_end_matches('/');
+    let is_route = !meant.is_empty() && meant != path && request.resource_map().match_pattern(meant).is_some();
+    Err(Problem::new(
+        404,
+        "not-found",
+        if is_route {
+            format!("there is nothing at {path}; the address is {meant}, without a slash at its end")
+        } else {
+            format!("there is nothing at {path}; see /docs")
+        },
+    ))
 }

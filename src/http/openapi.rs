@@ -3,21 +3,25 @@
 //! A handler says what is its own; what every call shares (keys, request ids, problems) is added here once, so that no
 //! call can lack it.
 
-use std::sync::LazyLock;
+use std::{io::Write, sync::LazyLock};
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+};
+use flate2::{Compression, write::GzEncoder};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
         Content, Header, HttpMethod, Object, OpenApi as Document, Ref, RefOr, Required, Response, Schema, Type,
-        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
 use super::{
-    collections, explain, health, history, media, notifications, problem::ProblemShape, read_side, reconciliations,
-    restore,
+    alphabets, collections, events, explain, guide, health, history, media, notifications, problem::ProblemShape,
+    read_side, reconciliations, restore,
 };
 
 #[derive(OpenApi)]
@@ -41,7 +45,7 @@ use super::{
         media::request, media::get, media::uploaded, media::confirm, media::confirm_many, media::ticket,
         media::release, restore::restore, explain::explain, history::of_media, history::all, history::verify, read_side::pending,
         read_side::projections, collections::run, collections::list, collections::one, reconciliations::begin, reconciliations::list,
-        reconciliations::one, notifications::s3, health::livez, health::readyz, health::metrics, serve
+        reconciliations::one, notifications::s3, guide::home, guide::docs, health::livez, health::readyz, health::metrics, serve
     ),
     components(schemas(ProblemShape)),
     security(("api_key" = [])),
@@ -71,6 +75,12 @@ const WITH_BODY: [(&str, &str); 3] = [
     ("415", "`unsupported-media-type`: a body that is not sent as application/json"),
 ];
 
+/// The calls of a path.
+pub fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operation)> {
+    let all = [(HttpMethod::Get, &item.get), (HttpMethod::Post, &item.post), (HttpMethod::Delete, &item.delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
 /// What holds for every call of a kind.
 struct Everywhere;
 
@@ -79,6 +89,7 @@ impl Modify for Everywhere {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Where API keys are set"));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme.build()));
+        alphabets::describe_members(components);
         for (path, item) in &mut document.paths.paths {
             let with_key = path.starts_with("/v1/");
             for (method, operation) in [
@@ -105,6 +116,7 @@ fn complete(operation: &mut Operation, with_key: bool, with_body: bool) {
     if with_key && with_body {
         shared.extend(WITH_BODY);
     }
+    alphabets::describe_parameters(operation);
     for content in operation.request_body.iter_mut().flat_map(|body| body.content.values_mut()) {
         content.schema = content.schema.take().map(without_null);
     }
@@ -131,6 +143,9 @@ fn complete(operation: &mut Operation, with_key: bool, with_body: bool) {
                 response.headers.insert("Retry-After".to_owned(), header("seconds after which to try again"));
             }
             _ => {}
+        }
+        if let Some(lines) = response.content.get_mut("application/x-ndjson") {
+            lines.schema = Some(events::lines_of("Event").into());
         }
         if status.starts_with(['4', '5']) && response.content.is_empty() {
             let problem = Content::new(Some(Ref::from_schema_name("Problem")));
@@ -171,12 +186,36 @@ pub fn document() -> Document {
 }
 
 /// This document
+///
+/// Compressed for whoever says `Accept-Encoding: gzip`.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
     responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1"))
 )]
-pub async fn serve() -> HttpResponse {
+pub async fn serve(request: HttpRequest) -> HttpResponse {
     static TEXT: LazyLock<String> =
         LazyLock::new(|| serde_json::to_string(&document()).expect("a description of texts and numbers serializes"));
-    HttpResponse::Ok().content_type("application/json").body(TEXT.as_str())
+    static COMPRESSED: LazyLock<Vec<u8>> = LazyLock::new(|| compressed(TEXT.as_bytes()));
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json").insert_header((header::VARY, "accept-encoding"));
+    if takes_gzip(&request) {
+        return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(COMPRESSED.as_slice());
+    }
+    response.body(TEXT.as_str())
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let written = encoder.write_all(text).and_then(|()| encoder.finish());
+    written.expect("a buffer in memory takes all")
+}
+
+/// Whether `Accept-Encoding` names gzip, and not with a weight of 0 (RFC 9110 section 12.5.3).
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight.trim().strip_prefix("q=").and_then(|q| q.parse().ok()).is_some_and(|q: f32| q <= 0.0);
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }

@@ -18,6 +18,7 @@ use super::{
 use crate::reconcile::{LEAST_AGE, ReconcileError, Wanted};
 
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = NewReconciliation)]
 #[serde(deny_unknown_fields)]
 pub struct ReconcileBody {
     /// Delete objects that belong to no item and are older than this, such as `7d`; at least 24h.
@@ -267,7 +268,12 @@ pub async fn one(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     let id = call.id()?.as_uuid();
     let mut query = call.query()?;
     let limit = query.number("limit", 1..=1000_u32)?.unwrap_or(100);
-    let cursor = query.take("cursor", |raw| Ok(raw.to_owned()))?.unwrap_or_default();
+    let cursor = query.take("cursor", |raw| match raw {
+        // No key has more bytes, and no database takes a text with the character 0 in it.
+        raw if (1..=1024).contains(&raw.len()) && !raw.contains('\0') => Ok(raw.to_owned()),
+        _ => Err(Problem::invalid("cursor", "cursor must be a next_cursor of an earlier page")),
+    })?;
+    let cursor = cursor.unwrap_or_default();
     query.finish()?;
     let read_models = api.read_models.clone();
     let work = async move {

@@ -8,6 +8,7 @@ use zeroload_domain::AttachedTo;
 use super::{Api, Problem, call::Call, shapes::MediaShape};
 
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = Restoration)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreBody {
     /// What the media belongs to from now on, in the backend's own words: 1 to 255 bytes.

@@ -80,7 +80,7 @@ pub enum MediaState {
 
 /// A ticket: the client must send exactly these headers.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Upload)]
+#[schema(as = Ticket)]
 pub struct UploadShape {
     pub method: &'static str,
     pub url: String,
@@ -120,22 +120,18 @@ impl MediaShape {
     }
 }
 
-/// One event of the journal, its payload and metadata exactly as stored.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Event)]
+/// One event of the journal, its payload and metadata exactly as stored. [`events`](super::events) describes it.
+#[derive(Serialize)]
 pub struct EventShape<'a> {
     pub position: u64,
     /// Null where the event is about no item, as those of collection runs.
-    #[schema(required = true)]
     pub media_id: Option<Uuid>,
     pub sequence: u64,
     pub r#type: &'a str,
     pub version: &'a str,
     #[serde(serialize_with = "time")]
     pub recorded_at: DateTime<Utc>,
-    #[schema(value_type = Object)]
     pub payload: &'a RawValue,
-    #[schema(value_type = Object)]
     pub metadata: &'a RawValue,
     /// The event's leaf in the hash chain, hex.
     pub hash: String,

@@ -145,14 +145,18 @@ impl Document {
             assert!(!answer.header(&name.to_lowercase()).is_empty(), "{about} lacks {name}");
         }
         let content_type = answer.header("content-type").split(';').next().unwrap_or_default();
-        let schema = &described["content"][content_type]["schema"];
+        let mut schema = &described["content"][content_type]["schema"];
         assert!(schema.is_object(), "{about}: {content_type} is not described");
+        if content_type == "application/x-ndjson" {
+            assert_eq!(schema["type"], "string", "{about}: what reads descriptions knows no lines");
+            schema = &schema["x-line"];
+        }
         let values: Vec<Value> = match content_type {
             "application/x-ndjson" => {
                 let text = String::from_utf8(answer.body).expect("text");
                 text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
             }
-            "application/openmetrics-text" => vec![String::from_utf8(answer.body).expect("text").into()],
+            "application/openmetrics-text" | "text/plain" => vec![String::from_utf8(answer.body).expect("text").into()],
             _ => vec![answer.json()],
         };
         for value in &values {
@@ -261,6 +265,122 @@ async fn the_document_is_openapi_3_1_and_all_its_references_lead_somewhere() {
                 response["content"].as_object().unwrap_or_else(|| panic!("{about} {status} describes no body"));
             assert!(content.values().all(|content| content["schema"].is_object()), "{about} {status}");
         }
+    }
+}
+
+#[tokio::test]
+async fn schemas_have_the_names_that_a_client_wants_to_see() {
+    let keyed = Keyed::start().await;
+    let document = Document::of(&keyed).await;
+    let schemas = document.0["components"]["schemas"].as_object().expect("schemas");
+    for name in ["NewMedia", "Media", "Ticket", "Confirmation", "Event", "EventMetadata", "Problem", "CollectionReport"]
+    {
+        assert!(schemas.contains_key(name), "{name} is not in {:?}", schemas.keys());
+    }
+    for (name, schema) in schemas {
+        assert!(!["Body", "Shape", "Whole"].iter().any(|ours| name.ends_with(ours)), "{name} is a name of the code");
+        let members = schema["properties"].as_object().into_iter().flatten();
+        let members: Vec<String> = members.map(|(member, _)| member.replace('_', "")).collect();
+        assert_ne!(members, [name.to_lowercase()], "{name} is named like its only member");
+    }
+}
+
+#[tokio::test]
+async fn each_type_of_event_is_described_and_told_apart_by_its_name() {
+    let keyed = Keyed::start().await;
+    let document = Document::of(&keyed).await;
+    let event = &document.0["components"]["schemas"]["Event"];
+    assert_eq!(event["discriminator"]["propertyName"], "type");
+    let mapping = event["discriminator"]["mapping"].as_object().expect("a mapping");
+    let one_of: BTreeSet<_> =
+        event["oneOf"].as_array().expect("schemas").iter().map(|one| one["$ref"].as_str()).collect();
+    assert_eq!(one_of, mapping.values().map(Value::as_str).collect());
+    assert_eq!(one_of.len(), 14);
+    for (name, reference) in mapping {
+        let whole = document.resolve(&json!({ "$ref": reference })).clone();
+        assert_eq!(whole["properties"]["type"]["enum"], json!([name]));
+        let payload = document.resolve(&whole["properties"]["payload"]);
+        assert_eq!(payload["properties"]["type"]["enum"], json!([name]), "{name}");
+        assert!(payload["properties"].as_object().is_some_and(|members| members.len() > 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_compressed_for_whoever_asks_for_it() {
+    let keyed = Keyed::start().await;
+    let plain = Answer::of(keyed.app.call(Method::GET, "/openapi.json")).await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), ("", "accept-encoding"));
+    let asked = async |accepted: &str| {
+        Answer::of(keyed.app.call(Method::GET, "/openapi.json").header("Accept-Encoding", accepted)).await
+    };
+    for accepted in ["gzip", "deflate, GZIP;q=0.5, br"] {
+        let answer = asked(accepted).await;
+        assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"));
+        assert!(answer.body.len() * 4 < plain.body.len(), "{} of {} bytes", answer.body.len(), plain.body.len());
+        let mut whole = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(answer.body.as_slice()), &mut whole)
+            .expect("gzip");
+        assert_eq!(whole, plain.body);
+    }
+    for accepted in ["identity", "gzip;q=0", "br, gzip; q=0.0", ""] {
+        assert_eq!(asked(accepted).await.header("content-encoding"), "", "{accepted}");
+    }
+}
+
+/// What a generator of requests found, that believes the document.
+#[tokio::test]
+async fn what_the_document_calls_valid_is_accepted_and_what_it_does_not_is_refused() {
+    let keyed = Keyed::start().await;
+    let key = "acme-ops";
+    let (ascii, wide) = ("~".repeat(255), "\u{10ffff}".repeat(63));
+    let base = json!({ "owner": "o", "content_type": "0/0", "content_length": 1 });
+    let with = |member: &str, value: &Value| {
+        let mut body = base.clone();
+        body[member] = value.clone();
+        body
+    };
+    for (member, good, bad) in [
+        ("owner", vec![json!(ascii), json!(wide), json!(" ")], vec![json!("\u{85}"), json!("a\u{9f}"), json!("")]),
+        ("filename", vec![json!(wide), json!("a b.jpg"), Value::Null], vec![json!("\u{80}"), json!("a/b"), json!("")]),
+        (
+            "content_type",
+            vec![json!("a!#$&^_.+-/b"), json!("a/b;c=d"), json!("a/b; c=d; e=f")],
+            vec![json!("a"), json!("a/"), json!("a/b;")],
+        ),
+        (
+            "checksum_sha256",
+            vec![json!(format!("{}=", "0".repeat(43))), Value::Null],
+            vec![json!(format!("{}1=", "0".repeat(42))), json!("0".repeat(44))],
+        ),
+        ("content_length", vec![json!(1), json!(5_368_709_120_u64)], vec![json!(-1), json!(5_368_709_121_u64)]),
+    ] {
+        for value in good {
+            let answer = keyed.post(key, "/v1/media", with(member, &value)).await;
+            assert_eq!(answer.status, 201, "{member} {value}: {}", answer.json());
+        }
+        for value in bad {
+            keyed.post(key, "/v1/media", with(member, &value)).await.invalid(member, member, &value.to_string());
+        }
+    }
+    let media = keyed.ticket(key).await;
+    assert!(keyed.app.put(&media, JPEG).await.status().is_success());
+    let confirm = format!("/v1/media/{}/confirm", id(&media));
+    keyed.post(key, &confirm, json!({ "attached_to": "a\u{85}" })).await.invalid("attached_to", "attached_to", "C1");
+    assert_eq!(keyed.post(key, &confirm, json!({ "attached_to": wide })).await.status, 200);
+    let page = format!("/v1/projections/pending?cursor=1.-1.{}&limit=1000&min_position=0", "0".repeat(32));
+    for (target, status) in [
+        ("/v1/projections/pending?cursor=", 400),
+        (page.as_str(), 200),
+        ("/v1/projections/pending?owner=%C2%85", 400),
+        ("/v1/projections/pending?limit=1001", 400),
+        ("/v1/events?after=9223372036854775807&limit=9223372036854775807", 200),
+        ("/v1/events?after=9223372036854775808", 400),
+        ("/v1/reconciliations/019a0d2e-7b1c-7000-8000-0123456789ab?cursor=", 400),
+        ("/v1/reconciliations/019a0d2e-7b1c-7000-8000-0123456789ab?cursor=%00", 400),
+        ("/v1/reconciliations/019a0d2e-7b1c-7000-8000-0123456789ab?cursor=a", 404),
+    ] {
+        let answer = keyed.get(key, target).await;
+        assert_eq!(answer.status, status, "{target}: {}", String::from_utf8_lossy(&answer.body));
     }
 }
 
@@ -396,7 +516,7 @@ async fn every_answer_is_as_it_is_described() {
     check("/v1/journal/verify", "/v1/journal/verify", &get, None, 200).await;
     check("/v1/projections", "/v1/projections", &get, None, 200).await;
     check("/v1/projections/pending", "/v1/projections/pending?limit=0", &get, None, 400).await;
-    for path in ["/livez", "/readyz", "/metrics", "/openapi.json"] {
+    for path in ["/", "/docs", "/livez", "/readyz", "/metrics", "/openapi.json"] {
         check(path, path, &get, None, 200).await;
     }
     for (path, methods) in ROUTES.iter().filter(|(path, _)| path.contains("{id}")) {

@@ -247,7 +247,7 @@ async fn a_role_is_asked_for_before_anything_else_is_looked_at() {
 #[tokio::test]
 async fn what_probes_and_scrapers_read_needs_no_key() {
     let keyed = Keyed::start().await;
-    for path in ["/livez", "/readyz", "/metrics", "/openapi.json"] {
+    for path in ["/", "/docs", "/livez", "/readyz", "/metrics", "/openapi.json"] {
         for call in [keyed.app.call(Method::GET, path), keyed.app.call(Method::GET, path).bearer_auth("wrong")] {
             assert_eq!(Answer::of(call).await.status, 200, "{path}");
         }

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Every path with the methods that it answers.
-pub const ROUTES: [(&str, &[&str]); 22] = [
+pub const ROUTES: [(&str, &[&str]); 24] = [
     ("/v1/media", &["POST"]),
     ("/v1/media/confirm", &["POST"]),
     ("/v1/media/{id}", &["GET", "HEAD", "DELETE"]),
@@ -27,6 +27,8 @@ pub const ROUTES: [(&str, &[&str]); 22] = [
     ("/v1/notifications/s3", &["POST"]),
     ("/v1/reconciliations", &["GET", "HEAD", "POST"]),
     ("/v1/reconciliations/{id}", &["GET", "HEAD"]),
+    ("/", &["GET", "HEAD"]),
+    ("/docs", &["GET", "HEAD"]),
     ("/livez", &["GET", "HEAD"]),
     ("/readyz", &["GET", "HEAD"]),
     ("/metrics", &["GET", "HEAD"]),
@@ -126,7 +128,6 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
     let item = format!("/v1/media/{}", untouched.item);
     let (slash, more) = (format!("{item}/"), format!("{item}/confirm/x"));
     for target in [
-        "/",
         "//",
         "/v1",
         "/v1/",
@@ -153,7 +154,6 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
         "/v1/media%2Fconfirm",
         "/%3Cscript%3E",
         "/a?b=c",
-        "/?",
         "/openapi.json/",
         "/openapi.yaml",
         "*",
@@ -166,15 +166,43 @@ async fn a_path_that_leads_nowhere_is_a_problem() {
         for method in ["GET", "POST", "DELETE", "OPTIONS", "BREW"] {
             let about = format!("{method} {}", target.chars().take(60).collect::<String>());
             let problem = ask(&untouched.app, method, target, "", b"").await.problem(404, &about);
-            assert!(
-                problem["detail"]
-                    .as_str()
-                    .is_some_and(|detail| detail.contains("/openapi.json") || detail.contains('…'))
-            );
+            let detail = problem["detail"].as_str().expect("a detail");
+            let helps = ["see /docs", "without a slash at its end", "…"].iter().any(|help| detail.contains(help));
+            assert!(helps, "{detail}");
         }
         assert_eq!(ask(&untouched.app, "HEAD", target, "", b"").await.status, 404);
     }
     untouched.check().await;
+}
+
+#[tokio::test]
+async fn a_trailing_slash_is_told_the_address_that_was_meant() {
+    let untouched = Untouched::start().await;
+    for (path, _) in ROUTES.iter().filter(|(path, _)| *path != "/") {
+        let meant = path.replace("{id}", &untouched.item);
+        for slashes in ["/", "///"] {
+            let problem = ask(&untouched.app, "GET", &format!("{meant}{slashes}"), "", b"").await.problem(404, path);
+            let detail = problem["detail"].as_str().expect("a detail");
+            assert!(detail.contains(&format!("the address is {meant}, without a slash")), "{detail}");
+        }
+    }
+    untouched.check().await;
+}
+
+#[tokio::test]
+async fn who_opens_the_address_is_told_where_everything_is() {
+    let app = crate::app::TestApp::start().await;
+    for path in ["/", "/docs"] {
+        let answer = ask(&app, "GET", path, "", b"").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; charset=utf-8"));
+        let page = String::from_utf8(answer.body).expect("text");
+        assert!(page.contains("/openapi.json") && !page.contains("http"), "{page}");
+        for (path, methods) in ROUTES {
+            for method in methods.iter().filter(|method| **method != "HEAD") {
+                assert!(page.lines().any(|line| line.trim_start().starts_with(&format!("{method} {path} "))), "{path}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
