@@ -93,6 +93,10 @@ impl Policy {
         self.max_content_length
     }
 
+    pub fn ticket_ttl(&self) -> TimeDelta {
+        self.ticket_ttl
+    }
+
     pub fn late_write_margin(&self) -> TimeDelta {
         self.late_write_margin
     }

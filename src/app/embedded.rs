@@ -48,9 +48,20 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
     let listener = TcpListener::bind(wanted).await.map_err(listen)?;
     let mut address = listener.local_addr().map_err(listen)?;
     if address.ip().is_unspecified() {
+        if settings.embedded_s3_public.is_none() {
+            tracing::warn!(
+                listen = %wanted,
+                "the embedded S3 server listens to other machines, and tickets lead to this one alone: set \
+                 embedded_s3_public_endpoint to the address at which clients reach it"
+            );
+        }
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    let keys = StaticKeys { access_key: server.access_key().to_owned(), secret_key: server.secret_key().to_owned() };
+    let keys = StaticKeys {
+        access_key: server.access_key().to_owned(),
+        secret_key: server.secret_key().to_owned(),
+        session_token: None,
+    };
     let (faults, store) = (server.faults().clone(), server.clone());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.serve(listener, async move {
@@ -63,6 +74,9 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
         endpoint: Some(format!("http://{address}")),
         region: Some("us-east-1".to_owned()),
         path_style: true,
+        public: settings.embedded_s3_public.clone(),
+        fips: false,
+        dual_stack: false,
         keys: Some(keys),
         ticket_keys: None,
     };

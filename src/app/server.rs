@@ -101,6 +101,8 @@ impl Server {
             read_models: core.read_models.clone(),
             projector: core.projector.clone(),
             guard: core.guard.clone(),
+            gateway: core.gateway.clone(),
+            ticket_ttl: settings.policy.ticket_ttl(),
             wal,
             collector,
             inspector,

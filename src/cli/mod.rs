@@ -104,7 +104,7 @@ fn run(cli: Cli) -> Ended {
 fn run_on(runtime: &Runtime, cli: Cli) -> Ended {
     let (clock, ids) = (Clock::system(), Ids::from_os());
     let settings = || -> Result<Settings, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Settings::try_from(cli.settings.clone().with_file()?)?)
+        Ok(Settings::try_from(cli.settings.clone().with_file()?.with_aws_variables())?)
     };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings()?, runtime, clock, ids),

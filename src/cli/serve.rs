@@ -46,9 +46,11 @@ fn announce(server: &Server, settings: &Settings) {
     let address = server.address;
     println!("API   http://{address}/v1");
     println!("Docs  http://{address}/openapi.json");
+    let public = settings.embedded_s3_public.as_ref().or_else(|| settings.s3.as_ref()?.public.as_ref());
+    let public = public.map_or_else(String::new, |public| format!(", clients at {}", public.endpoint));
     match &server.core().embedded {
-        Some(s3) => println!("S3    http://{} (embedded, bucket {})", s3.address, s3.bucket),
-        None => println!("S3    {} (bucket {})", server.core().gateway.store(), server.core().gateway.bucket()),
+        Some(s3) => println!("S3    http://{} (embedded, bucket {}{public})", s3.address, s3.bucket),
+        None => println!("S3    {} (bucket {}{public})", server.core().gateway.store(), server.core().gateway.bucket()),
     }
     println!("Data  {}", settings.data_dir.display());
     if let Some(problem) = server.core().guard.last().problem() {

@@ -112,6 +112,8 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
     }
     checks.extend(write_ahead_logs(api));
     checks.push(bucket(api).await);
+    let credentials = api.gateway.credentials_check(api.clock.now(), api.ticket_ttl);
+    checks.push(check(credentials.name, credentials.status, credentials.detail));
     if let Some(report) = api.guard.report() {
         checks.extend(report.checks.iter().map(|probe| check(probe.name, probe.status, &probe.detail)));
     }

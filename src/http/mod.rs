@@ -58,6 +58,7 @@ use actix_web::{
     middleware::from_fn,
     web,
 };
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 pub use hosts::{AllowedHosts, MUST_BE as HOSTS_MUST_BE};
 pub use key_ring::KeyRing;
@@ -76,6 +77,7 @@ use crate::{
     journal::Journal,
     projector::Projector,
     service::Service,
+    storage::Gateway,
 };
 
 /// What the handlers work with.
@@ -85,6 +87,9 @@ pub struct Api {
     pub read_models: ReadModels,
     pub projector: Arc<Projector>,
     pub guard: Arc<BucketGuard>,
+    pub gateway: Gateway,
+    /// How long tickets are to live.
+    pub ticket_ttl: TimeDelta,
     pub wal: WalWatch,
     pub collector: CollectorHandle,
     pub inspector: InspectorHandle,

@@ -88,6 +88,8 @@ pub struct UploadShape {
     pub headers: BTreeMap<&'static str, String>,
     #[serde(serialize_with = "time")]
     pub expires_at: DateTime<Utc>,
+    /// True where it ends before `ticket_ttl` is over, with the temporary credentials that signed it.
+    pub shortened: bool,
 }
 
 impl MediaShape {
@@ -115,6 +117,7 @@ impl MediaShape {
                 url: upload.url,
                 headers: upload.headers,
                 expires_at: upload.expires_at,
+                shortened: upload.shortened,
             }),
         })
     }

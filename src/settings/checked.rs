@@ -3,16 +3,19 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
-use zeroload_domain::{Bucket, ByteSize, KeyPrefix, Policy, Store, policy::MAX_SINGLE_PUT};
+use zeroload_domain::{ByteSize, KeyPrefix, Policy, policy::MAX_SINGLE_PUT};
 
-use super::{ApiKeys, RawSettings, SettingError, collecting, reconciling};
+use super::{
+    ApiKeys, RawSettings, SettingError, collecting, reconciling,
+    s3::{self, S3Settings},
+};
 use crate::{
     collector::BrakeSettings,
     database::Database,
     http::{AllowedHosts, HOSTS_MUST_BE},
     journal::postgres,
     review::ReviewSettings,
-    storage::{PaceSettings, StaticKeys},
+    storage::{PaceSettings, PublicAddress},
 };
 
 /// Everything that a start needs, checked.
@@ -30,6 +33,8 @@ pub struct Settings {
     /// How long one call waits for the S3 server, in all.
     pub s3_timeout: Duration,
     pub embedded_s3_listen: SocketAddr,
+    /// Where clients reach the embedded server; absent where that is the address that it listens on.
+    pub embedded_s3_public: Option<PublicAddress>,
     pub policy: Policy,
     /// When a collected item is looked at again, counted from its collection.
     pub recheck_after: Vec<Duration>,
@@ -49,18 +54,6 @@ pub struct Settings {
     pub reconcile_unknown_age: TimeDelta,
     /// The file, and what it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
-}
-
-/// Which bucket of which server.
-#[derive(Clone, Debug)]
-pub struct S3Settings {
-    pub bucket: Bucket,
-    pub store: Store,
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub path_style: bool,
-    pub keys: Option<StaticKeys>,
-    pub ticket_keys: Option<StaticKeys>,
 }
 
 impl TryFrom<RawSettings> for Settings {
@@ -84,11 +77,12 @@ impl TryFrom<RawSettings> for Settings {
             listen,
             allowed_hosts: allowed_hosts(raw.allowed_hosts.as_deref(), api_keys.is_some())?,
             database: database(&raw, &data_dir)?,
-            s3: s3(&raw)?,
+            s3: s3::real(&raw)?,
             s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
             s3_timeout: s3_timeout(raw.s3_timeout.as_deref())?,
             embedded_s3_listen: address("embedded_s3_listen", raw.embedded_s3_listen.as_deref(), "127.0.0.1:9000")?,
+            embedded_s3_public: s3::embedded_public(&raw)?,
             policy: policy(&raw)?,
             recheck_after: recheck_after(raw.recheck_after.as_deref())?,
             collect_every: at_least_a_second(
@@ -113,7 +107,7 @@ fn allowed_hosts(raw: Option<&str>, has_keys: bool) -> Result<AllowedHosts, Sett
     AllowedHosts::parse(raw).ok_or_else(|| SettingError::new("allowed_hosts", must_be(HOSTS_MUST_BE)))
 }
 
-fn must_be(allowed: &str) -> String {
+pub(super) fn must_be(allowed: &str) -> String {
     format!("must be {allowed}")
 }
 
@@ -195,67 +189,6 @@ fn password(raw: &RawSettings) -> Result<Option<String>, SettingError> {
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
         (None, None) => Ok(None),
-    }
-}
-
-fn s3(raw: &RawSettings) -> Result<Option<S3Settings>, SettingError> {
-    let Some(bucket) = raw.s3_bucket.as_deref() else {
-        let orphan = [
-            ("s3_endpoint", &raw.s3_endpoint),
-            ("s3_access_key", &raw.s3_access_key),
-            ("s3_secret_key", &raw.s3_secret_key),
-            ("s3_ticket_access_key", &raw.s3_ticket_access_key),
-            ("s3_ticket_secret_key", &raw.s3_ticket_secret_key),
-            ("s3_region", &raw.s3_region),
-            ("s3_path_style", &raw.s3_path_style),
-        ];
-        if let Some((setting, _)) = orphan.iter().find(|(_, value)| value.is_some()) {
-            return Err(SettingError::new(setting, "needs s3_bucket; without it the embedded server is used"));
-        }
-        return Ok(None);
-    };
-    let bucket = Bucket::parse(bucket).map_err(|e| SettingError::new("s3_bucket", must_be(e.allowed)))?;
-    let endpoint = raw.s3_endpoint.as_deref().map(|endpoint| endpoint.trim_end_matches('/').to_owned());
-    if let Some(endpoint) = &endpoint {
-        let uri: Result<http::Uri, _> = endpoint.parse();
-        let fits = uri.is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-                && uri.path().trim_matches('/').is_empty()
-                && uri.query().is_none()
-        });
-        if !fits {
-            return Err(SettingError::new("s3_endpoint", "must be http://HOST[:PORT] or https://HOST[:PORT]"));
-        }
-    }
-    let store = Store::parse(endpoint.as_deref().unwrap_or("aws"))
-        .map_err(|e| SettingError::new("s3_endpoint", must_be(e.allowed)))?;
-    Ok(Some(S3Settings {
-        bucket,
-        store,
-        region: raw.s3_region.clone(),
-        path_style: truth("s3_path_style", raw.s3_path_style.as_deref())?.unwrap_or(endpoint.is_some()),
-        endpoint,
-        keys: keys("s3_secret_key", raw.s3_access_key.as_ref(), raw.s3_secret_key.as_ref())?,
-        ticket_keys: keys(
-            "s3_ticket_secret_key",
-            raw.s3_ticket_access_key.as_ref(),
-            raw.s3_ticket_secret_key.as_ref(),
-        )?,
-    }))
-}
-
-fn keys(
-    setting: &'static str,
-    access: Option<&String>,
-    secret: Option<&String>,
-) -> Result<Option<StaticKeys>, SettingError> {
-    match (access, secret) {
-        (None, None) => Ok(None),
-        (Some(access), Some(secret)) if !access.is_empty() && !secret.is_empty() => {
-            Ok(Some(StaticKeys { access_key: access.clone(), secret_key: secret.clone() }))
-        }
-        _ => Err(SettingError::new(setting, "access key and secret key must both be set, or neither")),
     }
 }
 

@@ -1,14 +1,18 @@
 //! Settings: raw (flags, then environment, then file), then checked. A bad value stops the start and names its setting.
 
+mod aws;
 mod checked;
 mod collecting;
 mod keys;
 mod raw;
 mod reconciling;
+mod s3;
 
-pub use checked::{S3Settings, Settings};
+pub use aws::AwsVariables;
+pub use checked::Settings;
 pub use keys::{ApiKey, ApiKeys, KeysError, Role};
 pub use raw::RawSettings;
+pub use s3::S3Settings;
 
 /// A setting that cannot be used, with what is allowed.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
-use super::{SettingError, toml_problem};
+use super::{AwsVariables, SettingError, toml_problem};
 
 /// The file that is read when no `--config` names one.
 const DEFAULT_FILE: &str = "zeroload.toml";
@@ -25,6 +25,8 @@ macro_rules! raw_settings {
                 #[arg(long, global = true, env = $env, value_name = "VALUE", hide_env_values = true, help_heading = $heading)]
                 pub $name: Option<String>,
             )*)*
+            #[arg(skip)]
+            pub aws: AwsVariables,
         }
 
         #[derive(Deserialize, Default)]
@@ -46,6 +48,12 @@ macro_rules! raw_settings {
                     }
                 )*)*
                 Ok(self)
+            }
+
+            /// Adds what the process's variables of AWS's own tools say.
+            #[must_use]
+            pub fn with_aws_variables(self) -> Self {
+                Self { aws: AwsVariables::read(|name| std::env::var(name).ok()), ..self }
             }
         }
     };
@@ -75,8 +83,17 @@ raw_settings! {
     ["Bucket"]
     /// Bucket of a real S3; without it the embedded server is used
     s3_bucket: "ZEROLOAD_S3_BUCKET",
-    /// Address of the S3 server, such as http://127.0.0.1:7480 [default: AWS in s3_region]
+    /// Address of the S3 server, such as http://127.0.0.1:7480 [default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else AWS in
+    /// s3_region]
     s3_endpoint: "ZEROLOAD_S3_ENDPOINT",
+    /// Address at which clients reach that server, if it is another one [default: s3_endpoint]
+    s3_public_endpoint: "ZEROLOAD_S3_PUBLIC_ENDPOINT",
+    /// Where the bucket stands in that address: path, host, or bucket if the address is the bucket's own [default: as
+    /// s3_path_style]
+    s3_public_style: "ZEROLOAD_S3_PUBLIC_STYLE",
+    /// What stands at that address gives S3 the Host that clients send: true or false [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true")]
+    s3_public_keeps_host: "ZEROLOAD_S3_PUBLIC_KEEPS_HOST",
     /// Region that requests are signed for [default: as the AWS SDK finds it; with s3_endpoint else us-east-1]
     s3_region: "ZEROLOAD_S3_REGION",
     /// Bucket in the path instead of the host name: true or false [default: true with s3_endpoint, else false]
@@ -88,6 +105,8 @@ raw_settings! {
     s3_access_key: "ZEROLOAD_S3_ACCESS_KEY",
     /// Secret of s3_access_key
     s3_secret_key: "ZEROLOAD_S3_SECRET_KEY",
+    /// Session token of s3_access_key, where it is a temporary one
+    s3_session_token: "ZEROLOAD_S3_SESSION_TOKEN",
     /// Access key that only signs tickets; it needs no right but PutObject under s3_prefix [default: s3_access_key]
     s3_ticket_access_key: "ZEROLOAD_S3_TICKET_ACCESS_KEY",
     /// Secret of s3_ticket_access_key
@@ -101,6 +120,8 @@ raw_settings! {
     ["Embedded S3 server"]
     /// Address of the embedded S3 server [default: 127.0.0.1:9000]
     embedded_s3_listen: "ZEROLOAD_EMBEDDED_S3_LISTEN",
+    /// Address at which clients reach the embedded S3 server [default: where it listens]
+    embedded_s3_public_endpoint: "ZEROLOAD_EMBEDDED_S3_PUBLIC_ENDPOINT",
     ["Tickets"]
     /// Life of a ticket, 1s to 7d [default: 5m]
     ticket_ttl: "ZEROLOAD_TICKET_TTL",

@@ -219,8 +219,15 @@ fn settings() -> GatewaySettings {
         endpoint: Some(ENDPOINT.to_owned()),
         region: Some("eu-central-1".to_owned()),
         path_style: true,
+        public: None,
+        fips: false,
+        dual_stack: false,
         prefix: KeyPrefix::parse("media").expect("a prefix"),
-        keys: Some(StaticKeys { access_key: "AKIDEXAMPLE".to_owned(), secret_key: "hush".to_owned() }),
+        keys: Some(StaticKeys {
+            access_key: "AKIDEXAMPLE".to_owned(),
+            secret_key: "hush".to_owned(),
+            session_token: None,
+        }),
         ticket_keys: None,
     }
 }

@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use aws_config::{
-    environment::region::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
+    SdkConfig, environment::region::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
     profile::region::ProfileFileRegionProvider,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-        endpoint::{DefaultResolver, Params, ResolveEndpoint},
+        BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        SharedHttpClient,
+        endpoint::{DefaultResolver, InvalidParams, Params, ResolveEndpoint},
         retry::RetryConfig,
         timeout::TimeoutConfig,
     },
@@ -22,12 +23,15 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_types::service_config::ServiceConfigKey;
 use http::Uri;
 
 use super::{
     credentials::{CredentialCache, CredentialSource},
-    settings::GatewaySettings,
+    settings::{GatewaySettings, PublicAddress, Style, unusable_region},
+    ticket::Signer,
 };
+use crate::clock::Clock;
 
 /// Callers have a backoff of their own, so a call tries only once more, and soon.
 const ATTEMPTS: u32 = 2;
@@ -48,8 +52,19 @@ pub enum ConnectError {
     BadEndpoint,
     #[error("no region was given and none is found where the AWS SDK looks for it")]
     NoRegion,
-    #[error("no credentials were given and none are found where the AWS SDK looks for them")]
+    #[error(
+        "no credentials were given and none are found where the AWS SDK looks for them: set s3_access_key and s3_secret_key, \
+         or AWS's own variables or profile"
+    )]
     NoCredentials,
+    #[error("the credentials that the AWS SDK is told to use cannot be had: {reason}")]
+    Credentials { reason: String },
+    #[error("the region {region} that the AWS SDK finds {problem}")]
+    Region { region: String, problem: &'static str },
+    #[error(
+        "the AWS profile has an endpoint_url; set s3_endpoint to it, or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS to true"
+    )]
+    ProfileEndpoint,
     #[error("region {region} and the bucket do not make an address: {reason}")]
     NoAddress { region: String, reason: String },
 }
@@ -57,9 +72,10 @@ pub enum ConnectError {
 /// What a gateway is made of.
 pub(super) struct Connection {
     pub client: Client,
-    pub region: String,
-    /// Where objects are, up to their key: ends with a slash.
-    pub base: String,
+    /// For the address that this process asks at.
+    pub signer: Signer,
+    /// For the address that clients are given, if it is another one.
+    pub public_signer: Option<Signer>,
     pub ticket_credentials: CredentialSource,
 }
 
@@ -70,17 +86,24 @@ pub(super) async fn connect(
 ) -> Result<Connection, ConnectError> {
     let plain = settings.endpoint.as_deref().map(is_plain_http).transpose()?.unwrap_or(false);
     let known_region = region(settings).await;
-    let found = if settings.keys.is_none() || known_region.is_none() {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client(false));
-        if let Some(region) = known_region.clone() {
-            loader = loader.region(region);
-        }
-        Some(loader.load().await)
+    let found = if settings.keys.is_none() || known_region.is_none() || settings.endpoint.is_none() {
+        Some(look_around(settings, known_region.clone()).await?)
     } else {
         None
     };
     let region = known_region.or_else(|| found.as_ref()?.region().cloned()).ok_or(ConnectError::NoRegion)?;
-    let base = base_address(settings, region.as_ref()).await?;
+    if let Some(problem) = unusable_region(region.as_ref()) {
+        return Err(ConnectError::Region { region: region.to_string(), problem });
+    }
+    // With an endpoint of one's own the SDK's word on AWS's endpoints is about another server.
+    let aws = found.as_ref().filter(|_| settings.endpoint.is_none());
+    let fips = settings.fips || aws.and_then(SdkConfig::use_fips).unwrap_or(false);
+    let dual_stack = settings.dual_stack || aws.and_then(SdkConfig::use_dual_stack).unwrap_or(false);
+    let base = base_address(settings, region.as_ref(), fips, dual_stack).await?;
+    let public_signer = match &settings.public {
+        Some(public) => Some(public_signer(settings, public, region.as_ref(), &base).await?),
+        None => None,
+    };
     let (provider, source) = match &settings.keys {
         Some(keys) => {
             let credentials = keys.credentials();
@@ -88,8 +111,9 @@ pub(super) async fn connect(
         }
         None => {
             let provider = found.and_then(|f| f.credentials_provider()).ok_or(ConnectError::NoCredentials)?;
-            let cache = CredentialCache::fill(provider.clone()).await.map_err(|_| ConnectError::NoCredentials)?;
-            (provider, CredentialSource::Cached(cache))
+            // Credentials end by the same real time as what is signed with them.
+            let cache = CredentialCache::start(provider, Clock::system()).await?;
+            (SharedCredentialsProvider::new(cache.clone()), CredentialSource::Cached(cache))
         }
     };
     let mut config = Config::builder()
@@ -97,6 +121,8 @@ pub(super) async fn connect(
         .http_client(http_client(plain))
         .region(region.clone())
         .credentials_provider(provider)
+        // Credentials are kept, and asked for with pauses, by ours.
+        .identity_cache(IdentityCache::no_cache())
         .force_path_style(settings.path_style)
         // A clock that is far off must be refused, not made up for: what is due is decided by the same clock.
         .disable_clock_skew_correction(true)
@@ -105,12 +131,18 @@ pub(super) async fn connect(
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
         .timeout_config(timeouts(ATTEMPT_TIMEOUT));
-    config.set_endpoint_url(endpoint_of(settings));
+    config.set_endpoint_url(endpoint_of(settings.endpoint.as_deref()));
+    if fips {
+        config = config.use_fips(true);
+    }
+    if dual_stack {
+        config = config.use_dual_stack(true);
+    }
     change(&mut config);
     Ok(Connection {
         client: Client::from_conf(config.build()),
-        region: region.to_string(),
-        base,
+        signer: Signer::new(region.to_string(), base),
+        public_signer,
         ticket_credentials: settings.ticket_keys.as_ref().map_or(source, |k| CredentialSource::Fixed(k.credentials())),
     })
 }
@@ -156,8 +188,27 @@ fn is_plain_http(endpoint: &str) -> Result<bool, ConnectError> {
 }
 
 /// With a slash at its end: without one the SDK would glue the bucket's name to the last part of a path.
-fn endpoint_of(settings: &GatewaySettings) -> Option<String> {
-    settings.endpoint.as_ref().map(|endpoint| format!("{}/", endpoint.trim_end_matches('/')))
+fn endpoint_of(endpoint: Option<&str>) -> Option<String> {
+    endpoint.map(|endpoint| format!("{}/", endpoint.trim_end_matches('/')))
+}
+
+/// What the AWS SDK finds in the environment, in profiles and where the machine runs.
+async fn look_around(settings: &GatewaySettings, region: Option<Region>) -> Result<SdkConfig, ConnectError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client(false));
+    if let Some(region) = region {
+        loader = loader.region(region);
+    }
+    if settings.keys.is_some() {
+        loader = loader.no_credentials();
+    }
+    let found = loader.load().await;
+    // Environment variables have become the endpoint by now, so that the items' store is named after it.
+    let of_s3 = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_s3 = of_s3.ok().and_then(|key| found.service_config()?.load_config(key));
+    if settings.endpoint.is_none() && (of_s3.is_some() || found.endpoint_url().is_some()) {
+        return Err(ConnectError::ProfileEndpoint);
+    }
+    Ok(found)
 }
 
 /// The region that was set; with an endpoint of one's own also one from the environment or profile, and not the instance
@@ -175,15 +226,49 @@ async fn region(settings: &GatewaySettings) -> Option<Region> {
 }
 
 /// The SDK's own rules (path style, virtual host, partitions), so that tickets go where every other call goes.
-async fn base_address(settings: &GatewaySettings, region: &str) -> Result<String, ConnectError> {
-    let no_address = |reason: String| ConnectError::NoAddress { region: region.to_owned(), reason };
+async fn base_address(
+    settings: &GatewaySettings,
+    region: &str,
+    fips: bool,
+    dual_stack: bool,
+) -> Result<String, ConnectError> {
     let params = Params::builder()
         .bucket(settings.bucket.as_str())
         .region(region)
         .force_path_style(settings.path_style)
-        .set_endpoint(endpoint_of(settings))
-        .build()
-        .map_err(|error| no_address(error.to_string()))?;
+        .use_fips(fips)
+        .use_dual_stack(dual_stack)
+        .set_endpoint(endpoint_of(settings.endpoint.as_deref()));
+    resolve(params.build(), region).await
+}
+
+/// Signs what the server is given when clients ask at the public address.
+async fn public_signer(
+    settings: &GatewaySettings,
+    public: &PublicAddress,
+    region: &str,
+    own_base: &str,
+) -> Result<Signer, ConnectError> {
+    let base = match public.style {
+        Style::Bucket => format!("{}/", public.endpoint),
+        Style::Path | Style::Host => {
+            let params = Params::builder()
+                .bucket(settings.bucket.as_str())
+                .region(region)
+                .force_path_style(public.style == Style::Path)
+                .set_endpoint(endpoint_of(Some(&public.endpoint)));
+            resolve(params.build(), region).await?
+        }
+    };
+    Ok(match public.keeps_host {
+        true => Signer::new(region.to_owned(), base),
+        false => Signer::behind(region.to_owned(), base, own_base),
+    })
+}
+
+async fn resolve(params: Result<Params, InvalidParams>, region: &str) -> Result<String, ConnectError> {
+    let no_address = |reason: String| ConnectError::NoAddress { region: region.to_owned(), reason };
+    let params = params.map_err(|error| no_address(error.to_string()))?;
     let endpoint =
         DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| no_address(error.to_string()))?;
     Ok(format!("{}/", endpoint.url().trim_end_matches('/')))

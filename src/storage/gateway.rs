@@ -10,14 +10,14 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
 use aws_sdk_s3::{
     Client, config::http::HttpResponse, error::SdkError, operation::head_object::HeadObjectOutput, types::ChecksumMode,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::{
     Bucket, ByteSize, ContentType, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, UnsignedHeader,
     VersionId, event::MediaRequested,
@@ -30,6 +30,7 @@ use super::{
     error::StorageError,
     headers::KeptHeaders,
     pace::{Pace, PaceSettings, TRIES, asks_for_fewer},
+    probe::Check,
     settings::GatewaySettings,
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
@@ -70,8 +71,11 @@ struct Inner {
     bucket: Bucket,
     prefix: KeyPrefix,
     signer: Signer,
+    public_signer: Option<Signer>,
     ticket_credentials: CredentialSource,
     own_ticket_keys: bool,
+    /// The end, in seconds since 1970, of the credentials of whose shortening of tickets the log has.
+    warned_of: AtomicI64,
     /// The bucket keeps or kept versions, as far as it was asked or has shown.
     versions: AtomicBool,
     /// It keeps versions now: a plain delete adds a marker and takes nothing away.
@@ -111,8 +115,10 @@ impl Gateway {
             store: settings.store,
             bucket: settings.bucket,
             prefix: settings.prefix,
-            signer: Signer::new(connection.region, connection.base),
+            signer: connection.signer,
+            public_signer: connection.public_signer,
             ticket_credentials: connection.ticket_credentials,
+            warned_of: AtomicI64::new(0),
             own_ticket_keys: settings.ticket_keys.is_some(),
             versions: AtomicBool::new(false),
             adds_versions: AtomicBool::new(false),
@@ -197,7 +203,30 @@ impl Gateway {
             return Err(SignError::OtherBucket { store: store.clone(), bucket: bucket.clone() });
         }
         let credentials = self.ticket_credentials_at(now).await?;
-        self.inner.signer.sign(&credentials, ticket.at.object_key.as_str(), ticket.headers(), now, expires_at)
+        let signer = self.inner.public_signer.as_ref().unwrap_or(&self.inner.signer);
+        let upload = signer.sign(&credentials, ticket.at.object_key.as_str(), ticket.headers(), now, expires_at)?;
+        if upload.shortened {
+            self.warn_of(&upload);
+        }
+        Ok(upload)
+    }
+
+    /// Once for the credentials in use.
+    fn warn_of(&self, upload: &Upload) {
+        let end = upload.expires_at.timestamp();
+        if self.inner.warned_of.swap(end, Ordering::AcqRel) != end {
+            tracing::warn!(
+                ends_at = %upload.expires_at,
+                "tickets end before ticket_ttl is over, with the credentials that sign them: shorten ticket_ttl, or sign \
+                 tickets with s3_ticket_access_key"
+            );
+        }
+    }
+
+    /// What is known of the credentials that sign tickets, for people. `ttl` is how long tickets are to live.
+    pub fn credentials_check(&self, now: DateTime<Utc>, ttl: TimeDelta) -> Check {
+        let (status, detail) = self.inner.ticket_credentials.report(now, ttl);
+        Check { name: "s3-credentials", status, detail }
     }
 
     /// What the bucket holds at a location: `None` is a proof that it holds nothing there now.
@@ -278,8 +307,14 @@ impl Gateway {
         &self.inner.client
     }
 
+    /// For the address that this process asks at.
     pub(super) fn signer(&self) -> &Signer {
         &self.inner.signer
+    }
+
+    /// For the address that clients are given, if it is another one.
+    pub(super) fn public_signer(&self) -> Option<&Signer> {
+        self.inner.public_signer.as_ref()
     }
 
     pub(super) fn has_own_ticket_keys(&self) -> bool {

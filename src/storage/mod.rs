@@ -68,7 +68,7 @@ pub use pace::PaceSettings;
 pub use patience::Patience;
 pub use probe::{Check, ProbeReport, Status};
 pub use remove::Removal;
-pub use settings::{GatewaySettings, StaticKeys};
+pub use settings::{GatewaySettings, PublicAddress, StaticKeys, Style, unusable_region};
 pub use ticket::{SignError, TicketSpec, Upload};
 pub use trash::{NotRestored, Trashing};
 pub use versioning::Versioning;

@@ -5,7 +5,7 @@
 //! work impossible is [`Status::Failed`].
 //!
 //! It writes only under [`KeyPrefix::probe`](zeroload_domain::KeyPrefix::probe), where no item's key can be, and deletes
-//! what it wrote. A probe that is dropped or killed leaves at most four objects of five bytes; a later probe removes them.
+//! what it wrote. A probe that is dropped or killed leaves at most five objects of five bytes; a later probe removes them.
 
 use std::fmt;
 
@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 use super::gateway::Gateway;
 
+mod public;
 mod trial;
 mod tries;
 

@@ -5,16 +5,18 @@ use std::fmt;
 use aws_credential_types::Credentials;
 use zeroload_domain::{Bucket, KeyPrefix, Store};
 
-/// An access key that does not end by itself.
+/// An access key from the settings. Without a token it does not end by itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StaticKeys {
     pub access_key: String,
     pub secret_key: String,
+    /// Of temporary keys, whose end nobody has told.
+    pub session_token: Option<String>,
 }
 
 impl StaticKeys {
     pub(super) fn credentials(&self) -> Credentials {
-        Credentials::new(&self.access_key, &self.secret_key, None, None, "settings")
+        Credentials::new(&self.access_key, &self.secret_key, self.session_token.clone(), None, "settings")
     }
 }
 
@@ -24,18 +26,56 @@ impl fmt::Debug for StaticKeys {
     }
 }
 
+/// Where the bucket stands in an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `http://host/bucket/key`
+    Path,
+    /// `http://bucket.host/key`
+    Host,
+    /// `http://host/key`: the address is the bucket's own.
+    Bucket,
+}
+
+/// Where clients reach the server, if that is another address than this process asks at: a published port, or a proxy or
+/// CDN before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicAddress {
+    /// `http://` or `https://` with a host, perhaps a path, and no slash at its end.
+    pub endpoint: String,
+    pub style: Style,
+    /// The server is given `Host` and path as clients send them, and these are signed. Otherwise what stands at the address
+    /// asks the server as this process does, and what that sends is signed.
+    pub keeps_host: bool,
+}
+
+/// Why requests cannot be signed for such a region.
+pub fn unusable_region(region: &str) -> Option<&'static str> {
+    if region == "aws-global" {
+        return Some("names no region: give the bucket's own");
+    }
+    let is_pseudo = region.starts_with("fips-") || region.ends_with("-fips");
+    is_pseudo.then_some("is no region's name: give the region, and set AWS_USE_FIPS_ENDPOINT to true")
+}
+
 /// What [`Gateway::connect`](super::Gateway::connect) needs to know.
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     pub bucket: Bucket,
     /// The name that items record for where their bucket is; only items of this store and bucket are served.
     pub store: Store,
-    /// `http://` or `https://` with a host; AWS's own endpoint of the region if absent. Clients get it in their URLs.
+    /// `http://` or `https://` with a host; AWS's own endpoint of the region if absent.
     pub endpoint: Option<String>,
+    /// What tickets lead to, if not `endpoint`.
+    pub public: Option<PublicAddress>,
     /// Else as the AWS SDK finds it; with an endpoint of one's own at last `us-east-1`.
     pub region: Option<String>,
     /// `endpoint/bucket/key` rather than `bucket.endpoint/key`.
     pub path_style: bool,
+    /// AWS's endpoint with validated cryptography (FIPS 140).
+    pub fips: bool,
+    /// AWS's endpoint that has addresses of IPv6 too.
+    pub dual_stack: bool,
     /// Nothing outside it is written or deleted.
     pub prefix: KeyPrefix,
     /// Else credentials come as the AWS SDK finds them: environment, profile, web identity, ECS, EC2.

@@ -52,7 +52,8 @@ impl RealServer {
             let name = format!("ZEROLOAD_TEST_S3_{name}");
             std::env::var(&name).unwrap_or_else(|_| panic!("with ZEROLOAD_TEST_S3_ENDPOINT also {name} must be set"))
         };
-        let keys = StaticKeys { access_key: variable("ACCESS_KEY"), secret_key: variable("SECRET_KEY") };
+        let keys =
+            StaticKeys { access_key: variable("ACCESS_KEY"), secret_key: variable("SECRET_KEY"), session_token: None };
         Self { settings: real_settings(endpoint, variable("REGION"), variable("BUCKET"), keys), _dir: None }
     }
 
@@ -60,8 +61,11 @@ impl RealServer {
         let dir = TempDir::new().unwrap();
         let settings = embedded::Settings { dir: dir.path().join("s3"), bucket: "zeroload-test".to_owned() };
         let server = EmbeddedS3::open(settings).await.unwrap();
-        let keys =
-            StaticKeys { access_key: server.access_key().to_owned(), secret_key: server.secret_key().to_owned() };
+        let keys = StaticKeys {
+            access_key: server.access_key().to_owned(),
+            secret_key: server.secret_key().to_owned(),
+            session_token: None,
+        };
         let bucket = server.bucket().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -89,6 +93,9 @@ fn real_settings(endpoint: String, region: String, bucket: String, keys: StaticK
         endpoint: Some(endpoint),
         region: Some(region),
         path_style: true,
+        public: None,
+        fips: false,
+        dual_stack: false,
         prefix: KeyPrefix::parse(&format!("t/{}", fresh_id())).unwrap(),
         keys: Some(keys),
         ticket_keys: None,
@@ -103,8 +110,15 @@ pub fn settings(endpoint: Option<&str>) -> GatewaySettings {
         endpoint: endpoint.map(str::to_owned),
         region: Some("eu-central-1".to_owned()),
         path_style: endpoint.is_some(),
+        public: None,
+        fips: false,
+        dual_stack: false,
         prefix: KeyPrefix::parse("media").unwrap(),
-        keys: Some(StaticKeys { access_key: "AKIDEXAMPLE".to_owned(), secret_key: "hush".to_owned() }),
+        keys: Some(StaticKeys {
+            access_key: "AKIDEXAMPLE".to_owned(),
+            secret_key: "hush".to_owned(),
+            session_token: None,
+        }),
         ticket_keys: None,
     }
 }

@@ -95,6 +95,8 @@ pub struct Upload {
     pub headers: BTreeMap<&'static str, String>,
     /// When the URL ends, in whole seconds: as asked, or earlier where S3 or the signing credentials end it.
     pub expires_at: DateTime<Utc>,
+    /// The credentials that sign it end before it was to end.
+    pub shortened: bool,
 }
 
 impl fmt::Debug for Upload {
@@ -117,11 +119,11 @@ pub enum SignError {
 /// What is the same for all tickets of a bucket.
 pub(super) struct Signer {
     region: String,
-    /// Ends with a slash; the key follows.
+    /// Where the client asks: ends with a slash; the key follows.
     base: String,
-    /// As a client sends it in `Host`.
+    /// As the server is given it in `Host`.
     host: String,
-    /// Of `base`: begins and ends with a slash.
+    /// Before the key, as the server is given it: begins and ends with a slash.
     path: String,
     day: Mutex<Option<Arc<Day>>>,
 }
@@ -139,13 +141,27 @@ struct Day {
 }
 
 impl Signer {
+    /// For clients that reach the server at `base` itself, or through something that leaves `Host` and path as they are.
     pub fn new(region: String, base: String) -> Self {
-        let (scheme, rest) = base.split_once("://").unwrap_or(("https", &base));
-        let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+        let own = base.clone();
+        Self::behind(region, base, &own)
+    }
+
+    /// For clients at `base`, behind which something asks the server itself at `asked`.
+    pub fn behind(region: String, base: String, asked: &str) -> Self {
+        let (scheme, authority, path) = parts(asked);
         let default_port = if scheme == "http" { ":80" } else { ":443" };
-        let host = authority.strip_suffix(default_port).unwrap_or(authority).to_owned();
+        // Browsers ask for a host in lower case, however the setting was written; so everybody should.
+        let host = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
         let path = path.to_owned();
+        let (scheme, authority, behind) = parts(&base);
+        let base = format!("{scheme}://{}{behind}", authority.to_ascii_lowercase());
         Self { region, base, host, path, day: Mutex::new(None) }
+    }
+
+    #[cfg(test)]
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Signs a PUT of `key`, which needs no escaping: all keys are made of `a-z 0-9 . - /`.
@@ -162,6 +178,7 @@ impl Signer {
         if end <= start {
             return Err(SignError::Expired { expires_at });
         }
+        let shortened = end_of(credentials).is_some_and(|last| last.timestamp() < end);
         if let Some(last) = end_of(credentials) {
             end = end.min(last.timestamp());
         }
@@ -202,7 +219,7 @@ impl Signer {
         text.extend(first.into_iter().chain([SIGNED]));
         self.push_names(&mut text, &headers, ESCAPED);
         text.extend(["&X-Amz-Signature=", &signature, &token]);
-        Ok(Upload { method: "PUT", url: text, headers, expires_at: instant(end)? })
+        Ok(Upload { method: "PUT", url: text, headers, expires_at: instant(end)?, shortened })
     }
 
     /// All headers that the client sends, in the order of their names.
@@ -246,6 +263,13 @@ impl Signer {
             }
         }
     }
+}
+
+/// Scheme, authority and path of an address; without a path, that of its root.
+fn parts(address: &str) -> (&str, &str, &str) {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+    (scheme, authority, path)
 }
 
 /// ISO 8601's basic format, as `20261125T190855Z`.

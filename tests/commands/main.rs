@@ -1,6 +1,7 @@
 //! The subcommands and settings of the real binary, as a person at a terminal or a script meets them.
 
 mod auditing;
+mod aws;
 mod changed_files;
 mod collecting;
 mod demonstration;

@@ -58,7 +58,7 @@ impl Site {
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(BINARY);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ZEROLOAD_") {
+            if ["ZEROLOAD_", "AWS_"].iter().any(|others| name.to_string_lossy().starts_with(others)) {
                 command.env_remove(name);
             }
         }

@@ -18,18 +18,22 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 32] = [
+const BAD: [(&str, &str); 37] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("allowed_hosts", "http://zeroload"),
     ("database_url", "mysql:x"),
     ("s3_bucket", "!"),
     ("s3_endpoint", "ftp://host"),
+    ("s3_public_endpoint", "ftp://host"),
+    ("s3_public_style", "domain"),
+    ("s3_public_keeps_host", "perhaps"),
     ("s3_path_style", "perhaps"),
     ("s3_prefix", "/up"),
     ("adopt_bucket", "perhaps"),
     ("s3_timeout", "6m"),
     ("embedded_s3_listen", "9000"),
+    ("embedded_s3_public_endpoint", "ftp://host"),
     ("ticket_ttl", "8d"),
     ("grace", "5m"),
     ("max_pending", "40000d"),
@@ -89,7 +93,7 @@ fn every_bound_of_a_setting_is_the_one_that_is_checked() {
     assert_eq!(bounded, BAD.iter().map(|(setting, _)| *setting).collect());
     for (setting, bad) in BAD {
         let mut arguments = vec!["zeroload".to_owned(), format!("{}={bad}", flag(setting))];
-        if ["s3_endpoint", "s3_path_style"].contains(&setting) {
+        if ["s3_endpoint", "s3_path_style", "s3_public_endpoint"].contains(&setting) {
             arguments.push("--s3-bucket=media".to_owned());
         }
         let command = RawSettings::augment_args(Command::new("zeroload"));

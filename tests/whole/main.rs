@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests live in real time")]
 
+mod addresses;
 mod app;
 mod brake;
 mod broken;

@@ -2,7 +2,9 @@ use super::*;
 use crate::storage::{Gateway, test_s3::settings};
 
 async fn base(endpoint: Option<&str>, path_style: bool) -> Result<String, ConnectError> {
-    connect(&GatewaySettings { path_style, ..settings(endpoint) }, |_| ()).await.map(|connection| connection.base)
+    connect(&GatewaySettings { path_style, ..settings(endpoint) }, |_| ())
+        .await
+        .map(|connection| connection.signer.base().to_owned())
 }
 
 #[tokio::test]
@@ -17,6 +19,23 @@ async fn addresses_follow_the_rules_of_s3() {
     ] {
         assert_eq!(base(endpoint, path_style).await, Ok(expected.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn awss_own_endpoints_are_chosen() {
+    let chosen = async |fips, dual_stack| {
+        let settings = GatewaySettings { region: Some("us-east-1".to_owned()), fips, dual_stack, ..settings(None) };
+        connect(&settings, |_| ()).await.unwrap().signer.base().to_owned()
+    };
+    assert_eq!(chosen(true, false).await, "https://photos.s3-fips.us-east-1.amazonaws.com/");
+    assert_eq!(chosen(false, true).await, "https://photos.s3.dualstack.us-east-1.amazonaws.com/");
+    assert_eq!(chosen(true, true).await, "https://photos.s3-fips.dualstack.us-east-1.amazonaws.com/");
+}
+
+#[tokio::test]
+async fn a_region_that_signs_nothing_is_refused() {
+    let global = GatewaySettings { region: Some("aws-global".to_owned()), ..settings(None) };
+    assert!(matches!(connect(&global, |_| ()).await.err(), Some(ConnectError::Region { .. })));
 }
 
 #[tokio::test]

@@ -43,7 +43,9 @@ impl Case {
     async fn new(ends: &[Option<&'static str>]) -> Self {
         let (asked, gate) = (Arc::default(), Arc::new(Semaphore::new(100)));
         let metadata = Metadata { ends: ends.to_vec(), asked: Arc::clone(&asked), gate: Arc::clone(&gate) };
-        let cache = CredentialCache::fill(SharedCredentialsProvider::new(metadata)).await.unwrap();
+        // The first answer is asked for as of the evening before.
+        let clock = Clock::driven(|| "2026-03-03T20:00:00Z".parse().unwrap());
+        let cache = CredentialCache::start(SharedCredentialsProvider::new(metadata), clock).await.unwrap();
         Self { cache, asked, gate }
     }
 
@@ -116,5 +118,76 @@ async fn a_caller_that_is_dropped_blocks_nobody() {
         () = std::future::ready(()) => {}
     }
     case.gate.add_permits(100);
-    assert_eq!(case.key_at("10:00:00").await, key(2));
+    assert_eq!(case.key_at("10:00:01").await, key(2));
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_at_the_start_is_asked_again_with_longer_and_longer_pauses() {
+    let case = Case::new(&[None, None, None, None, Some("12:00:00")]).await;
+    assert_eq!(case.asked(), 1, "the start is not ended by it");
+    for (now, asked) in [
+        ("08:00:00", 2),
+        ("08:00:01", 2),
+        ("08:00:02", 3),
+        ("08:00:05", 3),
+        ("08:00:06", 4),
+        ("08:00:13", 4),
+        ("08:00:14", 5),
+    ] {
+        let key = case.key_at(now).await;
+        assert_eq!((key.is_ok(), case.asked()), (asked == 5, asked), "{now}");
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_calls_ask_a_source_that_is_down_a_few_times_in_a_minute() {
+    let case = Case::new(&[]).await;
+    for second in 0..60 {
+        let now = at("08:00:00") + TimeDelta::seconds(second);
+        for _ in 0..20 {
+            assert_eq!(case.cache.at(now).await, Err(NoCredentials));
+        }
+    }
+    assert_eq!(case.asked(), 6, "at the start, and after 0, 2, 6, 14 and 30 s");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_credentials_is_said() {
+    let minutes = TimeDelta::minutes;
+    let report = |case: &Case, now: &str, ttl| {
+        let source = CredentialSource::Cached(case.cache.clone());
+        source.report(at(now), ttl)
+    };
+    let case = Case::new(&[None]).await;
+    let (status, detail) = report(&case, "08:00:00", minutes(5));
+    assert_eq!(status, Status::Failed, "{detail}");
+    assert!(detail.contains("their source failed"), "{detail}");
+
+    let case = Case::new(&[Some("10:00:00"), None]).await;
+    assert_eq!(report(&case, "08:00:00", minutes(5)).0, Status::Ok);
+    let (status, detail) = report(&case, "08:00:00", minutes(121));
+    assert_eq!(status, Status::Degraded);
+    assert!(detail.contains("tickets end before ticket_ttl is over"), "{detail}");
+    case.key_at("09:50:00").await.unwrap();
+    let (status, detail) = report(&case, "09:50:00", minutes(5));
+    assert_eq!(status, Status::Degraded);
+    assert!(detail.contains("credentials end at 2026-03-04 10:00:00 UTC, and new ones cannot be had"), "{detail}");
+    let (status, detail) = report(&case, "10:00:00", minutes(5));
+    assert_eq!(status, Status::Degraded, "{detail}");
+    assert!(detail.starts_with("no credentials can be had"), "{detail}");
+
+    let fixed = |token: Option<&str>| {
+        let keys = Credentials::new("KEY", "hush", token.map(str::to_owned), None, "test");
+        CredentialSource::Fixed(keys).report(at("08:00:00"), minutes(5)).0
+    };
+    assert_eq!((fixed(None), fixed(Some("T"))), (Status::Ok, Status::Degraded));
+}
+
+#[test]
+fn what_is_left_out_of_the_sdk_is_named_with_what_to_do() {
+    let said = |text: &str| in_words(&CredentialsError::invalid_configuration(text.to_owned()));
+    let sso =
+        said("ProfileFile provider could not be built: This behavior requires following cargo feature(s) enabled: sso");
+    assert!(sso.contains("SSO") && sso.contains("credential_process"), "{sso}");
+    assert_eq!(said("profile `x` was not defined"), "profile `x` was not defined");
 }

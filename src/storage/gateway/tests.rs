@@ -70,7 +70,7 @@ async fn a_url_that_has_ended_uploads_nothing() {
 
 #[tokio::test]
 async fn wrong_keys_are_refused_and_prove_nothing() {
-    let keys = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned() };
+    let keys = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned(), session_token: None };
     let server = RealServer::start().await;
     let gateway = Gateway::connect(GatewaySettings { keys: Some(keys), ..server.settings.clone() }).await.unwrap();
     let outcome = gateway.head(&Item::fresh(&gateway).at()).await;

@@ -26,6 +26,7 @@ async fn a_real_server_is_good_enough_and_nothing_is_left_behind() {
         "s3-clock",
         "s3-versioning",
         "s3-ticket",
+        "s3-public-endpoint",
         "s3-conditional-put",
         "s3-head",
         "s3-checksum",
@@ -94,7 +95,7 @@ async fn versions_that_cannot_be_listed_or_deleted_are_named_with_the_right_that
 #[tokio::test]
 async fn nothing_works_without_server_bucket_or_rights() {
     let missing = zeroload_domain::Bucket::parse("absent-for-the-probe").unwrap();
-    let nobody = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned() };
+    let nobody = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned(), session_token: None };
     let server = RealServer::start().await;
     for settings in [
         settings(Some("http://127.0.0.1:1")),
@@ -109,7 +110,7 @@ async fn nothing_works_without_server_bucket_or_rights() {
 
 #[tokio::test]
 async fn tickets_whose_keys_are_refused_fail_the_probe() {
-    let nobody = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned() };
+    let nobody = StaticKeys { access_key: "nobody".to_owned(), secret_key: "nothing".to_owned(), session_token: None };
     let server = RealServer::start().await;
     let report = probe(GatewaySettings { ticket_keys: Some(nobody), ..server.settings.clone() }).await;
     assert_eq!(status_of(&report, "s3-bucket"), Status::Ok);

@@ -10,10 +10,10 @@ use super::{
 use crate::storage::{
     Deletion, Multipart, StorageError, Versioning,
     gateway::Gateway,
-    ticket::{SignError, Upload, required_headers},
+    ticket::{SignError, Signer, Upload, required_headers},
 };
 
-const BODY: &[u8] = b"probe";
+pub(super) const BODY: &[u8] = b"probe";
 const OTHER_BODY: &[u8] = b"other";
 /// How long a probe's tickets live.
 const TICKET_LIFE: TimeDelta = TimeDelta::minutes(5);
@@ -42,6 +42,7 @@ impl<'a> Trial<'a> {
         if self.bucket().await {
             self.versioning().await;
             if self.ticket().await {
+                self.public_address().await;
                 self.replay().await;
                 self.checksum_kept().await;
                 self.checksum_verified().await;
@@ -55,12 +56,16 @@ impl<'a> Trial<'a> {
         ProbeReport { checks: self.checks, versioned: self.versioned }
     }
 
-    fn found(&mut self, name: &'static str, status: Status, detail: impl Into<String>) {
+    pub(super) fn gateway(&self) -> &'a Gateway {
+        self.gateway
+    }
+
+    pub(super) fn found(&mut self, name: &'static str, status: Status, detail: impl Into<String>) {
         self.checks.push(Check { name, status, detail: detail.into() });
     }
 
     /// A trial that ended in neither of the two expected ways.
-    fn not_found_out(&mut self, name: &'static str, error: &StorageError) {
+    pub(super) fn not_found_out(&mut self, name: &'static str, error: &StorageError) {
         self.found(name, Status::Degraded, format!("could not be found out: {error}"));
     }
 
@@ -332,7 +337,8 @@ impl<'a> Trial<'a> {
         extra: Option<(&'static str, &'static str)>,
     ) -> Result<(), StorageError> {
         let key = self.key(name);
-        let ticket = self.sign(&key, declared).await.map_err(|error| StorageError::answer(error.to_string()))?;
+        let ticket = self.sign(self.gateway.signer(), &key, Sha256Digest::of(declared)).await;
+        let ticket = ticket.map_err(|error| StorageError::answer(error.to_string()))?;
         let outcome = put(self.gateway, ticket, body, extra).await;
         // Also after an error: a refused upload may have left its bytes behind.
         let version = outcome.as_ref().ok().cloned().flatten();
@@ -340,19 +346,24 @@ impl<'a> Trial<'a> {
             self.gateway.expect_versions(true);
             self.versions().await;
         }
-        // Where versions were kept once, what is written now is the version `null`.
-        self.written.push((key, version.or_else(|| self.versioned.then(|| "null".to_owned()))));
+        self.was_written(key, version);
         outcome.map(|_| ())
     }
 
-    async fn sign(&self, key: &str, declared: &[u8]) -> Result<Upload, SignError> {
-        let length = ByteSize::new(declared.len() as u64);
-        let headers = required_headers(&media_type(), length, Some(Sha256Digest::of(declared)));
-        let credentials = self.gateway.ticket_credentials_at(self.now).await?;
-        self.gateway.signer().sign(&credentials, key, headers, self.now, self.now + TICKET_LIFE)
+    /// Or may have been.
+    pub(super) fn was_written(&mut self, key: String, version: Option<String>) {
+        // Where versions were kept once, what is written now is the version `null`.
+        self.written.push((key, version.or_else(|| self.versioned.then(|| "null".to_owned()))));
     }
 
-    fn key(&self, name: &str) -> String {
+    /// A ticket for a body of five bytes.
+    pub(super) async fn sign(&self, signer: &Signer, key: &str, sha256: Sha256Digest) -> Result<Upload, SignError> {
+        let headers = required_headers(&media_type(), ByteSize::new(BODY.len() as u64), Some(sha256));
+        let credentials = self.gateway.ticket_credentials_at(self.now).await?;
+        signer.sign(&credentials, key, headers, self.now, self.now + TICKET_LIFE)
+    }
+
+    pub(super) fn key(&self, name: &str) -> String {
         let run = format!("{:x}-{:x}", self.now.timestamp_micros(), std::process::id());
         self.gateway.prefix().probe(&format!("{run}-{name}"))
     }

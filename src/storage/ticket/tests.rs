@@ -186,7 +186,11 @@ fn a_file_name_becomes_plain_ascii() {
 
 #[tokio::test]
 async fn tickets_can_have_keys_of_their_own() {
-    let keys = crate::storage::StaticKeys { access_key: "PUTONLY".to_owned(), secret_key: "hush2".to_owned() };
+    let keys = crate::storage::StaticKeys {
+        access_key: "PUTONLY".to_owned(),
+        secret_key: "hush2".to_owned(),
+        session_token: None,
+    };
     let own = crate::storage::GatewaySettings { ticket_keys: Some(keys), ..settings(None) };
     let gateway = Gateway::connect(own).await.unwrap();
     let item = item(&gateway);

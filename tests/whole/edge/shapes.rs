@@ -72,7 +72,7 @@ fn is_media(media: &Value, state: &str) {
 
 #[track_caller]
 fn is_upload(upload: &Value) {
-    members(upload, &["method", "url", "headers", "expires_at"]);
+    members(upload, &["method", "url", "headers", "expires_at", "shortened"]);
     assert_eq!(upload["method"], "PUT");
     assert!(upload["url"].as_str().is_some_and(|url| url.starts_with("http")));
     time(&upload["expires_at"]);

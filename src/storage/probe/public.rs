@@ -1,0 +1,98 @@
+//! Whether a ticket for the address that clients are given leads to this bucket.
+//!
+//! All other trials go to the address at which this process asks. The one for clients need not lead anywhere from here: in a
+//! container `localhost` is the container. So silence there is no finding; an answer is one.
+
+use std::{error::Error, io, time::Duration};
+
+use reqwest::{Client, redirect};
+use zeroload_domain::Sha256Digest;
+
+use super::{
+    Status,
+    trial::{BODY, Trial},
+};
+use crate::storage::{StorageError, Upload};
+
+const NAME: &str = "s3-public-endpoint";
+const MAY_TAKE: Duration = Duration::from_secs(5);
+/// Of the body of a refusal.
+const MAX_BODY: usize = 4096;
+
+const NOT_ANSWERED: &str = "the address for clients gives no answer to this process, so tickets were tried at \
+                            the server's own; whether clients reach it was not tried";
+
+impl Trial<'_> {
+    pub(super) async fn public_address(&mut self) {
+        let Some(signer) = self.gateway().public_signer() else {
+            return self.found(NAME, Status::Ok, "clients are given the address that this process asks at");
+        };
+        let key = self.key("public");
+        let ticket = match self.sign(signer, &key, Sha256Digest::of(BODY)).await {
+            Ok(ticket) => ticket,
+            Err(error) => return self.found(NAME, Status::Degraded, format!("could not be found out: {error}")),
+        };
+        let sent = send(ticket).await;
+        let version = sent.as_ref().ok().and_then(|sent| sent.as_ref().ok()).cloned().flatten();
+        self.was_written(key.clone(), version);
+        match sent {
+            Err(cause) => self.found(NAME, Status::Ok, format!("{NOT_ANSWERED} ({cause})")),
+            Ok(Err(refusal)) => {
+                let advice = match refusal.code() {
+                    Some("SignatureDoesNotMatch") => {
+                        ": what stands there must pass Host and path on as clients send them; if it asks the server as this \
+                         process does, set s3_public_keeps_host to false"
+                    }
+                    _ => "",
+                };
+                let detail = format!("a ticket's upload is not accepted at the address for clients: {refusal}{advice}");
+                self.found(NAME, Status::Degraded, detail);
+            }
+            Ok(Ok(_)) => match self.gateway().head_key(&key).await {
+                Ok(Some(_)) => {
+                    self.found(NAME, Status::Ok, "a ticket's upload is accepted at the address for clients");
+                }
+                Ok(None) => {
+                    let detail = "a ticket's upload is accepted at the address for clients, and is not in the bucket: the \
+                                  address leads to another server or bucket";
+                    self.found(NAME, Status::Failed, detail);
+                }
+                Err(error) => self.not_found_out(NAME, &error),
+            },
+        }
+    }
+}
+
+/// Sends a ticket as a client does. The id of the version that was written, or the refusal; or why there was no answer.
+async fn send(ticket: Upload) -> Result<Result<Option<String>, StorageError>, String> {
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(MAY_TAKE).build();
+    let client = client.map_err(|_| "no client could be made".to_owned())?;
+    let mut put = client.put(&ticket.url).body(BODY);
+    for (name, value) in &ticket.headers {
+        put = put.header(*name, value);
+    }
+    let mut answer = put.send().await.map_err(|error| cause(&error))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    if status.is_success() {
+        let version = headers.get("x-amz-version-id").and_then(|id| id.to_str().ok()).filter(|id| *id != "null");
+        return Ok(Ok(version.map(str::to_owned)));
+    }
+    let mut body = Vec::new();
+    // An answer that breaks off says as much as came.
+    while let Ok(Some(bytes)) = answer.chunk().await
+        && body.len() < MAX_BODY
+    {
+        body.extend_from_slice(&bytes[..bytes.len().min(MAX_BODY)]);
+    }
+    Ok(Err(StorageError::answered("PutObject", status.as_u16(), &headers, &body)))
+}
+
+/// Without the address, which is a ticket.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("none within {} s", MAY_TAKE.as_secs());
+    }
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
+    io.map_or_else(|| "the connection failed".to_owned(), ToString::to_string)
+}
