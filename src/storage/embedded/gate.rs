@@ -15,6 +15,10 @@ use s3s::{S3Result, s3_error};
 /// who reads the object would be told by the holder how to decode, cache and show it.
 const KEPT: [&str; 5] = ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
+/// A browser adds these to a request by itself (Fetch section 4.5), for one while its developer tools are open. They only keep
+/// caches out.
+const OF_BROWSERS: [&str; 3] = ["no-cache", "no-store", "max-age=0"];
+
 /// S3's limit for the life of a URL, in seconds.
 const MAX_EXPIRES: u64 = 7 * 24 * 60 * 60;
 
@@ -30,7 +34,9 @@ pub(super) fn check(parts: &Parts) -> S3Result<()> {
     let keeps = parts.method == Method::PUT && !parts.headers.contains_key(header::AUTHORIZATION);
     for (name, value) in &parts.headers {
         let name = name.as_str();
-        if (name.starts_with("x-amz-") || (keeps && KEPT.contains(&name))) && !is_signed(name) {
+        let is_kept =
+            keeps && KEPT.contains(&name) && !(name == "cache-control" && OF_BROWSERS.iter().any(|own| value == own));
+        if (name.starts_with("x-amz-") || is_kept) && !is_signed(name) {
             return Err(s3_error!(
                 AccessDenied,
                 "there were headers present in the request which were not signed: {name}"
