@@ -1,15 +1,16 @@
 //! Stored text to event and back, over every version that was ever stored.
 //!
-//! An older version is upcast here when one exists; today each type has one. A stored version that this table lacks is
+//! An older version is upcast here when one exists; today every payload of an older version is one of the newest. A stored version that this table lacks is
 //! an error which names it, so that a binary older than its journal refuses to start rather than misread.
 
-use crate::event::Event;
+use crate::event::{ContentSubstituted, Event};
 
 /// Every `(event_type, event_version)` that [`decode`] reads.
-pub const READABLE: [(&str, &str); 13] = [
+pub const READABLE: [(&str, &str); 17] = [
     ("MediaRequested", V1),
     ("TicketRenewed", V1),
     ("Uploaded", V1),
+    ("Uploaded", V1_1),
     ("Confirmed", V1),
     ("Released", V1),
     ("CollectionStarted", V1),
@@ -18,12 +19,16 @@ pub const READABLE: [(&str, &str); 13] = [
     ("Trashed", V1),
     ("RestoreStarted", V1),
     ("Restored", V1),
+    ("Restored", V1_1),
     ("Sealed", V1),
+    ("Sealed", V1_1),
     ("ContentSubstituted", V1),
+    ("ContentSubstituted", V1_1),
 ];
 
 const V1: &str = "1.0";
-/// Names the time in the trash; what has none is still written as 1.0, which older binaries read.
+/// Of a claim: names the time in the trash. Of what was seen: the type of an object is none. All else is still written as
+/// 1.0, which older binaries read.
 const V1_1: &str = "1.1";
 
 /// Few events have more bytes of JSON.
@@ -46,16 +51,16 @@ pub fn decode(event_type: &str, event_version: &str, payload: &str) -> Result<Ev
     let decoded = match (event_type, event_version) {
         ("MediaRequested", V1) => serde_json::from_str(payload).map(Event::MediaRequested),
         ("TicketRenewed", V1) => serde_json::from_str(payload).map(Event::TicketRenewed),
-        ("Uploaded", V1) => serde_json::from_str(payload).map(Event::Uploaded),
+        ("Uploaded", V1 | V1_1) => serde_json::from_str(payload).map(Event::Uploaded),
         ("Confirmed", V1) => serde_json::from_str(payload).map(Event::Confirmed),
         ("Released", V1) => serde_json::from_str(payload).map(Event::Released),
         ("CollectionStarted", V1 | V1_1) => serde_json::from_str(payload).map(Event::CollectionStarted),
         ("Collected", V1) => serde_json::from_str(payload).map(Event::Collected),
         ("Trashed", V1) => serde_json::from_str(payload).map(Event::Trashed),
         ("RestoreStarted", V1) => serde_json::from_str(payload).map(Event::RestoreStarted),
-        ("Restored", V1) => serde_json::from_str(payload).map(Event::Restored),
-        ("Sealed", V1) => serde_json::from_str(payload).map(Event::Sealed),
-        ("ContentSubstituted", V1) => serde_json::from_str(payload).map(Event::ContentSubstituted),
+        ("Restored", V1 | V1_1) => serde_json::from_str(payload).map(Event::Restored),
+        ("Sealed", V1 | V1_1) => serde_json::from_str(payload).map(Event::Sealed),
+        ("ContentSubstituted", V1 | V1_1) => serde_json::from_str(payload).map(Event::ContentSubstituted),
         _ => {
             return Err(DecodeError::Unknown {
                 event_type: event_type.to_owned(),
@@ -90,9 +95,17 @@ impl Event {
     }
 
     /// The stored `event_version` that new events of this type get.
-    pub const fn version(&self) -> &'static str {
+    pub fn version(&self) -> &'static str {
         match self {
             Self::CollectionStarted(started) if started.trash_until.is_some() => V1_1,
+            Self::Uploaded(uploaded) if !uploaded.facts.has_a_media_type() => V1_1,
+            Self::Restored(restored) if !restored.facts.has_a_media_type() => V1_1,
+            Self::Sealed(sealed) if !sealed.facts.has_a_media_type() => V1_1,
+            Self::ContentSubstituted(ContentSubstituted { recorded, found })
+                if !(recorded.has_a_media_type() && found.has_a_media_type()) =>
+            {
+                V1_1
+            }
             Self::MediaRequested(_)
             | Self::TicketRenewed(_)
             | Self::Uploaded(_)

@@ -17,7 +17,7 @@ use crate::{
     refusal::Refusal,
     values::{
         AttachedTo, ByteSize, Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen, SeenVia,
-        UnsignedHeader,
+        StoredType, UnsignedHeader,
     },
 };
 
@@ -308,7 +308,7 @@ fn fits(ticketed: &Ticketed, facts: &ObjectFacts) -> Result<(), Refusal> {
         return mismatch("content_length", request.content_length.to_string(), facts.content_length.to_string());
     }
     if let Some(found) = &facts.content_type
-        && !found.is_same(&request.content_type)
+        && !found.is_same(&StoredType::from(&request.content_type))
     {
         return mismatch("content_type", request.content_type.to_string(), found.to_string());
     }

@@ -3,6 +3,7 @@
 mod facts;
 mod media_type;
 mod shared;
+mod stored_type;
 mod text;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub use facts::{
 };
 pub use media_type::ContentType;
 pub(crate) use shared::Shared;
+pub use stored_type::StoredType;
 pub use text::{AttachedTo, Bucket, ETag, FileName, IdempotencyKey, Owner, Store, Tenant, VersionId};
 
 /// A value that was refused: which kind of value, and what is allowed instead.

@@ -13,7 +13,7 @@ use zeroload::{
 };
 use zeroload_domain::{
     Bucket, ByteSize, Command, ContentType, Context, ETag, Fingerprint, Found, KeyPrefix, Media, MediaId, ObjectFacts,
-    ObjectKey, Owner, Policy, SeenVia, Store, Tenant, command::RequestMedia,
+    ObjectKey, Owner, Policy, SeenVia, Store, StoredType, Tenant, command::RequestMedia,
 };
 
 use crate::Failure;
@@ -119,7 +119,7 @@ async fn append(
     let facts = ObjectFacts {
         etag: ETag::parse(ETAG)?,
         content_length: ByteSize::new(LENGTH),
-        content_type: Some(content_type()?),
+        content_type: Some(StoredType::from(&content_type()?)),
         checksum_sha256: None,
         version_id: None,
     };

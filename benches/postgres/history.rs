@@ -184,7 +184,7 @@ fn facts(item: &Item) -> ObjectFacts {
     ObjectFacts {
         etag: ETag::parse("9b2cf535f27731c974343645a3985328").expect("it is one"),
         content_length: request.content_length,
-        content_type: Some(request.content_type.clone()),
+        content_type: Some((&request.content_type).into()),
         checksum_sha256: None,
         version_id: None,
     }

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const GOLDEN: [(&str, &str, &str); 21] = [
+const GOLDEN: [(&str, &str, &str); 26] = [
     (
         "MediaRequested",
         "1.0",
@@ -76,6 +76,27 @@ const GOLDEN: [(&str, &str, &str); 21] = [
         "ContentSubstituted",
         "1.0",
         r#"{"type":"ContentSubstituted","recorded":{"etag":"e1","content_length":10},"found":{"state":"absent"}}"#,
+    ),
+    (
+        "Uploaded",
+        "1.1",
+        r#"{"type":"Uploaded","etag":"e1","content_length":10,"content_type":"no type","seen_via":"notice"}"#,
+    ),
+    (
+        "Restored",
+        "1.1",
+        r#"{"type":"Restored","object_key":"media/default/ab/019a0d2e-7b1c-7000-8000-0123456789ab.1.jpg","etag":"e1","content_length":10,"content_type":"no type"}"#,
+    ),
+    ("Sealed", "1.1", r#"{"type":"Sealed","etag":"e1","content_length":10,"content_type":"no type"}"#),
+    (
+        "ContentSubstituted",
+        "1.1",
+        r#"{"type":"ContentSubstituted","recorded":{"etag":"e1","content_length":10},"found":{"state":"present","etag":"e2","content_length":11,"content_type":"no type"}}"#,
+    ),
+    (
+        "ContentSubstituted",
+        "1.1",
+        r#"{"type":"ContentSubstituted","recorded":{"etag":"e1","content_length":10,"content_type":"no type"},"found":{"state":"absent"}}"#,
     ),
 ];
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, ContentType, ETag, Sha256Digest, VersionId};
+use super::{ByteSize, ETag, Sha256Digest, StoredType, VersionId};
 
 /// What a HEAD of the object showed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,9 +10,9 @@ pub struct ObjectFacts {
     pub etag: ETag,
     /// Bytes.
     pub content_length: ByteSize,
-    /// Absent where the server returns none.
+    /// As the server tells it, a media type or not; absent where the server returns none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<ContentType>,
+    pub content_type: Option<StoredType>,
     /// Absent where the server keeps no SHA-256: then only size and type were compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<Sha256Digest>,
@@ -43,6 +43,11 @@ pub enum Seen {
 }
 
 impl ObjectFacts {
+    /// Whether its type, if it has one, is a media type: binaries before version 1.1 of the events read no other text.
+    pub fn has_a_media_type(&self) -> bool {
+        self.content_type.as_ref().is_none_or(StoredType::is_media_type)
+    }
+
     /// Whether an object that looks like `found` is still this one. ETags are opaque and may be made to collide, so where
     /// the bucket tells versions it must be the same one, unless a SHA-256 of both proves the same bytes.
     pub fn is_still(&self, found: &Self) -> bool {
@@ -72,6 +77,14 @@ pub enum Found {
 }
 
 impl Found {
+    /// As [`ObjectFacts::has_a_media_type`].
+    pub fn has_a_media_type(&self) -> bool {
+        match self {
+            Self::Present(facts) => facts.has_a_media_type(),
+            Self::Absent => true,
+        }
+    }
+
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Present(_) => "present",

@@ -23,7 +23,7 @@ impl ContentType {
         Self::check(raw.into().into())
     }
 
-    fn check(raw: Shared) -> Result<Self, Invalid> {
+    pub(super) fn check(raw: Shared) -> Result<Self, Invalid> {
         let invalid = |allowed| Invalid { what: "content_type", allowed };
         if raw.len() > LONGEST {
             return Err(invalid(ALLOWED_LENGTH));

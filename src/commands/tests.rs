@@ -4,7 +4,7 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use tempfile::TempDir;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, ContentType, ETag, Fingerprint, KeyPrefix, ObjectFacts, ObjectKey, Owner, SeenVia,
-    State, Store, command::RequestMedia,
+    State, Store, StoredType, command::RequestMedia,
 };
 
 use super::*;
@@ -85,7 +85,7 @@ impl World {
         let facts = ObjectFacts {
             etag: ETag::parse("9b2cf535f27731c974343645a3985328").expect("it is one"),
             content_length: ByteSize::new(7),
-            content_type: Some(content_type),
+            content_type: Some(StoredType::from(&content_type)),
             checksum_sha256: None,
             version_id: None,
         };

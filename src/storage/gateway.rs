@@ -19,7 +19,7 @@ use aws_sdk_s3::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::{
-    Bucket, ByteSize, ContentType, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, UnsignedHeader,
+    Bucket, ByteSize, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, StoredType, UnsignedHeader,
     VersionId, event::MediaRequested,
 };
 
@@ -363,15 +363,11 @@ fn facts(found: &HeadObjectOutput) -> Result<ObjectFacts, StorageError> {
     let etag = found.e_tag().unwrap_or_default();
     let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
     let length = found.content_length().and_then(|length| u64::try_from(length).ok());
-    // A type that is none cannot be what a ticket has signed: better nothing known than a confirm of it.
-    let content_type = match found.content_type().filter(|text| !text.is_empty()) {
-        Some(text) => Some(ContentType::parse(text).map_err(|_| unusable("content type"))?),
-        None => None,
-    };
     Ok(ObjectFacts {
         etag: ETag::parse(etag).map_err(|_| unusable("etag"))?,
         content_length: ByteSize::new(length.ok_or_else(|| unusable("content length"))?),
-        content_type,
+        // A text that is no media type is still something known: it is none that a ticket has signed.
+        content_type: found.content_type().filter(|text| !text.is_empty()).map(StoredType::of),
         // One that was composed of parts ends in `-N` and is not that of the bytes.
         checksum_sha256: found.checksum_sha256().and_then(|text| Sha256Digest::parse(text).ok()),
         version_id: found.version_id().filter(|id| *id != "null").and_then(|id| VersionId::parse(id).ok()),

@@ -1,7 +1,7 @@
 //! One probe: the checks in their order.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload_domain::{ByteSize, ContentType, ObjectFacts, Sha256Digest};
+use zeroload_domain::{ByteSize, ContentType, ObjectFacts, Sha256Digest, StoredType};
 
 use super::{
     Check, ProbeReport, Status,
@@ -198,9 +198,8 @@ impl<'a> Trial<'a> {
             Err(error) => return self.found("s3-head", Status::Failed, format!("a look at an object failed: {error}")),
         };
         let ObjectFacts { content_length, content_type, checksum_sha256, .. } = facts;
-        if content_length != ByteSize::new(BODY.len() as u64)
-            || content_type.is_some_and(|kind| !kind.is_same(&media_type()))
-        {
+        let as_written = content_type.is_none_or(|kind| kind.is_same(&StoredType::from(&media_type())));
+        if content_length != ByteSize::new(BODY.len() as u64) || !as_written {
             return self.found("s3-head", Status::Failed, "an object's length or type is not as it was written");
         }
         self.found("s3-head", Status::Ok, "an object is described as it was written");

@@ -137,7 +137,10 @@ async fn there_and_back(gateway: &Gateway) -> Kept {
 
     let to = item.object_key.restored(Claim::FIRST);
     let facts = gateway.bring_back(&item.at(), &in_trash, &to).await.unwrap();
-    assert_eq!((facts.content_length, facts.content_type), (ByteSize::new(5), Some(item.content_type.clone())));
+    assert_eq!(
+        (facts.content_length, facts.content_type),
+        (ByteSize::new(5), Some(zeroload_domain::StoredType::from(&item.content_type)))
+    );
     assert_eq!(gateway.bring_back(&item.at(), &in_trash, &to).await.map(|facts| facts.etag), Ok(facts.etag.clone()));
     let trash_key = item.object_key.in_trash(Claim::FIRST);
     let in_the_trash = Location { object_key: &trash_key, ..item.at() };
