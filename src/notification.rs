@@ -1,20 +1,36 @@
-//! What S3 servers send when an object was written: read as hints, since they come late, twice, out of order and forged.
+//! What object stores send when an object was written: read as hints, since they come late, twice, out of order and forged.
 //!
 //! | sender | shape |
 //! |---|---|
 //! | AWS S3, MinIO, Ceph | `Records[]` with `eventName` (`s3:` in front or not) and `s3.bucket.name`, `s3.object.key`; AWS and MinIO escape the key, Ceph does not |
 //! | AWS S3, once | `Event: s3:TestEvent` without `Records` |
-//! | AWS SNS | `Type: Notification` and any of these as text in `Message`; first `Type: SubscriptionConfirmation` |
 //! | AWS `EventBridge` | `detail-type: Object Created` and `detail.bucket.name`, `detail.object.key` |
+//! | Cloudflare R2 | `action` (`PutObject`, …), `bucket` and `object.key` |
+//! | Backblaze B2 | `events[]` with `eventType` (`b2:ObjectCreated:…`), `bucketName` and `objectName` |
+//! | Google Cloud Storage | its resource of an object: `kind: storage#object`, `bucket` and `name` |
+//!
+//! And what carries any of these, also several times over ([`carried`]):
+//!
+//! | carrier | shape |
+//! |---|---|
+//! | AWS SNS | `Type: Notification` and a text in `Message`; first `Type: SubscriptionConfirmation`. For a function: `Records[].Sns` |
+//! | AWS SQS, `EventBridge` Pipes, Cloudflare Queues | a `body`, as text or not, alone, in a list, in `Records[]` or in `messages[]` |
+//! | Google Pub/Sub | `message.attributes` with `eventType: OBJECT_FINALIZE`, `bucketId` and `objectId`, else `message.data` in Base64 |
+//!
+//! A record that cannot be read is named, and stops no other: senders do not repeat what was refused.
 //!
 //! Sources: Amazon S3 user guide, "Event message structure" and "Using EventBridge"; Amazon SNS developer guide, "Parsing
-//! message formats"; Ceph, "S3 Bucket Notifications Compatibility".
+//! message formats"; AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "… SNS"; `EventBridge` user guide, "Pipes
+//! batching"; Ceph, "S3 Bucket Notifications Compatibility"; Cloudflare R2, "Event notifications"; Backblaze B2, "Event
+//! Notifications Reference Guide"; Google Cloud Storage, "Pub/Sub notifications"; Pub/Sub, "Push subscriptions".
+
+mod carried;
+mod told;
 
 use serde_json::{Map, Value};
 use zeroload_domain::ObjectKey;
 
-/// Records that one message may hold. S3 itself sends one.
-const MAX_RECORDS: usize = 1000;
+use carried::Reader;
 
 /// An object that is said to have been written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +48,26 @@ impl Written {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notification {
-    /// Objects that were written; what happened to others was left out, and counted.
-    Written { objects: Vec<Written>, others: u64 },
-    /// SNS asks whether the subscription of a topic is wanted: whoever opens the address says yes.
-    Subscription { topic: String, confirm_at: String },
-    /// Nothing of interest: a test, or the end of a subscription.
-    Nothing,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// Objects that were written, each once.
+    pub objects: Vec<Written>,
+    /// Records of what happened to others, or that name an object once more.
+    pub others: u64,
+    /// Records that cannot be read.
+    pub malformed: Vec<Malformed>,
+    /// SNS asks whether the subscription of a topic is wanted.
+    pub subscription: Option<Subscription>,
 }
 
-/// A message that cannot be read.
+/// Whoever opens the address says yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub topic: String,
+    pub confirm_at: String,
+}
+
+/// A message, or a record in it, that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {allowed}")]
 pub struct Malformed {
@@ -53,83 +78,32 @@ pub struct Malformed {
 
 impl Notification {
     /// # Errors
-    /// [`Malformed`] names the member that is missing or wrong.
+    /// [`Malformed`] names the first member that is missing or wrong, where nothing in the message can be read.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
-        let object = object(body).ok_or_else(|| malformed("body", "a JSON object"))?;
-        match object.get("Type").and_then(Value::as_str) {
-            None => Self::of_s3(&object, ""),
-            Some("Notification") => {
-                let message = text(&object, "Message", "Message")?;
-                let inner = self::object(message.as_bytes())
-                    .ok_or_else(|| malformed("Message", "the text of a JSON object, as S3 writes it"))?;
-                Self::of_s3(&inner, "Message.")
-            }
-            Some("SubscriptionConfirmation") => Ok(Self::Subscription {
-                topic: text(&object, "TopicArn", "TopicArn")?,
-                confirm_at: text(&object, "SubscribeURL", "SubscribeURL")?,
-            }),
-            Some("UnsubscribeConfirmation") => Ok(Self::Nothing),
-            Some(_) => Err(malformed("Type", "Notification, SubscriptionConfirmation or UnsubscribeConfirmation")),
+        const ALLOWED: &str = "a JSON object, or a list of 1 to 1000 of them";
+        let message = match serde_json::from_slice(body) {
+            Ok(message @ Value::Object(_)) => message,
+            Ok(Value::Array(messages)) if !messages.is_empty() => Value::Array(messages),
+            Ok(_) | Err(_) => return Err(malformed("body", ALLOWED)),
+        };
+        let mut reader = Reader::default();
+        reader.take(&message, "");
+        let mut told = reader.told;
+        let nothing_else = told.objects.is_empty() && told.others == 0 && told.subscription.is_none();
+        if nothing_else && !told.malformed.is_empty() {
+            return Err(told.malformed.swap_remove(0));
         }
-    }
-
-    fn of_s3(message: &Map<String, Value>, within: &str) -> Result<Self, Malformed> {
-        if let Some(records) = message.get("Records") {
-            return Self::of_records(records, &format!("{within}Records"));
-        }
-        if message.get("detail").is_some() {
-            let name = text(message, "detail-type", &format!("{within}detail-type"))?;
-            let written = written(message.get("detail"), &format!("{within}detail"))?;
-            return Ok(Self::of([(name == "Object Created", written)]));
-        }
-        match message.get("Event").and_then(Value::as_str) {
-            Some("s3:TestEvent") => Ok(Self::Nothing),
-            _ => Err(malformed(format!("{within}Records"), "a list of S3 event records")),
-        }
-    }
-
-    fn of_records(records: &Value, field: &str) -> Result<Self, Malformed> {
-        let records = records.as_array().filter(|records| records.len() <= MAX_RECORDS);
-        let records = records.ok_or_else(|| malformed(field, "a list of at most 1000 records"))?;
-        let mut all = Vec::with_capacity(records.len());
-        for (index, record) in records.iter().enumerate() {
-            let field = format!("{field}[{index}]");
-            let object = record.as_object().ok_or_else(|| malformed(field.as_str(), "an object"))?;
-            let name = text(object, "eventName", &format!("{field}.eventName"))?;
-            let name = name.strip_prefix("s3:").unwrap_or(&name);
-            all.push((name.starts_with("ObjectCreated"), written(object.get("s3"), &format!("{field}.s3"))?));
-        }
-        Ok(Self::of(all))
-    }
-
-    /// Each object once, however often it is named.
-    fn of(all: impl IntoIterator<Item = (bool, Written)>) -> Self {
-        let (mut objects, mut others) = (Vec::new(), 0);
-        for (is_written, written) in all {
-            if is_written && !objects.contains(&written) {
-                objects.push(written);
-            } else {
-                others += 1;
-            }
-        }
-        Self::Written { objects, others }
+        Ok(told)
     }
 }
 
-fn written(part: Option<&Value>, field: &str) -> Result<Written, Malformed> {
-    let name = |part: Option<&Value>, of: &str, member: &str| {
-        let found = part.and_then(|part| part.get(of)).and_then(|of| of.get(member)).and_then(Value::as_str);
-        found.map(str::to_owned).ok_or_else(|| malformed(format!("{field}.{of}.{member}"), "a text"))
-    };
-    Ok(Written { bucket: name(part, "bucket", "name")?, key: name(part, "object", "key")? })
+/// The path of a member of what is at `within`.
+fn path(within: &str, member: &str) -> String {
+    if within.is_empty() { member.to_owned() } else { format!("{within}.{member}") }
 }
 
-fn text(object: &Map<String, Value>, member: &str, field: &str) -> Result<String, Malformed> {
-    object.get(member).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| malformed(field, "a text"))
-}
-
-fn object(json: &[u8]) -> Option<Map<String, Value>> {
-    serde_json::from_slice(json).ok()
+fn text<'a>(object: &'a Map<String, Value>, member: &str, within: &str) -> Result<&'a str, Malformed> {
+    object.get(member).and_then(Value::as_str).ok_or_else(|| malformed(path(within, member), "a text"))
 }
 
 fn malformed(field: impl Into<String>, allowed: &'static str) -> Malformed {
@@ -143,8 +117,8 @@ fn unescaped(key: &str) -> Option<String> {
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
             }
             other => other,
         });

@@ -153,7 +153,7 @@ impl Default for Metrics {
         for seen_via in [SeenVia::Notice, SeenVia::Notification, SeenVia::Recheck, SeenVia::Reconciliation] {
             let _made = metrics.late.get_or_create(&FoundBy { found_by: seen_via.as_str() });
         }
-        metrics.notified(0, 0);
+        metrics.notified(0, 0, 0);
         for kind in FindingKind::ALL {
             let _made = metrics.findings.get_or_create(&Found { kind: kind.as_str() });
         }
@@ -210,8 +210,8 @@ impl Metrics {
         }
     }
 
-    pub fn notified(&self, looked: u64, ignored: u64) {
-        for (outcome, count) in [("looked", looked), ("ignored", ignored)] {
+    pub fn notified(&self, looked: u64, ignored: u64, unreadable: u64) {
+        for (outcome, count) in [("looked", looked), ("ignored", ignored), ("unreadable", unreadable)] {
             self.notified.get_or_create(&Outcome { outcome }).inc_by(count);
         }
     }

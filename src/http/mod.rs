@@ -41,6 +41,7 @@ mod read_side;
 mod reconciliations;
 mod restore;
 mod shapes;
+mod subscription;
 mod verifying;
 
 use std::{

@@ -132,6 +132,31 @@ async fn a_message_that_cannot_be_read_is_refused_and_the_member_is_named() {
 }
 
 #[tokio::test]
+async fn of_a_message_with_a_record_that_cannot_be_read_the_others_are_taken() {
+    let app = TestApp::start().await;
+    let (one, two) = (app.uploaded(BYTES).await, app.uploaded(BYTES).await);
+    let mut keyless = record(&app, key(&one));
+    keyless["s3"]["object"] = json!({});
+    let queued = json!({ "messageId": "1", "body": records(&app, &[key(&two)]).to_string(), "eventSource": "aws:sqs" });
+    let message = json!({ "Records": [keyless, record(&app, key(&one)), queued, { "body": "not JSON" }] });
+    let (status, result) = app.post(PATH, message).await;
+    assert_eq!((status, &result["looked"], &result["unreadable"]), (StatusCode::OK, &2.into(), &2.into()), "{result}");
+    assert_eq!(result["problems"][0], "Records[0].s3.object.key must be a text");
+    assert!(result["problems"][1].as_str().is_some_and(|problem| problem.starts_with("Records[3].body ")), "{result}");
+    assert_eq!((app.state(&one).await, app.state(&two).await), ("uploaded".into(), "uploaded".into()));
+    assert_eq!(app.metric("zeroload_notified_objects_total{outcome=\"unreadable\"}").await, 2);
+    let mut many = vec![json!({}); 20];
+    many.push(record(&app, key(&one)));
+    let many = json!({ "Records": many });
+    let (_, result) = app.post(PATH, many).await;
+    assert_eq!(
+        (&result["unreadable"], result["problems"].as_array().map(Vec::len)),
+        (&20.into(), Some(10)),
+        "{result}"
+    );
+}
+
+#[tokio::test]
 async fn while_the_bucket_does_not_answer_the_sender_is_asked_to_repeat() {
     let app = TestApp::start_embedded(|_| {}).await;
     let (one, two) = (app.uploaded(BYTES).await, app.uploaded(BYTES).await);
