@@ -170,7 +170,12 @@ impl Fixture {
         let runs = [before, after.trim_start_matches(" ").trim_start_matches("AS trashed")].concat();
         let runs = runs.replace("DROP VIEW collection_runs;", "");
         let column = "ALTER TABLE run_records_v1 DROP COLUMN trashed;";
-        self.run(&format!("DROP VIEW collection_runs; DROP VIEW run_records; {column} {records} {runs} {step}")).await;
+        let walks =
+            "ALTER TABLE reconciliations DROP COLUMN unreadable; ALTER TABLE reconciliations DROP COLUMN orphaned;";
+        self.run(&format!(
+            "DROP VIEW collection_runs; DROP VIEW run_records; {column} {records} {runs} {walks} {step}"
+        ))
+        .await;
     }
 
     /// The first column of an answer.

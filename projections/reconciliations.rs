@@ -35,16 +35,19 @@ pub enum WalkStatus {
     Ended,
     /// Another walk took its place before it was done.
     Abandoned,
+    /// It cannot be gone on with, and is not taken up again.
+    Failed,
 }
 
 impl WalkStatus {
-    const ALL: [Self; 3] = [Self::Running, Self::Ended, Self::Abandoned];
+    const ALL: [Self; 4] = [Self::Running, Self::Ended, Self::Abandoned, Self::Failed];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Ended => "ended",
             Self::Abandoned => "abandoned",
+            Self::Failed => "failed",
         }
     }
 }
@@ -72,7 +75,7 @@ pub struct Walk {
     pub broken_off: Option<String>,
 }
 
-/// What a walk has met so far. After a crash the pages since the last save are counted again.
+/// What a walk has met up to its `after_key`, and the requests that it has made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Objects in the listing.
@@ -85,8 +88,10 @@ pub struct Counts {
     pub unknown: u64,
     pub missing: u64,
     pub differs: u64,
-    /// Unknown objects that were deleted.
+    /// Unknown and orphaned objects that were deleted.
     pub deleted: u64,
+    pub unreadable: u64,
+    pub orphaned: u64,
 }
 
 /// What is wrong with an object.
@@ -100,10 +105,15 @@ pub enum FindingKind {
     Missing,
     /// A confirmed item's object is not the one that was confirmed.
     Differs,
+    /// The server does not say what it is, or not in words that can be read.
+    Unreadable,
+    /// A copy in the trash that its item no longer names.
+    Orphaned,
 }
 
 impl FindingKind {
-    pub const ALL: [Self; 4] = [Self::CameBack, Self::Unknown, Self::Missing, Self::Differs];
+    pub const ALL: [Self; 6] =
+        [Self::CameBack, Self::Unknown, Self::Missing, Self::Differs, Self::Unreadable, Self::Orphaned];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,6 +121,8 @@ impl FindingKind {
             Self::Unknown => "unknown",
             Self::Missing => "missing",
             Self::Differs => "differs",
+            Self::Unreadable => "unreadable",
+            Self::Orphaned => "orphaned",
         }
     }
 }
@@ -130,7 +142,7 @@ pub struct Finding {
     /// Bytes, as recorded.
     pub expected_size: Option<u64>,
     pub expected_etag: Option<String>,
-    /// What was done about it: `reported`, `collected_again`, `deleted`, or why it was not deleted.
+    /// What was done about it: `reported`, `collected_again`, `deleted`, or why it was not deleted or read.
     pub action: String,
 }
 
@@ -189,7 +201,7 @@ impl WalkStore<'_> {
         Ok(begun == 1)
     }
 
-    /// Saves how far a walk is, and what it found since, as its holder; not if another one has taken over.
+    /// Saves how far a walk is, and what it found since, as its holder; neither if another one has taken over.
     ///
     /// # Errors
     /// As [`WalkStore::begin`].

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::{FutureExt, future::BoxFuture};
 use uuid::Uuid;
-use zeroload::storage::{Listed, ListedPage, Listing, StorageError};
+use zeroload::storage::{Listed, ListedPage, Listing, ListingError};
 use zeroload_domain::ObjectKey;
 
 use crate::past::{ETAG, LENGTH};
@@ -63,7 +63,7 @@ impl MadeUp {
         if !more {
             objects.push(listed(UNKNOWN.to_owned()));
         }
-        ListedPage { objects, more }
+        ListedPage { objects, more, ..ListedPage::default() }
     }
 }
 
@@ -77,7 +77,7 @@ fn listed(key: String) -> Listed {
 }
 
 impl Listing for MadeUp {
-    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, StorageError>> {
+    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, ListingError>> {
         async move { Ok(self.after(after)) }.boxed()
     }
 }

@@ -28,6 +28,8 @@ fn walk(number: u128) -> Walk {
             missing: 6,
             differs: 7,
             deleted: 8,
+            unreadable: 9,
+            orphaned: 10,
         },
         broken_off: Some("no answer".into()),
     }
@@ -86,7 +88,8 @@ async fn one_walk_runs_at_a_time_and_a_holder_that_is_gone_is_replaced(kind: Kin
     assert_eq!(walks.take_over(OTHER, at(10), at(0)).await.unwrap(), None, "its holder has just saved it");
     let taken = walks.take_over(OTHER, at(10), at(5)).await.unwrap().unwrap();
     assert_eq!((taken.id, taken.saved_at), (walk(1).id, at(10)));
-    assert!(!walks.save(&taken, &[], Some(ME), ME).await.unwrap(), "it is another's now");
+    assert!(!walks.save(&taken, &[finding("media/a")], Some(ME), ME).await.unwrap(), "it is another's now");
+    assert_eq!(walks.findings(taken.id, "", 10).await.unwrap().items, [], "and so is what it finds");
     let ended = Walk { status: WalkStatus::Ended, ended_at: Some(at(11)), ..taken };
     assert!(walks.save(&ended, &[], None, OTHER).await.unwrap());
     assert_eq!(walks.take_over(ME, at(20), at(20)).await.unwrap(), None, "it has ended");

@@ -7,7 +7,8 @@ use crate::{
 };
 
 impl ReadModels {
-    /// Runs statements in one transaction, and returns how many rows the first one changed.
+    /// Runs statements in one transaction, and returns how many rows the first one changed. Where it changed none, nothing of
+    /// the others is done.
     pub(crate) async fn execute(&self, statements: Vec<(&'static str, Vec<Cell>)>) -> Result<u64, Error> {
         let models = self.clone();
         self.run(async move {
@@ -16,6 +17,9 @@ impl ReadModels {
             for (sql, cells) in statements {
                 let done = bind_cells(tx.query(sql), cells).execute(&mut *tx).await?;
                 changed.get_or_insert(done.rows_affected());
+                if changed == Some(0) {
+                    break;
+                }
             }
             tx.commit().await?;
             Ok(changed.unwrap_or_default())

@@ -12,7 +12,8 @@ use crate::{
 
 /// All columns of a walk but its holder, in the order of the table.
 pub(super) fn cells(walk: &Walk) -> Vec<Cell> {
-    let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted } = walk.counts;
+    let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted, unreadable, orphaned } =
+        walk.counts;
     let mut cells = vec![
         text(walk.id.to_string()),
         text(walk.caller.as_str()),
@@ -24,7 +25,8 @@ pub(super) fn cells(walk: &Walk) -> Vec<Cell> {
         Cell::Number(walk.delete_older_than.map(integer)),
         optional_text(walk.report_only.clone()),
     ];
-    let numbers = [walk.expected, objects, bytes, requests, came_back, unknown, missing, differs, deleted];
+    let found = [came_back, unknown, missing, differs, deleted, unreadable, orphaned];
+    let numbers = [walk.expected, objects, bytes, requests].into_iter().chain(found);
     cells.extend(numbers.map(|number| Cell::Number(Some(integer(number)))));
     cells.push(optional_text(walk.broken_off.clone()));
     cells
@@ -52,6 +54,8 @@ pub(super) fn walk(row: &dyn Cells) -> Result<Walk, Error> {
             missing: columns.integer("missing")?,
             differs: columns.integer("differs")?,
             deleted: columns.integer("deleted")?,
+            unreadable: columns.integer("unreadable")?,
+            orphaned: columns.integer("orphaned")?,
         },
         broken_off: columns.optional("broken_off", |text| Some(text.to_owned()))?,
     })

@@ -12,8 +12,8 @@ const APPLICATION_ID: i64 = 0x7a6c_524d;
 
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
 /// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 counts no restore as a
-/// confirm, 9 counts what a run has moved into the trash.
-const NEWEST: i64 = 9;
+/// confirm, 9 counts what a run has moved into the trash, 10 counts what a walk could not read and what the trash has lost.
+const NEWEST: i64 = 10;
 
 /// Brings the file to the newest schema. Of two processes one does it, the other waits and finds it done.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Error> {
@@ -63,6 +63,10 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Erro
     }
     if (3..9).contains(&found) {
         count_trashed(&mut tx).await?;
+    }
+    if found < 10 {
+        let sql = include_str!("migrations/0010_count_what_a_walk_could_not_read_and_what_the_trash_has_lost.sql");
+        script(&mut tx, sql).await?;
     }
     if found < NEWEST {
         // Pragmas take no parameters; both are part of the transaction.

@@ -22,6 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How far that pause is varied, so that several processes do not act in step.
 const JITTER: f64 = 0.1;
 
+/// Of a walk that has not ended.
+const BROKEN_OFF: &str = "reconciliation failed; it is taken up again";
+
 /// Who asks for a walk when its time has come.
 const TIMER: &str = "timer";
 
@@ -157,7 +160,8 @@ impl ReconcilerActor {
                 tracing::info!(
                     reconciliation.id = %walk.id, status = walk.status.as_str(), objects = counts.objects,
                     came_back = counts.came_back, unknown = counts.unknown, missing = counts.missing,
-                    differs = counts.differs, deleted = counts.deleted, "reconciliation ended"
+                    differs = counts.differs, deleted = counts.deleted, unreadable = counts.unreadable,
+                    orphaned = counts.orphaned, "reconciliation ended"
                 );
                 if walk.status == WalkStatus::Ended {
                     self.metrics.reconciled(&walk);
@@ -165,13 +169,14 @@ impl ReconcilerActor {
                 }
             }
             Ok(Err(ReconcileError::Running | ReconcileError::TakenOver)) => {}
-            Ok(Err(error)) => self.failed(error.to_string()),
-            Err(error) => self.failed(format!("it broke off: {error}")),
+            Ok(Err(error)) if error.ends_the_walk() => self.failed(error.to_string(), "reconciliation failed"),
+            Ok(Err(error)) => self.failed(error.to_string(), BROKEN_OFF),
+            Err(error) => self.failed(format!("it broke off: {error}"), BROKEN_OFF),
         }
     }
 
-    fn failed(&self, error: String) {
-        tracing::warn!(error, "reconciliation failed; it is taken up again");
+    fn failed(&self, error: String, message: &str) {
+        tracing::warn!(error, "{message}");
         self.last.send_replace(Some(Err(error)));
     }
 }

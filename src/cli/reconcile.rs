@@ -77,7 +77,7 @@ async fn with_core(core: &Core, arguments: &Arguments, delete_older_than: Option
     progress.end();
     let walk = ended?;
     report(core, &walk, arguments.json).await?;
-    let alarm = walk.counts.missing + walk.counts.differs > 0;
+    let alarm = walk.counts.missing + walk.counts.differs + walk.counts.unreadable > 0;
     let whole = walk.status == WalkStatus::Ended;
     Ok(if alarm || !whole { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -91,7 +91,7 @@ async fn report(core: &Core, walk: &Walk, json: bool) -> Result<(), Box<dyn std:
             if json {
                 writeln!(out, "{}", serde_json::to_string(&finding)?)?;
             } else {
-                writeln!(out, "{:<9}  {:<16}  {}", finding.kind, finding.action, finding.object_key)?;
+                writeln!(out, "{:<10}  {:<16}  {}", finding.kind, finding.action, finding.object_key)?;
             }
         }
         after = page.next;
@@ -102,13 +102,16 @@ async fn report(core: &Core, walk: &Walk, json: bool) -> Result<(), Box<dyn std:
         let counts = walk.counts;
         writeln!(
             out,
-            "{} objects, {} bytes, {} requests: {} came back, {} unknown ({} deleted), {} missing, {} differ",
+            "{} objects, {} bytes, {} requests: {} came back, {} unknown, {} orphaned ({} deleted), {} unreadable, {} missing, \
+             {} differ",
             counts.objects,
             counts.bytes,
             counts.requests,
             counts.came_back,
             counts.unknown,
+            counts.orphaned,
             counts.deleted,
+            counts.unreadable,
             counts.missing,
             counts.differs
         )?;

@@ -77,9 +77,12 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     checks.push(match api.reconciler.last() {
         None => check("reconciliation", Status::Ok, "none has ended since the start"),
         Some(Ok(walk)) => {
-            let (missing, differs) = (walk.counts.missing, walk.counts.differs);
-            let status = if missing + differs > 0 { Status::Degraded } else { Status::Ok };
-            let detail = format!("of the confirmed items {missing} have no object, and {differs} another one");
+            let zeroload_projections::Counts { missing, differs, unreadable, .. } = walk.counts;
+            let status = if missing + differs + unreadable > 0 { Status::Degraded } else { Status::Ok };
+            let detail = format!(
+                "of the confirmed items {missing} have no object, and {differs} another one; {unreadable} objects could \
+                 not be read"
+            );
             check("reconciliation", status, detail)
         }
         Some(Err(failure)) => check("reconciliation", Status::Degraded, failure),

@@ -224,6 +224,8 @@ impl Metrics {
             (FindingKind::Unknown, counts.unknown),
             (FindingKind::Missing, counts.missing),
             (FindingKind::Differs, counts.differs),
+            (FindingKind::Unreadable, counts.unreadable),
+            (FindingKind::Orphaned, counts.orphaned),
         ] {
             self.findings.get_or_create(&Found { kind: kind.as_str() }).inc_by(count);
         }

@@ -58,8 +58,12 @@ pub struct Reconciliation {
     missing: u64,
     /// Confirmed items with another object than was confirmed.
     differs: u64,
-    /// Unknown objects that were deleted.
+    /// Unknown and orphaned objects that were deleted.
     deleted: u64,
+    /// Entries of which nothing is known, since their metadata cannot be read.
+    unreadable: u64,
+    /// Copies in the trash that their item no longer names.
+    orphaned: u64,
     /// Seconds; null where nothing was to be deleted.
     #[schema(required = true)]
     delete_unknown_older_than: Option<u64>,
@@ -81,6 +85,8 @@ enum ReconciliationStatus {
     Ended,
     /// Another one took its place.
     Abandoned,
+    /// It cannot be gone on with; `broken_off` says why.
+    Failed,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -106,7 +112,7 @@ pub struct ReconciliationReport {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Finding)]
 pub struct FindingShape {
-    /// `came_back`, `unknown`, `missing` or `differs`.
+    /// `came_back`, `unknown`, `missing`, `differs`, `unreadable` or `orphaned`.
     pub kind: &'static str,
     pub object_key: String,
     /// Null for what is unknown.
@@ -127,13 +133,14 @@ pub struct FindingShape {
     pub expected_size: Option<u64>,
     #[schema(required = true)]
     pub expected_etag: Option<String>,
-    /// `reported`, `collected_again`, `deleted`, or why it was not deleted.
+    /// `reported`, `collected_again`, `deleted`, or why it was not deleted or read.
     pub action: String,
 }
 
 impl From<Walk> for Reconciliation {
     fn from(walk: Walk) -> Self {
-        let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted } = walk.counts;
+        let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted, unreadable, orphaned } =
+            walk.counts;
         Self {
             id: walk.id,
             status: walk.status.as_str(),
@@ -150,6 +157,8 @@ impl From<Walk> for Reconciliation {
             missing,
             differs,
             deleted,
+            unreadable,
+            orphaned,
             delete_unknown_older_than: walk.delete_older_than,
             report_only: walk.report_only,
             broken_off: walk.broken_off,
@@ -178,9 +187,10 @@ impl From<ReconcileError> for Problem {
     fn from(error: ReconcileError) -> Self {
         match error {
             ReconcileError::Running | ReconcileError::TakenOver => Self::new(409, "already-running", error.to_string()),
-            ReconcileError::Bucket(_) | ReconcileError::Storage(_) | ReconcileError::Disorder { .. } => {
-                Self::new(503, "storage-unavailable", error.to_string())
-            }
+            ReconcileError::Bucket(_)
+            | ReconcileError::Storage(_)
+            | ReconcileError::Listing(_)
+            | ReconcileError::Disorder { .. } => Self::new(503, "storage-unavailable", error.to_string()),
             ReconcileError::Command(error) => error.into(),
             ReconcileError::Journal(error) => error.into(),
             ReconcileError::ReadModels(error) => error.into(),

@@ -9,8 +9,8 @@ use zeroload_projections::{Counts, Walk, WalkStatus};
 use super::{Begun, Estimate, LEAST_AGE, ReconcileError, Reconciler, Wanted};
 use crate::storage::LISTED_AT_ONCE;
 
-/// How old the last save of another process's walk must be before it is taken over: a page with a thousand looks takes a
-/// while at the lowest rate.
+/// How old the last save of another process's walk must be before it is taken over: a hundred looks that are repeated, at the
+/// lowest rate or of a server that answers slowly, take a while.
 const STALE: TimeDelta = TimeDelta::hours(1);
 
 /// How long a walk waits for its turn: no longer than it takes to see that there is nothing to take over.

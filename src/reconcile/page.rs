@@ -1,102 +1,136 @@
-//! One page of the listing: compared with the items of its range, what is suspicious verified, what was found counted.
+//! One page of the listing: compared with the items of its range, a bounded part after the other.
+//!
+//! A page may have any number of items in its range: where objects are missing, or at the end of the bucket, it is a gap
+//! without an end. So it is taken in parts of as many items as are read at once, and what is suspicious in a part in batches,
+//! after each of which the walk is saved at its place, and may be stopped.
 
 use chrono::TimeDelta;
-use futures_util::{StreamExt, stream};
-use zeroload_projections::{Counts, Finding, FindingKind, Owned};
+use zeroload_projections::{Owned, Walk, WalkStatus};
 
 use super::{
-    ReconcileError, Reconciler, Step,
-    compare::{self, Merge, Suspicion},
-    unknown,
+    ReconcileError, Reconciler, SAVE_EVERY, Step,
+    compare::{self, Suspicion},
 };
-use crate::storage::{Gateway, ListedPage};
+use crate::storage::{Gateway, Illegible, Listed, ListedPage};
 
 /// Items that are read from the read model at once.
 const ITEMS: u32 = 1000;
 
-/// Looks under way at once.
-const LOOKS: usize = 16;
+/// Suspicions after which a walk is saved: at the lowest rate, a server that answers slowly, and with all repeats, this takes
+/// less than the time after which a walk is taken over.
+const BATCH: usize = 100;
+
+/// What is left of a page.
+struct Rest<'a> {
+    listed: &'a [Listed],
+    illegible: &'a [Illegible],
+    /// The last key that the page tells about.
+    until: String,
+}
+
+/// The next of it, up to `end`.
+struct Part<'a> {
+    /// Those behind the place of the walk: not counted yet.
+    listed: &'a [Listed],
+    suspicions: Vec<Suspicion>,
+    end: String,
+    /// Nothing of the page is behind it.
+    is_last: bool,
+}
 
 impl Reconciler {
-    /// What one page shows. If it cannot be finished, what was done on it by then is saved; the page is walked again.
-    pub(super) async fn page(&self, page: &ListedPage, step: &mut Step) -> Result<Vec<Finding>, ReconcileError> {
-        let mut findings = Vec::new();
-        let ended = self.compare(page, step, &mut findings).await;
-        for finding in &findings {
-            count(&mut step.walk.counts, finding);
-        }
-        if ended.is_err() && !findings.is_empty() {
-            self.save(step, &findings, Some(self.me)).await?;
-        }
-        ended.map(|()| findings)
-    }
-
-    /// Compares one page of the listing with the items whose keys are in its range.
-    async fn compare(
+    /// Walks to the end of a page, or until it is told to stop. What was done on a batch that cannot be finished is saved, and
+    /// the batch is walked again.
+    pub(super) async fn page(
         &self,
         page: &ListedPage,
         step: &mut Step,
-        findings: &mut Vec<Finding>,
+        progress: &mut (impl FnMut(&Walk) + Send),
     ) -> Result<(), ReconcileError> {
-        step.walk.counts.objects += page.objects.len() as u64;
-        step.walk.counts.bytes += page.objects.iter().map(|object| object.size).sum::<u64>();
-        let until = match page.objects.last().filter(|_| page.more) {
-            Some(last) => last.key.clone(),
-            None => behind_all(&self.parts.gateway),
-        };
-        let mut after = step.walk.after_key.clone().max(before_all(&self.parts.gateway));
-        let mut merge = Merge::new(&page.objects);
+        let last = page.objects.last().filter(|_| page.more);
+        let until = last.map_or_else(|| behind_all(&self.parts.gateway), |last| last.key.clone());
+        let mut rest = Rest { listed: &page.objects, illegible: &page.illegible, until };
+        step.unsaved += 1;
         loop {
-            let items = self.parts.read_models.walks().confirmed(&after, &until, ITEMS).await?;
-            let Some(last) = items.last() else { break };
-            after = last.object_key.as_str().to_owned();
-            let full = items.len() == ITEMS as usize;
-            let items = items.into_iter().filter(|item| self.is_here(item));
-            let suspicions = merge.take(items);
-            self.verify(suspicions, step, findings).await?;
-            if !full {
-                break;
+            let mut part = self.next_part(&mut rest, &step.walk.after_key).await?;
+            let ends_the_walk = part.is_last && last.is_none();
+            let mut suspicions = std::mem::take(&mut part.suspicions).into_iter();
+            loop {
+                let batch: Vec<Suspicion> = suspicions.by_ref().take(BATCH).collect();
+                let (looks, behind) = (!batch.is_empty(), batch.last().map(|last| last.place().to_owned()));
+                let mut findings = Vec::new();
+                let stopped_at = match self.verify(batch, step, &mut findings).await {
+                    Ok(stopped_at) => stopped_at,
+                    Err(error) => {
+                        if !findings.is_empty() {
+                            self.save(step, &findings, Some(self.me)).await?;
+                        }
+                        return Err(error);
+                    }
+                };
+                let is_done = stopped_at.is_none() && suspicions.len() == 0;
+                let place = stopped_at.or(behind).filter(|_| !is_done);
+                step.go_to(place.unwrap_or_else(|| part.end.clone()), &mut part);
+                step.count(&findings);
+                let ended = is_done && ends_the_walk;
+                if ended {
+                    step.walk.status = WalkStatus::Ended;
+                    step.walk.ended_at = Some(self.parts.clock.now());
+                }
+                if ended || looks || step.unsaved >= SAVE_EVERY {
+                    self.save(step, &findings, (!ended).then_some(self.me)).await?;
+                }
+                progress(&step.walk);
+                if is_done {
+                    break;
+                }
+                if self.is_stopping() {
+                    return Ok(());
+                }
+            }
+            if part.is_last || self.is_stopping() {
+                return Ok(());
             }
         }
-        let rest = merge.rest();
+    }
+
+    /// The next part of a page behind a key: as many items as are read at once, and the objects of the same range.
+    async fn next_part<'a>(&self, rest: &mut Rest<'a>, after: &str) -> Result<Part<'a>, ReconcileError> {
+        let after = before_all(&self.parts.gateway).max(after.to_owned());
+        let items = self.parts.read_models.walks().confirmed(&after, &rest.until, ITEMS).await?;
+        let is_last = items.len() < ITEMS as usize;
+        let end = match items.last().filter(|_| !is_last) {
+            Some(last) => last.object_key.as_str().to_owned(),
+            None => rest.until.clone(),
+        };
+        let cut = if is_last { rest.listed.len() } else { rest.listed.partition_point(|object| object.key <= end) };
+        let (listed, later) = rest.listed.split_at(cut);
+        let cut =
+            if is_last { rest.illegible.len() } else { rest.illegible.partition_point(|entry| entry.after < end) };
+        let (illegible, later_illegible) = rest.illegible.split_at(cut);
+        (rest.listed, rest.illegible) = (later, later_illegible);
+
+        let (mut suspicions, unlisted) =
+            compare::merge(listed, items.into_iter().filter(|item| self.is_here(item)).collect());
+        suspicions.extend(self.unowned(unlisted).await?);
+        suspicions.extend(illegible.iter().cloned().map(Suspicion::Illegible));
+        suspicions.sort_by(|one, other| one.place().cmp(other.place()));
+        Ok(Part { listed, suspicions, end, is_last })
+    }
+
+    async fn unowned(&self, objects: Vec<&Listed>) -> Result<Vec<Suspicion>, ReconcileError> {
         let prefix = self.parts.gateway.prefix();
-        let ids = compare::ids(&rest, prefix);
+        let ids = compare::ids(&objects, prefix);
         let mut known = Vec::new();
         if !ids.is_empty() {
             known = self.parts.read_models.walks().owned(&ids).await?;
             known.retain(|item| self.is_here(item));
         }
-        self.verify(compare::unowned(rest, &known, prefix), step, findings).await?;
-        if let Some(age) = step.walk.delete_older_than.filter(|_| step.walk.report_only.is_none()) {
-            self.delete_unknown(findings, age, step).await?;
-        }
-        Ok(())
+        Ok(compare::unowned(objects, &known, prefix))
     }
 
     fn is_here(&self, item: &Owned) -> bool {
         item.store == *self.parts.gateway.store() && item.bucket == *self.parts.gateway.bucket()
-    }
-
-    async fn verify(
-        &self,
-        suspicions: Vec<Suspicion>,
-        step: &mut Step,
-        findings: &mut Vec<Finding>,
-    ) -> Result<(), ReconcileError> {
-        let mut suspicions = suspicions.into_iter().peekable();
-        while suspicions.peek().is_some() {
-            let chunk: Vec<Suspicion> = suspicions.by_ref().take(LOOKS).collect();
-            for _ in chunk.iter().filter(|suspicion| suspicion.needs_look()) {
-                self.pace(step).await;
-            }
-            let shared = &*step;
-            let looks = stream::iter(chunk).map(|suspicion| self.verify_one(suspicion, shared));
-            let looked: Vec<_> = looks.buffered(LOOKS).collect().await;
-            for found in looked {
-                findings.extend(found?);
-            }
-        }
-        Ok(())
     }
 
     /// Waits until S3 may be asked again.
@@ -115,6 +149,21 @@ impl Reconciler {
     }
 }
 
+impl Step {
+    /// All up to this key is done.
+    fn go_to(&mut self, place: String, part: &mut Part<'_>) {
+        let cut = if place == part.end { part.listed.len() } else { part.listed.partition_point(|at| at.key <= place) };
+        let (passed, ahead) = part.listed.split_at(cut);
+        self.walk.counts.objects += passed.len() as u64;
+        self.walk.counts.bytes += passed.iter().map(|object| object.size).sum::<u64>();
+        part.listed = ahead;
+        // An entry that cannot be read is at the key in front of it, which may be behind the place already.
+        if place > self.walk.after_key {
+            self.walk.after_key = place;
+        }
+    }
+}
+
 /// Everything under our prefix is behind this key.
 fn before_all(gateway: &Gateway) -> String {
     format!("{}/", gateway.prefix().as_str())
@@ -123,24 +172,4 @@ fn before_all(gateway: &Gateway) -> String {
 /// And everything is before this one: '0' follows '/'.
 fn behind_all(gateway: &Gateway) -> String {
     format!("{}0", gateway.prefix().as_str())
-}
-
-fn count(counts: &mut Counts, finding: &Finding) {
-    match finding.kind {
-        FindingKind::CameBack => counts.came_back += 1,
-        FindingKind::Unknown => counts.unknown += 1,
-        FindingKind::Missing => counts.missing += 1,
-        FindingKind::Differs => counts.differs += 1,
-    }
-    if finding.action == unknown::DELETED {
-        counts.deleted += 1;
-    }
-    if matches!(finding.kind, FindingKind::Missing | FindingKind::Differs) {
-        tracing::error!(
-            finding.kind = finding.kind.as_str(),
-            media.id = finding.media_id.map(|id| id.to_string()),
-            object.key = finding.object_key,
-            "a confirmed item has not its object"
-        );
-    }
 }

@@ -13,7 +13,7 @@ use crate::storage::Deletion;
 
 pub(super) const DELETED: &str = "deleted";
 /// Too young, or of an age that the server does not tell.
-const TOO_YOUNG: &str = "kept: too young";
+pub(super) const TOO_YOUNG: &str = "kept: too young";
 /// A request with the same idempotency key would own it.
 const MAY_BE_REQUESTED: &str = "kept: may be requested again";
 /// The journal knows an item of this id by now.

@@ -15,6 +15,7 @@ use super::{
     connect::delete_config,
     error::{StorageError, clean_code},
     gateway::{Gateway, Location},
+    split::may_be_one_key,
     whole::WholeAnswer,
 };
 
@@ -64,23 +65,42 @@ impl Gateway {
         items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
     }
 
-    /// Deletes objects under our prefix that are no items', by their keys, at most [`MAX_KEYS`]; one answer each, in the same
-    /// order. Not where versions are kept: a delete would hide the object and free nothing.
+    /// Deletes objects under our prefix that are no items', by their keys; one answer each, in the same order. Not where
+    /// versions are kept: a delete would hide the object and free nothing.
+    ///
+    /// These keys may hold anything. One that a call for many keys cannot carry is deleted by a call of its own.
     pub async fn delete_unowned(&self, keys: &[&str]) -> Vec<Deletion> {
         if self.expects_versions() {
             return keys.iter().map(|_| Deletion::failed(DELETE_MARKER)).collect();
         }
         let inside = |key: &str| key.strip_prefix(self.prefix().as_str()).is_some_and(|rest| rest.starts_with('/'));
-        let asked = keys.iter().copied().filter(|key| inside(key)).take(MAX_KEYS);
-        let answers = self.delete_page(asked.map(|key| (key, None))).await;
-        let of_key = |key: &&str| match &answers {
-            _ if !inside(key) => Deletion::failed(OUTSIDE_PREFIX),
-            Err(why) => Deletion::Unknown { why: why.clone() },
-            Ok(answers) => answers.of(key, None).cloned().unwrap_or_else(|| Deletion::Unknown {
-                why: StorageError::answer("the answer to the delete does not name the key"),
-            }),
-        };
-        keys.iter().map(of_key).collect()
+        let mut asked: Vec<_> = keys.iter().filter(|key| inside(key)).map(|key| (*key, None)).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let deleted = self.delete_all(&asked).await;
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for key in keys {
+            outcomes.push(match deleted.of(key, None) {
+                _ if !inside(key) => Deletion::failed(OUTSIDE_PREFIX),
+                Some(Deletion::Unknown { why }) if !may_be_one_key(&why) => Deletion::Unknown { why },
+                Some(Deletion::Unknown { .. }) | None => self.delete_one(key).await,
+                Some(outcome) => outcome,
+            });
+        }
+        outcomes
+    }
+
+    /// The key stands in the address, where any character can be escaped.
+    async fn delete_one(&self, key: &str) -> Deletion {
+        let deleted = self.asked(|| async {
+            let asked = self.client().delete_object().bucket(self.bucket().as_str()).key(key);
+            asked.send().await.map_err(|error| StorageError::from(&error))
+        });
+        match deleted.await {
+            Ok(answer) if answer.delete_marker == Some(true) => Deletion::failed(DELETE_MARKER),
+            Ok(_) => Deletion::Gone,
+            Err(why) => Deletion::Unknown { why },
+        }
     }
 
     /// Why nothing at this place may be deleted from here, if so.

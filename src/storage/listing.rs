@@ -2,6 +2,8 @@
 //!
 //! A listing is a hint: between it and now an object may have come or gone. It resumes behind any key, so nothing of the
 //! server's has to be kept to go on after a crash.
+//!
+//! An entry that cannot be read is shown as one, so that it holds up no other.
 
 use aws_sdk_s3::{
     operation::list_objects_v2::ListObjectsV2Output,
@@ -16,6 +18,14 @@ use super::{error::StorageError, gateway::Gateway, whole::WholeAnswer};
 /// Keys that S3 lists at once.
 pub const LISTED_AT_ONCE: u64 = 1000;
 
+const NO_KEY: &str = "storage lists an object without a key";
+const NO_WAY_ON: &str = "storage says that its list goes on, and lists no key that it could go on behind";
+const NO_END: &str = "storage does not say whether its list goes on";
+const NOT_TEXT: &str = "its key is not UTF-8 text";
+/// Postgres cannot hold it, and no item's key has it.
+const NUL: &str = "its key holds a NUL";
+const NO_SIZE: &str = "the listing shows no size of it";
+
 /// One object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -27,63 +37,93 @@ pub struct Listed {
     pub last_modified: Option<DateTime<Utc>>,
 }
 
+/// An entry that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Illegible {
+    /// The last key in front of it that can be read; empty where there is none.
+    pub after: String,
+    /// Its key as it was sent.
+    pub key: String,
+    pub reason: &'static str,
+}
+
 /// Objects in order of key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedPage {
     pub objects: Vec<Listed>,
-    /// There may be others behind the last one.
+    /// In the same order.
+    pub illegible: Vec<Illegible>,
+    /// There may be others behind the last object.
     pub more: bool,
+}
+
+/// Why there is no page.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListingError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The server has answered, and what it lists cannot be used. A repeat would show the same.
+    #[error("{0}")]
+    Unusable(&'static str),
 }
 
 /// Whoever can list what is under our prefix.
 pub trait Listing: Send + Sync + 'static {
     /// The next objects behind a key, in the order of their UTF-8 bytes; an empty key is before all.
-    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, StorageError>>;
+    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, ListingError>>;
 }
 
 impl Listing for Gateway {
-    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, StorageError>> {
+    fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, ListingError>> {
         self.list(after).boxed()
     }
 }
 
 impl Gateway {
-    async fn list(&self, after: &str) -> Result<ListedPage, StorageError> {
+    async fn list(&self, after: &str) -> Result<ListedPage, ListingError> {
         let asked = self.client().list_objects_v2().bucket(self.bucket().as_str());
         // Escaped, since a key may hold what XML cannot.
         let asked = asked.prefix(format!("{}/", self.prefix().as_str())).encoding_type(EncodingType::Url);
         let asked = asked.set_start_after((!after.is_empty()).then(|| after.to_owned()));
         match asked.customize().interceptor(WholeAnswer("ListBucketResult>")).send().await {
             Ok(answer) => page(answer),
-            Err(error) => Err(StorageError::from(&error)),
+            Err(error) => Err(StorageError::from(&error).into()),
         }
     }
 }
 
-fn page(answer: ListObjectsV2Output) -> Result<ListedPage, StorageError> {
+fn page(answer: ListObjectsV2Output) -> Result<ListedPage, ListingError> {
     let escaped = matches!(answer.encoding_type, Some(EncodingType::Url));
     // Taken for the end, an answer that leaves this out would make alarms of all that it has not shown.
-    let more =
-        answer.is_truncated.ok_or_else(|| StorageError::answer("storage does not say whether its listing goes on"))?;
-    let objects = answer.contents.unwrap_or_default().into_iter().map(|object| listed(object, escaped));
-    let objects: Vec<Listed> = objects.collect::<Option<_>>().ok_or_else(unusable)?;
-    // It could not be gone on from.
-    if more && objects.is_empty() {
-        return Err(unusable());
+    let more = answer.is_truncated.ok_or(ListingError::Unusable(NO_END))?;
+    let mut page = ListedPage { more, ..ListedPage::default() };
+    for object in answer.contents.unwrap_or_default() {
+        let key = object.key.clone().ok_or(ListingError::Unusable(NO_KEY))?;
+        match listed(object, &key, escaped) {
+            Ok(listed) => page.objects.push(listed),
+            Err(reason) => {
+                let after = page.objects.last().map(|last| last.key.clone()).unwrap_or_default();
+                page.illegible.push(Illegible { after, key, reason });
+            }
+        }
     }
-    Ok(ListedPage { objects, more })
+    if page.more {
+        let last = page.objects.last().ok_or(ListingError::Unusable(NO_WAY_ON))?;
+        // The next page goes on behind the last key that can be read, and shows these again.
+        page.illegible.retain(|entry| entry.after < last.key);
+    }
+    Ok(page)
 }
 
-fn unusable() -> StorageError {
-    StorageError::answer("storage lists an object without a usable key or size")
-}
-
-fn listed(object: Object, escaped: bool) -> Option<Listed> {
-    let key = object.key?;
+fn listed(object: Object, key: &str, escaped: bool) -> Result<Listed, &'static str> {
+    let key = if escaped { unescaped(key).ok_or(NOT_TEXT)? } else { key.to_owned() };
+    if key.contains('\0') {
+        return Err(NUL);
+    }
     let last_modified = object.last_modified.and_then(|at| at.fmt(DateTimeFormat::DateTime).ok());
-    Some(Listed {
-        key: if escaped { unescaped(&key)? } else { key },
-        size: u64::try_from(object.size?).ok()?,
+    Ok(Listed {
+        key,
+        size: object.size.and_then(|size| u64::try_from(size).ok()).ok_or(NO_SIZE)?,
         etag: object.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
         last_modified: last_modified.and_then(|text| text.parse().ok()),
     })
@@ -121,12 +161,38 @@ mod tests {
 
     #[test]
     fn a_page_that_cannot_be_gone_on_from_is_an_error() {
-        assert!(page(ListObjectsV2Output::builder().is_truncated(true).build()).is_err());
+        let unusable = page(ListObjectsV2Output::builder().is_truncated(true).build());
+        assert_eq!(unusable, Err(ListingError::Unusable(NO_WAY_ON)));
+        let only = answer(&["%FF"], true);
+        assert_eq!(page(only), Err(ListingError::Unusable(NO_WAY_ON)));
         assert_eq!(page(ListObjectsV2Output::builder().is_truncated(false).build()), Ok(ListedPage::default()));
     }
 
     #[test]
     fn a_page_that_does_not_say_whether_more_comes_is_no_end() {
-        assert!(page(ListObjectsV2Output::builder().build()).is_err());
+        assert_eq!(page(ListObjectsV2Output::builder().build()), Err(ListingError::Unusable(NO_END)));
+    }
+
+    /// What a server lists that escapes.
+    fn answer(keys: &[&str], more: bool) -> ListObjectsV2Output {
+        let object = |key: &&str| Object::builder().key(*key).size(1).e_tag("\"e\"").build();
+        let answer = ListObjectsV2Output::builder().encoding_type(EncodingType::Url).is_truncated(more);
+        answer.set_contents(Some(keys.iter().map(object).collect())).build()
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_holds_up_no_other() {
+        let keys = ["%FE", "a", "b%00", "b%FF", "c", "d%ZZ"];
+        let illegible = |after: &str, key: &str, reason| Illegible { after: after.into(), key: key.into(), reason };
+        let front = [illegible("", "%FE", NOT_TEXT), illegible("a", "b%00", NUL), illegible("a", "b%FF", NOT_TEXT)];
+        let whole = page(answer(&keys, false)).unwrap();
+        assert_eq!(whole.objects.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(whole.illegible[..3], front);
+        assert_eq!(whole.illegible[3..], [illegible("c", "d%ZZ", NOT_TEXT)]);
+        let part = page(answer(&keys, true)).unwrap();
+        assert_eq!(part.illegible, front, "what is behind the last key comes with the next page");
+        let sizeless = ListObjectsV2Output::builder().is_truncated(false);
+        let sizeless = sizeless.contents(Object::builder().key("a").build()).build();
+        assert_eq!(page(sizeless).unwrap().illegible, [illegible("", "a", NO_SIZE)]);
     }
 }

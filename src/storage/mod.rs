@@ -61,7 +61,7 @@ pub use connect::ConnectError;
 pub use delete::{Deletion, OTHER_BUCKET};
 pub use error::{Fault, StorageError};
 pub use gateway::{Gateway, Location, Sighting};
-pub use listing::{LISTED_AT_ONCE, Listed, ListedPage, Listing};
+pub use listing::{Illegible, LISTED_AT_ONCE, Listed, ListedPage, Listing, ListingError};
 pub use marker::{Anchor, Marked, MarkerError};
 pub use multipart::Multipart;
 pub use pace::PaceSettings;

@@ -86,7 +86,7 @@ impl Gateway {
 }
 
 /// Not for what concerns the connection, the bucket or the rights: that is the same for each key.
-fn may_be_one_key(why: &StorageError) -> bool {
+pub(super) fn may_be_one_key(why: &StorageError) -> bool {
     match why {
         StorageError::Unavailable { kind: Fault::Server | Fault::Answer, .. } => true,
         StorageError::Unavailable { kind: Fault::Refused, status, .. } => {

@@ -40,8 +40,12 @@ async fn reconcile_prints_what_does_not_fit_and_ends_with_one_if_a_confirmed_ite
     let output = site.run(&RECONCILE);
     fails(&output, 1);
     let report = stdout(&output);
-    assert!(report.starts_with(&format!("missing    reported          {key}\n")), "{report}");
-    assert!(last_line(&report).ends_with("0 came back, 0 unknown (0 deleted), 1 missing, 0 differ"), "{report}");
+    assert!(report.starts_with(&format!("missing     reported          {key}\n")), "{report}");
+    assert!(
+        last_line(&report)
+            .ends_with("0 came back, 0 unknown, 0 orphaned (0 deleted), 0 unreadable, 1 missing, 0 differ"),
+        "{report}"
+    );
 
     let output = site.run(&[&RECONCILE[..], &["--json"]].concat());
     fails(&output, 1);

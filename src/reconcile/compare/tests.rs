@@ -1,5 +1,5 @@
 use uuid::Uuid;
-use zeroload_domain::{Bucket, ByteSize, ContentType, ETag, Store, Tenant};
+use zeroload_domain::{Bucket, ByteSize, Claim, ContentType, ETag, Store, Tenant};
 
 use super::*;
 
@@ -44,42 +44,36 @@ fn suspected(suspicions: &[Suspicion]) -> Vec<MediaId> {
     ids.collect()
 }
 
+/// The confirmed items that do not fit, and the objects of no confirmed item.
+fn merged(listed: &[Listed], items: impl Iterator<Item = Owned>) -> (Vec<MediaId>, Vec<&Listed>) {
+    let (suspicions, rest) = merge(listed, items.collect());
+    (suspected(&suspicions), rest)
+}
+
 #[test]
 fn what_fits_together_is_not_suspected() {
     let listed: Vec<_> = (1..=5).map(object_of).collect();
-    let mut merge = Merge::new(&listed);
-    assert_eq!(merge.take(confirmed(1..=5)), []);
-    assert_eq!(merge.rest(), Vec::<&Listed>::new());
+    assert_eq!(merged(&listed, confirmed(1..=5)), (vec![], vec![]));
 }
 
 #[test]
 fn an_item_without_its_object_is_suspected_wherever_it_is() {
     let listed: Vec<_> = [2, 4].map(object_of).into();
-    let mut merge = Merge::new(&listed);
-    assert_eq!(suspected(&merge.take(confirmed(1..=5))), [id(1), id(3), id(5)]);
-    assert!(merge.rest().is_empty());
-    assert_eq!(suspected(&Merge::new(&[]).take(confirmed(1..=2))), [id(1), id(2)]);
+    assert_eq!(merged(&listed, confirmed(1..=5)), (vec![id(1), id(3), id(5)], vec![]));
+    assert_eq!(merged(&[], confirmed(1..=2)), (vec![id(1), id(2)], vec![]));
 }
 
 #[test]
 fn an_object_of_another_size_or_etag_is_suspected() {
     let listed = [Listed { size: 11, ..object_of(1) }, Listed { etag: "two".into(), ..object_of(2) }, object_of(3)];
-    assert_eq!(suspected(&Merge::new(&listed).take(confirmed(1..=3))), [id(1), id(2)]);
+    assert_eq!(merged(&listed, confirmed(1..=3)), (vec![id(1), id(2)], vec![]));
 }
 
 #[test]
-fn items_in_chunks_are_merged_as_in_one() {
+fn objects_of_no_confirmed_item_are_left_over_wherever_they_are() {
     let listed: Vec<_> = [1, 2, 4, 6, 7].map(object_of).into();
-    for size in 1..=7 {
-        let items: Vec<_> = confirmed([2, 3, 4, 5, 7, 8]).collect();
-        let mut merge = Merge::new(&listed);
-        let mut found = Vec::new();
-        for chunk in items.chunks(size) {
-            found.extend(suspected(&merge.take(chunk.iter().cloned())));
-        }
-        assert_eq!(found, [id(3), id(5), id(8)], "chunks of {size}");
-        assert_eq!(merge.rest(), [&listed[0], &listed[3]], "chunks of {size}");
-    }
+    let (suspects, rest) = merged(&listed, confirmed([2, 3, 4, 5]));
+    assert_eq!((suspects, rest), (vec![id(3), id(5)], vec![&listed[0], &listed[3], &listed[4]]));
 }
 
 #[test]
@@ -112,11 +106,26 @@ fn a_key_that_is_no_items_is_unknown_and_names_none() {
 }
 
 #[test]
-fn what_begins_with_a_dot_is_our_own() {
-    let own = ["media/.zeroload", "media/.zeroload-probe/1/a", "media/.trash/default/07/x.jpg", "elsewhere/x", "media"];
+fn what_begins_with_a_dot_is_our_own_but_for_the_trash() {
+    let own = ["media/.zeroload", "media/.zeroload-probe/1/a", "media/.trash", "elsewhere/x", "media"];
     for key in own {
         assert!(is_our_own(key, &prefix()), "{key}");
         assert_eq!(unowned(vec![&object(key)], &[], &prefix()), []);
     }
     assert!(!is_our_own("media/default/.zeroload", &prefix()));
+}
+
+#[test]
+fn a_copy_in_the_trash_is_suspected_unless_its_item_may_have_one_there() {
+    let states = [State::Collecting, State::Trashed, State::Restoring, State::Collected, State::Confirmed];
+    let known: Vec<_> = (1..).zip(states).map(|(number, state)| item(number, state)).collect();
+    let keys: Vec<_> = (1..=6).map(|number| item(number, State::Collected).object_key.in_trash(Claim::FIRST)).collect();
+    let listed: Vec<_> = keys.iter().map(|key| object(key.as_str())).collect();
+    let refs: Vec<_> = listed.iter().collect();
+    assert_eq!(ids(&refs, &prefix()), (1..=6).map(id).collect::<Vec<_>>());
+    let orphaned = |index: usize| Suspicion::Orphaned { key: keys[index].clone(), object: listed[index].clone() };
+    assert_eq!(unowned(refs, &known, &prefix()), [orphaned(3), orphaned(4), orphaned(5)]);
+    let stranger = object("media/.trash/notes.txt");
+    let unknown = Suspicion::Unknown { id: None, object: stranger.clone() };
+    assert_eq!(unowned(vec![&stranger], &known, &prefix()), [unknown]);
 }

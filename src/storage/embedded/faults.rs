@@ -55,6 +55,8 @@ pub enum Refusal {
     AccessDenied,
     /// 500
     InternalError,
+    /// 400, as for a HEAD of an object that is encrypted with a key which only its client knows.
+    InvalidRequest,
 }
 
 impl Refusal {
@@ -63,6 +65,7 @@ impl Refusal {
             Self::SlowDown => S3ErrorCode::SlowDown,
             Self::AccessDenied => S3ErrorCode::AccessDenied,
             Self::InternalError => S3ErrorCode::InternalError,
+            Self::InvalidRequest => S3ErrorCode::InvalidRequest,
         }
     }
 }
@@ -82,6 +85,22 @@ pub enum Effect {
     CutAnswer,
     /// `GetBucketVersioning` says `Enabled`. Nothing is versioned all the same.
     ReportVersioned,
+    /// `ListObjectsV2` lists the keys of a page from the last to the first.
+    ListBackwards,
+    /// `ListObjectsV2` begins with the first key, whichever it was to begin behind.
+    ListAnew,
+}
+
+impl Effect {
+    /// Whether the work is done, and something is different in it or in its answer.
+    const fn is_within(self) -> bool {
+        match self {
+            Self::RefuseKey(_) | Self::RefuseCall(_) | Self::ReportVersioned | Self::ListBackwards | Self::ListAnew => {
+                true
+            }
+            Self::Refuse(_) | Self::CutRequest | Self::CutAnswer => false,
+        }
+    }
 }
 
 /// An effect and when it acts: on every operation and key, until cleared, unless narrowed.
@@ -235,10 +254,7 @@ impl Faults {
         }
         let mut rules = self.rules();
         let place = rules.iter().position(|rule| match rule {
-            Rule::Fault(fault) => {
-                !matches!(fault.effect, Effect::RefuseKey(_) | Effect::RefuseCall(_) | Effect::ReportVersioned)
-                    && fault.target.fits(operation, key)
-            }
+            Rule::Fault(fault) => !fault.effect.is_within() && fault.target.fits(operation, key),
             Rule::Stall { target, most, state } => state.borrow().waiting < *most && target.fits(operation, key),
         })?;
         if let Rule::Stall { state, .. } = &rules[place] {
@@ -250,7 +266,7 @@ impl Faults {
             Effect::Refuse(refusal) => Some(Before::Refuse(refusal)),
             Effect::CutRequest => Some(Before::CutRequest),
             Effect::CutAnswer => Some(Before::CutAnswer),
-            Effect::RefuseKey(_) | Effect::RefuseCall(_) | Effect::ReportVersioned => None,
+            _within => None,
         }
     }
 
@@ -277,6 +293,11 @@ impl Faults {
     pub(super) fn reports_versioned(&self) -> bool {
         self.take(|fault| fault.effect == Effect::ReportVersioned && fault.target.fits("GetBucketVersioning", None))
             .is_some()
+    }
+
+    /// Whether a listing is to show such a fault.
+    pub(super) fn lists(&self, effect: Effect) -> bool {
+        self.take(|fault| fault.effect == effect && fault.target.fits("ListObjectsV2", None)).is_some()
     }
 
     fn take(&self, wanted: impl Fn(&Fault) -> bool) -> Option<Effect> {

@@ -8,6 +8,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::backend::{Backend, internal};
 use super::conditions::timestamp;
+use super::faults::Effect;
 use super::index::ListedRow;
 
 /// S3's largest page.
@@ -46,7 +47,11 @@ impl Backend {
             (None, Some(key)) => just_after(key.as_bytes()),
             (None, None) => Vec::new(),
         };
-        let page = self.page(&input.bucket, prefix.as_bytes(), delimiter.as_deref(), from, limit).await?;
+        let from = if self.faults.lists(Effect::ListAnew) { Vec::new() } else { from };
+        let mut page = self.page(&input.bucket, prefix.as_bytes(), delimiter.as_deref(), from, limit).await?;
+        if self.faults.lists(Effect::ListBackwards) {
+            page.objects.reverse();
+        }
 
         let escape = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
         let show = |bytes: &[u8]| {
