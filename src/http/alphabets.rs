@@ -17,8 +17,14 @@ const NAME: &str = r"^([ -~]{1,255}|[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u20
 const FILE_NAME: &str =
     r#"^([ !#-.0-\[\]-~]{1,255}|[^\u0000-\u001f"/\\\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,63})$"#;
 
-const MEDIA_TYPE: &str =
-    r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9!#$&^_.+-]+=[A-Za-z0-9!#$&^_.+-]+)*$";
+/// Type, subtype and parameters, whose values are plain or quoted (RFC 9110 section 8.3.1, and what browsers make of it).
+const MEDIA_TYPE: &str = concat!(
+    r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+/[A-Za-z0-9!#$%&'*+.^_`|~-]+ *(; *([A-Za-z0-9!#$%&'*+.^_`|~-]+=",
+    r"([!#-:<-\[\]-~]([ !#-:<-\[\]-~]*[!#-:<-\[\]-~])?",
+    r#"|"([ !#-\[\]-~]|\\[ -~])*") *)?)*$"#
+);
+
+const LONGEST_MEDIA_TYPE: usize = 255;
 
 /// The base64 of 32 bytes: the last character stands for four bits.
 const SHA256: &str = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$";
@@ -61,6 +67,9 @@ pub fn describe_members(components: &mut Components) {
         if let Some(object) = member_of(components, schema, member) {
             object.pattern = Some(pattern.to_owned());
         }
+    }
+    if let Some(object) = member_of(components, "NewMedia", "content_type") {
+        object.max_length = Some(LONGEST_MEDIA_TYPE);
     }
     if let Some(object) = member_of(components, "NewMedia", "content_length") {
         object.maximum = isize::try_from(MAX_SINGLE_PUT).ok().map(Number::Int);

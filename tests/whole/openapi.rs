@@ -344,8 +344,15 @@ async fn what_the_document_calls_valid_is_accepted_and_what_it_does_not_is_refus
         ("filename", vec![json!(wide), json!("a b.jpg"), Value::Null], vec![json!("\u{80}"), json!("a/b"), json!("")]),
         (
             "content_type",
-            vec![json!("a!#$&^_.+-/b"), json!("a/b;c=d"), json!("a/b; c=d; e=f")],
-            vec![json!("a"), json!("a/"), json!("a/b;")],
+            vec![
+                json!("a!#$&^_.+-/b"),
+                json!("a/b;c=d"),
+                json!("a/b; c=d; e=f"),
+                json!("a/b;"),
+                json!("video/webm;codecs=vp8,opus"),
+                json!("a/b;c=\"d;\\\"e\" ; f=g"),
+            ],
+            vec![json!("a"), json!("a/"), json!("a/b; c"), json!("a/b;c=\"d")],
         ),
         (
             "checksum_sha256",
