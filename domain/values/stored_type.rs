@@ -26,9 +26,9 @@ impl StoredType {
         &self.0
     }
 
-    /// Whether a ticket could have asked for it.
+    /// Whether a ticket could have asked for it, to the letter.
     pub fn is_media_type(&self) -> bool {
-        ContentType::check(self.0.clone()).is_ok()
+        ContentType::check(self.0.clone()).is_ok_and(|parsed| parsed.as_str() == self.as_str())
     }
 
     /// Whether both name the same type, however they are spelled; a text that is no media type is the same as itself alone.
@@ -73,5 +73,13 @@ mod tests {
             assert!(stored.as_str().len() <= MOST + '…'.len_utf8() && !stored.is_media_type(), "{stored}");
             assert_eq!(StoredType::of(stored.as_str()), stored, "what was recorded is read back");
         }
+    }
+
+    #[test]
+    fn types_are_the_same_by_what_they_mean_and_other_texts_by_the_letter() {
+        let same = |ours: &str, theirs: &str| StoredType::of(ours).is_same(&StoredType::of(theirs));
+        assert!(same("video/webm;codecs=vp8,opus", "Video/WebM; codecs=\"vp8,opus\""));
+        assert!(same("nonsense", "nonsense"));
+        assert!(!same("nonsense", "Nonsense") && !same("image/jpeg", "nonsense") && !same("image/jpeg", "image/png"));
     }
 }

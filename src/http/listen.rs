@@ -18,6 +18,10 @@ use super::{
 /// How long the head of a request may take, from the first byte of a connection to the last of the head.
 const HEAD_MAY_TAKE: Duration = Duration::from_secs(5);
 
+/// How long a connection may lie idle between two requests: longer than clients and load balancers keep one (60 and 90 s are
+/// usual), so that it is they who close it, and none sends a request into one that is about to be closed.
+const IDLE: Duration = Duration::from_secs(120);
+
 /// How long a client has to take its last answer.
 const END_MAY_TAKE: Duration = Duration::from_secs(1);
 
@@ -45,6 +49,7 @@ pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) ->
                 let draining = draining.clone();
                 async move { draining.notified().await }
             })
+            .keep_alive(IDLE)
             .client_request_timeout(HEAD_MAY_TAKE)
             .client_disconnect_timeout(END_MAY_TAKE)
             .local_addr(address)
