@@ -181,7 +181,7 @@ impl Core {
             ids.clone(),
             waits,
         );
-        let service = Arc::new(service);
+        let service = Arc::new(service.with_checksum_policy(settings.checksum_policy));
         Ok(Self {
             journal,
             gateway,
@@ -277,6 +277,7 @@ async fn connect(s3: S3Settings, settings: &Settings) -> Result<Gateway, StartEr
         prefix: settings.s3_prefix.clone(),
         keys: s3.keys,
         ticket_keys: s3.ticket_keys,
+        keeps_versions: s3.keeps_versions,
     })
     .await?)
 }

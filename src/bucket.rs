@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -15,20 +15,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join3;
 use uuid::Uuid;
 
+use self::probing::{Need, Probing};
 use crate::{
     clock::Clock,
     journal::{Head, Journal, ReadError},
-    storage::{Anchor, Check, Fault, Gateway, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning},
+    storage::{
+        Anchor, Check, Fault, Gateway, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning,
+        versioning::versioning_advice,
+    },
 };
+
+mod probing;
 
 /// How old an answer may be where a fresh one is not needed.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
 
 /// How often the marker is looked at anew when other processes write it at the same time.
 const LOOKS: usize = 4;
-
-/// Seconds after which a failed probe is repeated.
-const PROBE_AGAIN: i64 = 60;
 
 /// What the last look at the bucket showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +63,9 @@ impl BucketStatus {
             Self::Versioned { detail } => {
                 Some(format!("the bucket keeps versions, and they cannot be removed: {detail}; collection is off"))
             }
-            Self::VersionsUnknown { detail } => {
-                Some(format!("whether the bucket keeps versions could not be found out: {detail}"))
-            }
+            Self::VersionsUnknown { detail } => Some(format!(
+                "whether the bucket keeps versions could not be found out, so nothing is collected: {detail}"
+            )),
             Self::Unmarked => Some(
                 "the bucket has no marker of this journal; check s3_bucket and s3_prefix, or start once with \
                  --adopt-bucket if this bucket is meant to be new"
@@ -95,7 +98,6 @@ impl BucketStatus {
 struct Last {
     status: BucketStatus,
     at: DateTime<Utc>,
-    report: Option<Arc<ProbeReport>>,
 }
 
 /// What a look shows.
@@ -118,8 +120,7 @@ pub struct BucketGuard {
     looking: tokio::sync::Mutex<()>,
     /// It has been seen to be ours.
     was_ours: AtomicBool,
-    /// When the server was last tried, in seconds since 1970; 0 where it never was.
-    probed_at: AtomicI64,
+    probing: Probing,
 }
 
 impl BucketGuard {
@@ -127,7 +128,8 @@ impl BucketGuard {
     /// until it is first seen to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
         let never = BucketStatus::Unavailable { detail: "the bucket was not looked at yet".to_owned() };
-        let last = RwLock::new(Last { status: never, at: DateTime::<Utc>::MIN_UTC, report: None });
+        let last = RwLock::new(Last { status: never, at: DateTime::<Utc>::MIN_UTC });
+        let probing = Probing::new(gateway.clone(), clock.clone());
         Self {
             gateway,
             journal,
@@ -137,22 +139,21 @@ impl BucketGuard {
             last,
             looking: tokio::sync::Mutex::new(()),
             was_ours: AtomicBool::new(false),
-            probed_at: AtomicI64::new(0),
+            probing,
         }
     }
 
     /// One that takes the server as it is, for simulations: a probe would say nothing about them.
     #[cfg(test)]
     pub(crate) fn without_probe(self) -> Self {
-        let report = ProbeReport { checks: Vec::new(), versioned: false };
-        self.last.write().unwrap_or_else(PoisonError::into_inner).report = Some(Arc::new(report));
+        self.probing.never();
         self
     }
 
     /// Looks now.
     pub async fn check(&self) -> BucketStatus {
         let _one_at_a_time = self.looking.lock().await;
-        self.look_and_remember().await.status
+        self.look_and_remember(Need::Now).await.status
     }
 
     /// Looks now, and writes into the marker how far the journal is, unless it says so already. A run does this before it
@@ -163,7 +164,7 @@ impl BucketGuard {
     pub async fn check_and_advance(&self) -> Result<(), String> {
         let _one_at_a_time = self.looking.lock().await;
         for _ in 0..LOOKS {
-            let Look { status, head, marked } = self.look_and_remember().await;
+            let Look { status, head, marked } = self.look_and_remember(Need::Now).await;
             if let Some(problem) = status.problem() {
                 return Err(problem);
             }
@@ -196,7 +197,7 @@ impl BucketGuard {
         let _one_at_a_time = self.looking.lock().await;
         match self.remembered() {
             Some(status) => status,
-            None => self.look_and_remember().await.status,
+            None => self.look_and_remember(Need::Later).await.status,
         }
     }
 
@@ -219,7 +220,12 @@ impl BucketGuard {
 
     /// What this server enforces, once it could be asked.
     pub fn report(&self) -> Option<Arc<ProbeReport>> {
-        self.last.read().unwrap_or_else(PoisonError::into_inner).report.clone()
+        self.probing.report()
+    }
+
+    /// What this server enforces, each with what to do about it.
+    pub fn checks(&self) -> Vec<Check> {
+        self.probing.checks()
     }
 
     /// Whether tickets may be issued. An unreachable server is no reason against it, unless nobody has ever seen that
@@ -250,29 +256,22 @@ impl BucketGuard {
     }
 
     /// All of it is asked at once.
-    async fn look_and_remember(&self) -> Look {
+    async fn look_and_remember(&self, need: Need) -> Look {
         let marker = self.gateway.check_marker(self.journal_id);
         let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
         let marked = marker.as_ref().ok().cloned();
         let mut status = self.status_of(marker, &head).await;
-        let mut report = self.report();
         if status == BucketStatus::Ours {
             let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
-            if self.should_probe(kept) {
-                let fresh = self.gateway.probe(self.clock.now()).await;
-                fresh.checks.iter().for_each(log);
-                report = Some(Arc::new(fresh));
-                self.probed_at.store(self.clock.now().timestamp(), Ordering::Release);
-            }
+            self.probing.probe_if_due(kept, need).await;
+            let report = self.report();
             status = match versioning {
-                Ok(Versioning::Never) => BucketStatus::Ours,
+                Ok(Versioning::Never) => without_versions(report.as_deref()),
                 Ok(Versioning::Kept | Versioning::Suspended) => self.with_versions(report.as_deref()).await,
                 Ok(Versioning::NeedsMfa) => {
                     BucketStatus::Versioned { detail: "their delete needs a second factor (MFA delete)".to_owned() }
                 }
-                Err(error) => BucketStatus::VersionsUnknown {
-                    detail: format!("{error}{}", error.advice("s3:GetBucketVersioning")),
-                },
+                Err(error) => BucketStatus::VersionsUnknown { detail: format!("{error}{}", versioning_advice(&error)) },
             };
         }
         if status == BucketStatus::Ours {
@@ -286,7 +285,7 @@ impl BucketGuard {
                 None => tracing::info!("the bucket is this journal's again"),
             }
         }
-        *last = Last { status: status.clone(), at: self.clock.now(), report };
+        *last = Last { status: status.clone(), at: self.clock.now() };
         Look { status, head, marked }
     }
 
@@ -362,16 +361,16 @@ impl BucketGuard {
         }
     }
 
-    /// At first, when the bucket begins to keep versions, and again every minute while something essential did not work: it
-    /// may have been a passing fault.
-    fn should_probe(&self, versioned: bool) -> bool {
-        let Some(report) = self.report() else { return true };
-        let since = self.clock.now().timestamp() - self.probed_at.load(Ordering::Acquire);
-        (report.status() == Status::Failed || report.versioned != versioned) && !(0..PROBE_AGAIN).contains(&since)
-    }
-
     async fn has_history(&self) -> Result<bool, ReadError> {
         Ok(self.journal.head().await?.position > 0)
+    }
+}
+
+/// Ours, unless an upload has shown that versions are kept all the same.
+fn without_versions(report: Option<&ProbeReport>) -> BucketStatus {
+    match report.and_then(|report| report.check("s3-versioning")) {
+        Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },
+        _ => BucketStatus::Ours,
     }
 }
 
@@ -392,15 +391,4 @@ fn unreadable(error: &ReadError) -> BucketStatus {
     let detail =
         format!("whether the bucket is this journal's is not known, since the journal cannot be read: {error}");
     BucketStatus::Unavailable { detail }
-}
-
-/// A check that passed is of interest only to those who look for a fault.
-fn log(check: &Check) {
-    let (name, status) = (check.name, check.status.as_str());
-    match check.status {
-        Status::Ok => tracing::debug!(check.name = name, check.status = status, "{}", check.detail),
-        Status::Degraded | Status::Failed => {
-            tracing::warn!(check.name = name, check.status = status, "{}", check.detail);
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! its result travels inside it, so a decision never waits for the network.
 
 mod allowance;
+mod checksums;
 mod tickets;
 
 use std::{sync::Arc, time::Duration};
@@ -13,8 +14,7 @@ use zeroload_domain::{
     SeenVia, Sha256Digest, Tenant,
 };
 
-pub use allowance::Allowance;
-
+pub use self::{allowance::Allowance, checksums::ChecksumPolicy};
 use crate::{
     bucket::BucketGuard,
     clock::{Clock, Ids, Sleeper},
@@ -58,6 +58,11 @@ pub enum ServiceError {
     Storage(String),
     #[error("a ticket cannot be signed: {0}")]
     Sign(SignError),
+    #[error(
+        "the media was requested with a checksum, and the bucket does not show the object's SHA-256; checksum_policy is \
+         require, so it is not taken for the right one"
+    )]
+    ChecksumUnverified,
 }
 
 impl From<Refusal> for ServiceError {
@@ -90,6 +95,7 @@ pub struct Service {
     clock: Clock,
     ids: Ids,
     waits: Waits,
+    checksum_policy: ChecksumPolicy,
 }
 
 impl Service {
@@ -102,7 +108,12 @@ impl Service {
         ids: Ids,
         waits: Waits,
     ) -> Self {
-        Self { commands, late_uploads, gateway, guard, clock, ids, waits }
+        Self { commands, late_uploads, gateway, guard, clock, ids, waits, checksum_policy: ChecksumPolicy::Trust }
+    }
+
+    #[must_use]
+    pub fn with_checksum_policy(self, checksum_policy: ChecksumPolicy) -> Self {
+        Self { checksum_policy, ..self }
     }
 
     /// # Errors
@@ -143,6 +154,9 @@ impl Service {
             };
         };
         let now = self.clock.now();
+        if matches!(loaded.media, Media::Pending(_) | Media::Uploaded(..)) {
+            self.checksum_policy.check(&loaded.media, Some(&facts))?;
+        }
         if let Some(claim) = collected {
             self.late_uploads.claim(id, facts, claim, seen_via, origin, now).await?;
             return Err(Refusal::Gone.into());
@@ -179,6 +193,10 @@ impl Service {
                 if matches!(refusal, Refusal::UploadMismatch { .. } | Refusal::ContentChanged { .. }) {
                     tracing::warn!(media.id = %loaded.id, %refusal, "the bucket holds an object that does not fit");
                 }
+                Ok(Notified::Looked)
+            }
+            Err(error @ ServiceError::ChecksumUnverified) => {
+                tracing::warn!(media.id = %loaded.id, %error, "an upload is not recorded");
                 Ok(Notified::Looked)
             }
             other => other.map(|_| Notified::Looked),
@@ -222,6 +240,7 @@ impl Service {
             media @ Media::Pending(_) => self.look(media, allowance).await?,
             _ => None,
         };
+        self.checksum_policy.check(&loaded.media, facts.as_ref())?;
         let command = Command::Confirm { attached_to, facts };
         Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
     }
@@ -237,6 +256,10 @@ impl Service {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
     ) -> Result<Option<Loaded>, ServiceError> {
+        if self.checksum_policy == ChecksumPolicy::Require {
+            // What was recorded before the policy was this one may lack it.
+            self.checksum_policy.check(&self.commands.load(id, tenant).await?.media, None)?;
+        }
         let command = Command::Confirm { attached_to, facts: None };
         match self.commands.execute(id, tenant, command, origin, self.clock.now()).await {
             Err(CommandError::Refused(Refusal::NotUploaded)) => Ok(None),

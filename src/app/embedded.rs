@@ -9,7 +9,7 @@ use super::StartError;
 use crate::{
     settings::{S3Settings, Settings},
     storage::{
-        StaticKeys,
+        KeepsVersions, StaticKeys,
         embedded::{self, EmbeddedS3, Faults},
     },
 };
@@ -79,6 +79,7 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
         dual_stack: false,
         keys: Some(keys),
         ticket_keys: None,
+        keeps_versions: KeepsVersions::AsAsked,
     };
     Ok((s3, RunningS3 { address, bucket, faults, store, stop, task }))
 }

@@ -117,9 +117,7 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
     checks.push(bucket(api).await);
     let credentials = api.gateway.credentials_check(api.clock.now(), api.ticket_ttl);
     checks.push(check(credentials.name, credentials.status, credentials.detail));
-    if let Some(report) = api.guard.report() {
-        checks.extend(report.checks.iter().map(|probe| check(probe.name, probe.status, &probe.detail)));
-    }
+    checks.extend(api.guard.checks().into_iter().map(|probe| check(probe.name, probe.status, probe.detail)));
     checks
 }
 

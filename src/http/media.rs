@@ -129,7 +129,7 @@ fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Uplo
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "visible ASCII characters")),
     responses(
         (status = 201, body = MediaShape, headers(("Location" = String, description = "the item's address"))),
-        (status = 409, description = "`upload-mismatch`: of a repeat whose object is not what was requested; `contended`: try again"),
+        (status = 409, description = "`upload-mismatch`, `checksum-unverified`: of a repeat whose object is not, or not known to be, what was requested; `contended`: try again"),
         (status = 410, description = "`gone`"),
         (status = 422, description = "`request-mismatch`"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
@@ -188,7 +188,7 @@ pub async fn get(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`not-uploaded`, `upload-mismatch`, `content-changed`, `contended`"),
+        (status = 409, description = "`not-uploaded`, `upload-mismatch`, `checksum-unverified`, `content-changed`, `contended`"),
         (status = 410, description = "`gone`: already collected; bytes that came late are collected again"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
     )
@@ -211,7 +211,7 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`not-uploaded`, `upload-mismatch`, `attached-elsewhere`, `cancelled`, `contended`"),
+        (status = 409, description = "`not-uploaded`, `upload-mismatch`, `checksum-unverified`, `attached-elsewhere`, `cancelled`, `contended`"),
         (status = 410, description = "`gone`: collection has started"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
     )
@@ -288,7 +288,7 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`already-uploaded`, `already-confirmed`, `upload-mismatch`, `too-old`, `too-many-tickets`, `contended`"),
+        (status = 409, description = "`already-uploaded`, `already-confirmed`, `upload-mismatch`, `checksum-unverified`, `too-old`, `too-many-tickets`, `contended`"),
         (status = 410, description = "`gone`"),
         (status = 503, description = "`storage-unavailable`, `overloaded`, `journal-unavailable`, `journal-unreadable`"),
     )

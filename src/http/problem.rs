@@ -262,6 +262,7 @@ impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Command(error) => error.into(),
+            ServiceError::ChecksumUnverified => Self::new(409, "checksum-unverified", error.to_string()),
             ServiceError::Storage(_) | ServiceError::Sign(_) => {
                 Self::new(503, "storage-unavailable", error.to_string())
             }

@@ -41,6 +41,9 @@ pub struct MediaShape {
     /// Base64.
     #[schema(value_type = Option<String>, required = true)]
     pub checksum_sha256: Option<Sha256Digest>,
+    /// Whether the bucket itself has shown `checksum_sha256` as the SHA-256 of the recorded object. False where none was
+    /// declared, no object is recorded, or the server does not tell: then size and type alone were compared.
+    pub checksum_verified: bool,
     #[schema(value_type = String)]
     pub object_key: ObjectKey,
     #[schema(value_type = Option<String>, required = true)]
@@ -97,6 +100,7 @@ impl MediaShape {
     pub fn of(loaded: &Loaded, upload: Option<Upload>) -> Option<Self> {
         let ticketed = loaded.media.ticketed()?;
         let request = &ticketed.request;
+        let shown = loaded.media.object().and_then(|facts| facts.checksum_sha256);
         let in_use = matches!(loaded.media, Media::Confirmed(..) | Media::Restoring(..));
         Some(Self {
             id: loaded.id.as_uuid(),
@@ -105,6 +109,7 @@ impl MediaShape {
             content_type: request.content_type.clone(),
             content_length: request.content_length.bytes(),
             checksum_sha256: request.checksum_sha256,
+            checksum_verified: request.checksum_sha256.is_some() && shown == request.checksum_sha256,
             object_key: request.object_key.clone(),
             attached_to: loaded.media.attached_to().cloned(),
             requested_at: request.requested_at,

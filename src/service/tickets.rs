@@ -185,6 +185,7 @@ impl Service {
             }
             Err(error) => return Err(error),
         };
+        self.checksum_policy.check(&loaded.media, Some(&facts))?;
         let command = Command::RecordUpload { facts, seen_via: SeenVia::Notice, collected: None };
         Ok(self.commands.execute_on(loaded, tenant, command, origin, self.clock.now()).await?)
     }

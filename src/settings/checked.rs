@@ -15,6 +15,7 @@ use crate::{
     http::{AllowedHosts, HOSTS_MUST_BE},
     journal::postgres,
     review::ReviewSettings,
+    service::ChecksumPolicy,
     storage::{PaceSettings, PublicAddress},
 };
 
@@ -42,6 +43,7 @@ pub struct Settings {
     pub collect_every: Duration,
     /// Keys per delete call.
     pub delete_page: usize,
+    pub checksum_policy: ChecksumPolicy,
     pub pace: PaceSettings,
     pub brake: BrakeSettings,
     /// Absent where nobody is asked.
@@ -90,6 +92,7 @@ impl TryFrom<RawSettings> for Settings {
                 duration("collect_every", raw.collect_every.as_deref(), 60)?,
             )?,
             delete_page: delete_page(raw.delete_page.as_deref())?,
+            checksum_policy: checksum_policy(raw.checksum_policy.as_deref())?,
             pace: collecting::pace(&raw)?,
             brake: collecting::brake(&raw)?,
             review: collecting::review(&raw)?,
@@ -229,6 +232,14 @@ fn recheck_after(raw: Option<&str>) -> Result<Vec<Duration>, SettingError> {
         let allowed = "up to 8 times of 1s to 36500d with commas between, or empty";
         SettingError::new("recheck_after", format!("{raw:?} must be {allowed}"))
     })
+}
+
+fn checksum_policy(raw: Option<&str>) -> Result<ChecksumPolicy, SettingError> {
+    match raw {
+        None | Some("trust") => Ok(ChecksumPolicy::Trust),
+        Some("require") => Ok(ChecksumPolicy::Require),
+        Some(other) => Err(SettingError::new("checksum_policy", format!("{other:?} must be trust or require"))),
+    }
 }
 
 fn delete_page(raw: Option<&str>) -> Result<usize, SettingError> {

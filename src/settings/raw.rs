@@ -99,6 +99,8 @@ raw_settings! {
     /// Bucket in the path instead of the host name: true or false [default: true with s3_endpoint, else false]
     #[arg(num_args = 0..=1, default_missing_value = "true")]
     s3_path_style: "ZEROLOAD_S3_PATH_STYLE",
+    /// Whether the bucket keeps or once kept versions, where the server does not say: auto, off or on [default: auto]
+    s3_versioning: "ZEROLOAD_S3_VERSIONING",
     /// Folder in the bucket that belongs to zeroload [default: media]
     s3_prefix: "ZEROLOAD_S3_PREFIX",
     /// Access key [default: as the AWS SDK finds credentials]
@@ -117,6 +119,8 @@ raw_settings! {
     adopt_bucket: "ZEROLOAD_ADOPT_BUCKET",
     /// How long one call waits for the S3 server, in all that it asks there, 1s to 5m [default: 10s]
     s3_timeout: "ZEROLOAD_S3_TIMEOUT",
+    /// What a confirm does where a checksum was declared and the bucket shows none: trust or require [default: trust]
+    checksum_policy: "ZEROLOAD_CHECKSUM_POLICY",
     ["Embedded S3 server"]
     /// Address of the embedded S3 server [default: 127.0.0.1:9000]
     embedded_s3_listen: "ZEROLOAD_EMBEDDED_S3_LISTEN",

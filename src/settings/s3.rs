@@ -8,7 +8,7 @@ use super::{
     RawSettings, SettingError,
     checked::{must_be, truth},
 };
-use crate::storage::{PublicAddress, StaticKeys, Style, unusable_region};
+use crate::storage::{KeepsVersions, PublicAddress, StaticKeys, Style, unusable_region};
 
 const ADDRESS: &str = "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]";
 
@@ -34,6 +34,7 @@ pub struct S3Settings {
     pub dual_stack: bool,
     pub keys: Option<StaticKeys>,
     pub ticket_keys: Option<StaticKeys>,
+    pub keeps_versions: KeepsVersions,
 }
 
 /// Nothing without `s3_bucket`: then the embedded server is used.
@@ -84,6 +85,7 @@ pub(super) fn real(raw: &RawSettings) -> Result<Option<S3Settings>, SettingError
             raw.s3_ticket_access_key.as_ref(),
             raw.s3_ticket_secret_key.as_ref(),
         )?,
+        keeps_versions: keeps_versions(raw.s3_versioning.as_deref())?,
     }))
 }
 
@@ -146,6 +148,7 @@ fn no_orphans(raw: &RawSettings) -> Result<(), SettingError> {
         ("s3_ticket_secret_key", &raw.s3_ticket_secret_key),
         ("s3_region", &raw.s3_region),
         ("s3_path_style", &raw.s3_path_style),
+        ("s3_versioning", &raw.s3_versioning),
     ];
     match orphan.iter().find(|(_, value)| value.is_some()) {
         Some((setting, _)) => {
@@ -237,6 +240,15 @@ fn aws_switch(variable: &'static str, raw: Option<&str>, has_endpoint: bool) -> 
         return Err(SettingError::new(variable, problem));
     }
     Ok(on)
+}
+
+fn keeps_versions(raw: Option<&str>) -> Result<KeepsVersions, SettingError> {
+    match raw {
+        None | Some("auto") => Ok(KeepsVersions::AsAsked),
+        Some("off") => Ok(KeepsVersions::Never),
+        Some("on") => Ok(KeepsVersions::Always),
+        Some(other) => Err(SettingError::new("s3_versioning", format!("{other:?} must be auto, off or on"))),
+    }
 }
 
 fn own_keys(raw: &RawSettings) -> Result<Option<StaticKeys>, SettingError> {

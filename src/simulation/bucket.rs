@@ -53,7 +53,8 @@ impl Answer {
     }
 
     pub fn refusal(status: u16, code: &str) -> Self {
-        Self::with(status, format!("<Error><Code>{code}</Code><Message>no</Message></Error>"))
+        let refusal = Self::with(status, format!("<Error><Code>{code}</Code><Message>no</Message></Error>"));
+        Self { headers: vec![("x-amz-request-id", "of-the-bucket".to_owned())], ..refusal }
     }
 }
 

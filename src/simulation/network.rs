@@ -104,7 +104,8 @@ impl Network {
             }
             Fate::Refused(status, code) => Answer::refusal(status, code),
             Fate::Proxy => {
-                let headers = vec![("content-type", "text/html".to_owned())];
+                let page = ["text/html", "text/plain"][sim.below(2) as usize];
+                let headers = vec![("content-type", page.to_owned())];
                 Answer { headers, ..Answer::with(404, "<html>no such host</html>") }
             }
             Fate::Slandered => {

@@ -31,7 +31,7 @@ use crate::{
     projector::{Projector, ProjectorError},
     recent::Recent,
     service::{Service, Waits},
-    storage::{Gateway, GatewaySettings, StaticKeys},
+    storage::{Gateway, GatewaySettings, KeepsVersions, NotFoundLook, StaticKeys},
 };
 
 /// Keys per delete: small, so that a run has several pages.
@@ -75,6 +75,7 @@ impl Process {
         });
         let gateway = Gateway::connect_with(settings(), |config| world.network.carry(config)).await;
         let gateway = gateway.expect("the settings are complete");
+        gateway.expect_not_found(NotFoundLook::of_s3());
 
         let sleeper = Sleeper::driven({
             let sim = sim.clone();
@@ -229,6 +230,7 @@ fn settings() -> GatewaySettings {
             session_token: None,
         }),
         ticket_keys: None,
+        keeps_versions: KeepsVersions::AsAsked,
     }
 }
 

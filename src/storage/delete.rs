@@ -6,15 +6,21 @@
 use std::collections::HashMap;
 
 use aws_sdk_s3::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
+    error::BoxError,
     operation::delete_objects::DeleteObjectsOutput,
     types::{Delete, ObjectIdentifier},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
+use md5::{Digest, Md5};
 use zeroload_domain::ObjectKey;
 
 use super::{
     connect::delete_config,
+    delete_singly::has_no_bulk_delete,
     error::{StorageError, clean_code},
     gateway::{Gateway, Location},
+    manners::Deletes,
     split::may_be_one_key,
     whole::WholeAnswer,
 };
@@ -83,7 +89,7 @@ impl Gateway {
             outcomes.push(match deleted.of(key, None) {
                 _ if !inside(key) => Deletion::failed(OUTSIDE_PREFIX),
                 Some(Deletion::Unknown { why }) if !may_be_one_key(&why) => Deletion::Unknown { why },
-                Some(Deletion::Unknown { .. }) | None => self.delete_one(key).await,
+                Some(Deletion::Unknown { .. }) | None => self.delete_alone(key).await,
                 Some(outcome) => outcome,
             });
         }
@@ -91,16 +97,9 @@ impl Gateway {
     }
 
     /// The key stands in the address, where any character can be escaped.
-    async fn delete_one(&self, key: &str) -> Deletion {
-        let deleted = self.asked(|| async {
-            let asked = self.client().delete_object().bucket(self.bucket().as_str()).key(key);
-            asked.send().await.map_err(|error| StorageError::from(&error))
-        });
-        match deleted.await {
-            Ok(answer) if answer.delete_marker == Some(true) => Deletion::failed(DELETE_MARKER),
-            Ok(_) => Deletion::Gone,
-            Err(why) => Deletion::Unknown { why },
-        }
+    async fn delete_alone(&self, key: &str) -> Deletion {
+        let deleted = self.asked(|| self.delete_one(key, None)).await;
+        deleted.unwrap_or_else(|why| Deletion::Unknown { why })
     }
 
     /// Why nothing at this place may be deleted from here, if so.
@@ -116,14 +115,30 @@ impl Gateway {
         }
     }
 
-    /// One call for at most [`MAX_KEYS`] keys, each with the version to delete if it has one.
-    pub(super) async fn delete_page(
-        &self,
-        keys: impl Iterator<Item = (&str, Option<&str>)>,
-    ) -> Result<Answers, StorageError> {
-        let objects = keys.map(|(key, version)| {
+    /// Deletes at most [`MAX_KEYS`] keys, each in the version that it names if it names one: with one call, or with one for
+    /// each key where the server has no other.
+    pub(super) async fn delete_page(&self, named: &[Named<'_>]) -> Result<Answers, StorageError> {
+        if !self.manners().deletes_singly.is_set() {
+            match self.asked(|| self.delete_in_bulk(named)).await {
+                Err(why) if has_no_bulk_delete(&why) => self.delete_singly_from_now_on(&why),
+                answers => return answers.inspect(|answers| self.note_deleted(answers, Deletes::Bulk)),
+            }
+        }
+        let answers = self.delete_singly(named).await;
+        self.note_deleted(&answers, Deletes::Single);
+        Ok(answers)
+    }
+
+    fn note_deleted(&self, answers: &Answers, shown: Deletes) {
+        if answers.0.values().any(|deletion| *deletion == Deletion::Gone) {
+            self.manners().note_deleted(shown);
+        }
+    }
+
+    pub(super) async fn delete_in_bulk(&self, named: &[Named<'_>]) -> Result<Answers, StorageError> {
+        let objects = named.iter().map(|(key, version)| {
             ObjectIdentifier::builder()
-                .key(key)
+                .key(*key)
                 .set_version_id(version.map(str::to_owned))
                 .build()
                 .expect("the key is given")
@@ -133,10 +148,37 @@ impl Gateway {
             Delete::builder().set_objects(Some(objects.collect())).quiet(false).build().expect("objects are given");
         let asked = self.client().delete_objects().bucket(self.bucket().as_str()).delete(delete);
         let asked = asked.customize().config_override(delete_config()).interceptor(WholeAnswer("DeleteResult>"));
-        match asked.send().await {
-            Ok(answer) => Ok(named(answer)),
+        match asked.interceptor(ContentMd5).send().await {
+            Ok(answer) => Ok(answers_of(answer)),
             Err(error) => Err(StorageError::from(&error)),
         }
+    }
+}
+
+/// A key, and the version of it that is to be deleted.
+pub(super) type Named<'k> = (&'k str, Option<&'k str>);
+
+/// Adds the `Content-MD5` that S3 once demanded of `DeleteObjects`, and some servers still do, beside the SDK's CRC32.
+#[derive(Debug)]
+struct ContentMd5;
+
+impl Intercept for ContentMd5 {
+    fn name(&self) -> &'static str {
+        "ContentMd5"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        if let Some(body) = request.body().bytes() {
+            let digest = STANDARD.encode(Md5::digest(body));
+            request.headers_mut().try_insert("content-md5", digest)?;
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +193,10 @@ impl Answers {
         named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
     }
 
+    pub(super) fn insert(&mut self, (key, version): Named<'_>, deletion: Deletion) {
+        self.0.insert((key.to_owned(), version.map(str::to_owned)), deletion);
+    }
+
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
@@ -162,7 +208,7 @@ impl Answers {
     }
 }
 
-fn named(answer: DeleteObjectsOutput) -> Answers {
+fn answers_of(answer: DeleteObjectsOutput) -> Answers {
     let mut named = HashMap::new();
     let version = |id: Option<String>| id.filter(|id| !id.is_empty());
     for deleted in answer.deleted.unwrap_or_default() {

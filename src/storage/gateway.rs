@@ -7,6 +7,7 @@
 //! may have happened.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
@@ -14,14 +15,9 @@ use std::{
     },
 };
 
-use aws_sdk_s3::{
-    Client, config::http::HttpResponse, error::SdkError, operation::head_object::HeadObjectOutput, types::ChecksumMode,
-};
+use aws_sdk_s3::Client;
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload_domain::{
-    Bucket, ByteSize, ETag, KeyPrefix, ObjectFacts, ObjectKey, Sha256Digest, Store, StoredType, UnsignedHeader,
-    VersionId, event::MediaRequested,
-};
+use zeroload_domain::{Bucket, KeyPrefix, ObjectKey, Store, event::MediaRequested};
 
 use super::{
     connect::{self, ConnectError},
@@ -29,9 +25,10 @@ use super::{
     delete::MAX_KEYS,
     error::StorageError,
     headers::KeptHeaders,
+    manners::{Deletes, Manners},
     pace::{Pace, PaceSettings, TRIES, asks_for_fewer},
     probe::Check,
-    settings::GatewaySettings,
+    settings::{GatewaySettings, KeepsVersions},
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
 use crate::clock::{Ids, Sleeper};
@@ -48,14 +45,6 @@ impl<'a> Location<'a> {
     pub fn of(request: &'a MediaRequested) -> Self {
         Self { store: &request.store, bucket: &request.bucket, object_key: &request.object_key }
     }
-}
-
-/// An object that may be an item's upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    pub facts: ObjectFacts,
-    /// What came with the bytes although no ticket signs it.
-    pub unsigned: Option<UnsignedHeader>,
 }
 
 /// One bucket of one S3 server. Clones share their connections.
@@ -84,6 +73,8 @@ struct Inner {
     no_uploads: AtomicBool,
     /// What the server adds to an object by itself, as it did to the marker.
     own_headers: RwLock<KeptHeaders>,
+    keeps_versions: KeepsVersions,
+    manners: Manners,
 }
 
 impl fmt::Debug for Gateway {
@@ -124,6 +115,8 @@ impl Gateway {
             adds_versions: AtomicBool::new(false),
             no_uploads: AtomicBool::new(false),
             own_headers: RwLock::default(),
+            keeps_versions: settings.keeps_versions,
+            manners: Manners::default(),
         };
         Ok(Self { inner: Arc::new(inner), pace: None })
     }
@@ -204,7 +197,9 @@ impl Gateway {
         }
         let credentials = self.ticket_credentials_at(now).await?;
         let signer = self.inner.public_signer.as_ref().unwrap_or(&self.inner.signer);
-        let upload = signer.sign(&credentials, ticket.at.object_key.as_str(), ticket.headers(), now, expires_at)?;
+        let mut headers = ticket.headers();
+        self.adapt_headers(&mut headers);
+        let upload = signer.sign(&credentials, ticket.at.object_key.as_str(), headers, now, expires_at)?;
         if upload.shortened {
             self.warn_of(&upload);
         }
@@ -227,55 +222,6 @@ impl Gateway {
     pub fn credentials_check(&self, now: DateTime<Utc>, ttl: TimeDelta) -> Check {
         let (status, detail) = self.inner.ticket_credentials.report(now, ttl);
         Check { name: "s3-credentials", status, detail }
-    }
-
-    /// What the bucket holds at a location: `None` is a proof that it holds nothing there now.
-    ///
-    /// # Errors
-    /// [`StorageError`]: nothing is known.
-    pub async fn head(&self, at: &Location<'_>) -> Result<Option<ObjectFacts>, StorageError> {
-        if !self.serves(at) {
-            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
-        }
-        self.head_key(at.object_key.as_str()).await
-    }
-
-    /// As [`Gateway::head`], with the headers that an upload must not bring along. What the server adds by itself is known
-    /// once the bucket's marker was read.
-    ///
-    /// # Errors
-    /// [`StorageError`]: nothing is known.
-    pub async fn look(&self, at: &Location<'_>) -> Result<Option<Sighting>, StorageError> {
-        if !self.serves(at) {
-            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
-        }
-        let Some(found) = self.asked(|| self.head_once(at.object_key.as_str(), None)).await? else { return Ok(None) };
-        let own = self.inner.own_headers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let unsigned = KeptHeaders::of_head(&found).unsigned(&own);
-        Ok(Some(Sighting { facts: facts(&found)?, unsigned }))
-    }
-
-    pub(super) async fn head_key(&self, key: &str) -> Result<Option<ObjectFacts>, StorageError> {
-        self.head_version(key, None).await
-    }
-
-    pub(super) async fn head_version(
-        &self,
-        key: &str,
-        version: Option<&str>,
-    ) -> Result<Option<ObjectFacts>, StorageError> {
-        self.asked(|| self.head_once(key, version)).await?.as_ref().map(facts).transpose()
-    }
-
-    async fn head_once(&self, key: &str, version: Option<&str>) -> Result<Option<HeadObjectOutput>, StorageError> {
-        let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
-        let asked = asked.set_version_id(version.map(str::to_owned));
-        // Large, and within every call that may have to look.
-        match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
-            Ok(found) => Ok(Some(found)),
-            Err(SdkError::ServiceError(error)) if proves_absence(error.raw()) => Ok(None),
-            Err(error) => Err(StorageError::from(&error)),
-        }
     }
 
     /// Whether there are credentials to sign tickets with, so that none is promised which cannot be handed out.
@@ -317,6 +263,26 @@ impl Gateway {
         self.inner.public_signer.as_ref()
     }
 
+    pub(super) fn manners(&self) -> &Manners {
+        &self.inner.manners
+    }
+
+    pub(super) fn keeps_versions(&self) -> KeepsVersions {
+        self.inner.keeps_versions
+    }
+
+    /// How objects are deleted here, as far as the server has shown in this process.
+    pub fn deletes(&self) -> Deletes {
+        self.manners().deletes()
+    }
+
+    /// Takes out what this server refuses a ticket for.
+    pub(super) fn adapt_headers(&self, headers: &mut BTreeMap<&'static str, String>) {
+        if self.manners().refuses_conditions.is_set() {
+            headers.remove("if-none-match");
+        }
+    }
+
     pub(super) fn has_own_ticket_keys(&self) -> bool {
         self.inner.own_ticket_keys
     }
@@ -337,6 +303,10 @@ impl Gateway {
         self.inner.adds_versions.store(expected, Ordering::Release);
     }
 
+    pub(super) fn own_headers(&self) -> KeptHeaders {
+        self.inner.own_headers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn note_own_headers(&self, of_marker: KeptHeaders) {
         *self.inner.own_headers.write().unwrap_or_else(PoisonError::into_inner) = of_marker;
     }
@@ -349,34 +319,3 @@ impl Gateway {
         self.inner.no_uploads.store(true, Ordering::Release);
     }
 }
-
-/// A plain 404. An answer to HEAD has no body, so a missing bucket looks the same (the marker tells them apart); but a
-/// web page comes from a proxy before the server, and MinIO names its reason.
-fn proves_absence(answer: &HttpResponse) -> bool {
-    let header = |name| answer.headers().get(name);
-    answer.status().as_u16() == 404
-        && header("x-minio-error-code").is_none_or(|code| code == "NoSuchKey")
-        && header("content-type").is_none_or(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
-}
-
-fn facts(found: &HeadObjectOutput) -> Result<ObjectFacts, StorageError> {
-    let etag = found.e_tag().unwrap_or_default();
-    let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
-    let length = found.content_length().and_then(|length| u64::try_from(length).ok());
-    Ok(ObjectFacts {
-        etag: ETag::parse(etag).map_err(|_| unusable("etag"))?,
-        content_length: ByteSize::new(length.ok_or_else(|| unusable("content length"))?),
-        // A text that is no media type is still something known: it is none that a ticket has signed.
-        content_type: found.content_type().filter(|text| !text.is_empty()).map(StoredType::of),
-        // One that was composed of parts ends in `-N` and is not that of the bytes.
-        checksum_sha256: found.checksum_sha256().and_then(|text| Sha256Digest::parse(text).ok()),
-        version_id: found.version_id().filter(|id| *id != "null").and_then(|id| VersionId::parse(id).ok()),
-    })
-}
-
-fn unusable(what: &str) -> StorageError {
-    StorageError::answer(format!("storage describes the object without a usable {what}"))
-}
-
-#[cfg(test)]
-mod tests;

@@ -86,14 +86,15 @@ impl Gateway {
         let asked = asked.prefix(format!("{}/", self.prefix().as_str())).encoding_type(EncodingType::Url);
         let asked = asked.set_start_after((!after.is_empty()).then(|| after.to_owned()));
         match asked.customize().interceptor(WholeAnswer("ListBucketResult>")).send().await {
-            Ok(answer) => page(answer),
+            Ok(answer) => page(answer, self.manners().lists_keys_as_they_are.is_set()),
             Err(error) => Err(StorageError::from(&error).into()),
         }
     }
 }
 
-fn page(answer: ListObjectsV2Output) -> Result<ListedPage, ListingError> {
-    let escaped = matches!(answer.encoding_type, Some(EncodingType::Url));
+/// `plain` is whether the server shows keys as they are although it claims to escape them.
+fn page(answer: ListObjectsV2Output, plain: bool) -> Result<ListedPage, ListingError> {
+    let escaped = matches!(answer.encoding_type, Some(EncodingType::Url)) && !plain;
     // Taken for the end, an answer that leaves this out would make alarms of all that it has not shown.
     let more = answer.is_truncated.ok_or(ListingError::Unusable(NO_END))?;
     let mut page = ListedPage { more, ..ListedPage::default() };
@@ -130,7 +131,7 @@ fn listed(object: Object, key: &str, escaped: bool) -> Result<Listed, &'static s
 }
 
 /// A key as S3 escapes it: percent signs with two digits, and a plus for a space.
-fn unescaped(key: &str) -> Option<String> {
+pub(super) fn unescaped(key: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(key.len());
     let mut rest = key.bytes();
     while let Some(byte) = rest.next() {
@@ -161,16 +162,16 @@ mod tests {
 
     #[test]
     fn a_page_that_cannot_be_gone_on_from_is_an_error() {
-        let unusable = page(ListObjectsV2Output::builder().is_truncated(true).build());
+        let unusable = page(ListObjectsV2Output::builder().is_truncated(true).build(), false);
         assert_eq!(unusable, Err(ListingError::Unusable(NO_WAY_ON)));
         let only = answer(&["%FF"], true);
-        assert_eq!(page(only), Err(ListingError::Unusable(NO_WAY_ON)));
-        assert_eq!(page(ListObjectsV2Output::builder().is_truncated(false).build()), Ok(ListedPage::default()));
+        assert_eq!(page(only, false), Err(ListingError::Unusable(NO_WAY_ON)));
+        assert_eq!(page(ListObjectsV2Output::builder().is_truncated(false).build(), false), Ok(ListedPage::default()));
     }
 
     #[test]
     fn a_page_that_does_not_say_whether_more_comes_is_no_end() {
-        assert_eq!(page(ListObjectsV2Output::builder().build()), Err(ListingError::Unusable(NO_END)));
+        assert_eq!(page(ListObjectsV2Output::builder().build(), false), Err(ListingError::Unusable(NO_END)));
     }
 
     /// What a server lists that escapes.
@@ -185,14 +186,14 @@ mod tests {
         let keys = ["%FE", "a", "b%00", "b%FF", "c", "d%ZZ"];
         let illegible = |after: &str, key: &str, reason| Illegible { after: after.into(), key: key.into(), reason };
         let front = [illegible("", "%FE", NOT_TEXT), illegible("a", "b%00", NUL), illegible("a", "b%FF", NOT_TEXT)];
-        let whole = page(answer(&keys, false)).unwrap();
+        let whole = page(answer(&keys, false), false).unwrap();
         assert_eq!(whole.objects.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!(whole.illegible[..3], front);
         assert_eq!(whole.illegible[3..], [illegible("c", "d%ZZ", NOT_TEXT)]);
-        let part = page(answer(&keys, true)).unwrap();
+        let part = page(answer(&keys, true), false).unwrap();
         assert_eq!(part.illegible, front, "what is behind the last key comes with the next page");
         let sizeless = ListObjectsV2Output::builder().is_truncated(false);
         let sizeless = sizeless.contents(Object::builder().key("a").build()).build();
-        assert_eq!(page(sizeless).unwrap().illegible, [illegible("", "a", NO_SIZE)]);
+        assert_eq!(page(sizeless, false).unwrap().illegible, [illegible("", "a", NO_SIZE)]);
     }
 }

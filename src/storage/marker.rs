@@ -75,6 +75,7 @@ impl Gateway {
         match json::parse::<Marker>(&body) {
             Ok(marker) if marker.journal_id == journal_id => {
                 self.note_own_headers(own_headers);
+                self.manners().note_marker_of(journal_id);
                 Ok(Marked { anchor: marker.anchor, etag })
             }
             Ok(marker) => Err(MarkerError::OtherJournal { found: Some(marker.journal_id) }),
@@ -93,7 +94,10 @@ impl Gateway {
             Err(MarkerError::Missing) => {}
             decided => return decided,
         }
-        let written = self.put_marker(journal_id, None).if_none_match("*").send().await;
+        let mut written = self.put_marker(journal_id, None).if_none_match("*").send().await;
+        if written.as_ref().is_err_and(|error| refuses_condition(&StorageError::from(error))) {
+            written = self.put_marker(journal_id, None).send().await;
+        }
         // Read back whatever the answer was: a lost answer to a write that happened looks like a refused repeat.
         match (self.check_marker(journal_id).await, written) {
             (Err(MarkerError::Missing), Err(error)) => Err(MarkerError::Unavailable(StorageError::from(&error))),
@@ -141,8 +145,7 @@ impl Gateway {
                 // It is the one that was named, all the same.
                 Some(412) => {}
                 Some(404) => return Err(missing_or_unavailable(error)),
-                // The condition is not understood. Other refusals have other reasons, and may pass.
-                Some(400 | 405 | 501) => return Ok(false),
+                _ if refuses_condition(&error) => return Ok(false),
                 _ => return Err(MarkerError::Unavailable(error)),
             }
         }
@@ -155,6 +158,12 @@ impl Gateway {
         let put = self.client().put_object().bucket(self.bucket().as_str()).key(self.prefix().marker());
         put.content_type("application/json").body(ByteStream::from(body))
     }
+}
+
+/// Whether a conditional write was refused because the server does not understand its condition. Other refusals have other
+/// reasons, and may pass.
+pub(super) fn refuses_condition(error: &StorageError) -> bool {
+    matches!(error.status(), Some(400 | 405 | 501))
 }
 
 /// An answer with a body: a missing bucket or a proxy's 404 has another code than a missing marker, or none.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! commands ──▶ Gateway::sign_ticket   no network, a presigned PUT        ticket, credentials
-//!          ──▶ Gateway::head          what is in the bucket              gateway
+//!          ──▶ Gateway::head          what is in the bucket              head
 //! collector ─▶ Gateway::check_marker  is it our bucket?                  marker
 //!          ──▶ Gateway::remove        all that belongs to exact keys     remove: uploads, objects, versions
 //! start    ──▶ Gateway::probe         what this server cannot enforce    probe
@@ -12,7 +12,10 @@
 //! |---|---|
 //! | [`settings`] | which bucket, where, with which keys |
 //! | [`connect`] | region, credentials and HTTP client from the settings |
-//! | [`gateway`] | [`Gateway`] itself, and HEAD |
+//! | [`gateway`] | [`Gateway`] itself |
+//! | `head` | HEAD, and how much of its answer counts |
+//! | [`absence`] | what proves that a key is not there |
+//! | `manners` | what this server does its own way |
 //! | [`ticket`] | tickets: presigned PUTs |
 //! | `disposition` | file names as a header, and which such headers a ticket can have signed |
 //! | `headers` | what came with an object's bytes although no ticket signs it |
@@ -20,6 +23,7 @@
 //! | [`remove`] | makes keys gone, whatever the bucket keeps of them |
 //! | [`trash`] | keeps what is collected for a while, and brings it back |
 //! | [`delete`] | deletes by exact key, and what their answers prove |
+//! | `delete_singly` | the same where the server has no call for many keys |
 //! | [`versioning`] | whether the bucket keeps versions, and which a key has |
 //! | [`multipart`] | unfinished uploads of a key |
 //! | [`pace`] | how fast the collector asks |
@@ -32,15 +36,19 @@
 //! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The embedded
 //! server is such a bucket, and knows nothing of the rest.
 
+pub mod absence;
 pub mod connect;
 pub mod credentials;
 pub mod delete;
+mod delete_singly;
 mod disposition;
 pub mod embedded;
 pub mod error;
 pub mod gateway;
+mod head;
 mod headers;
 pub mod listing;
+mod manners;
 pub mod marker;
 pub mod multipart;
 pub mod pace;
@@ -55,20 +63,23 @@ pub mod versioning;
 mod whole;
 
 #[cfg(test)]
-mod test_s3;
+pub(crate) mod test_s3;
 
+pub use absence::NotFoundLook;
 pub use connect::ConnectError;
 pub use delete::{Deletion, OTHER_BUCKET};
 pub use error::{Fault, StorageError};
-pub use gateway::{Gateway, Location, Sighting};
+pub use gateway::{Gateway, Location};
+pub use head::Sighting;
 pub use listing::{Illegible, LISTED_AT_ONCE, Listed, ListedPage, Listing, ListingError};
+pub use manners::Deletes;
 pub use marker::{Anchor, Marked, MarkerError};
 pub use multipart::Multipart;
 pub use pace::PaceSettings;
 pub use patience::Patience;
 pub use probe::{Check, ProbeReport, Status};
 pub use remove::Removal;
-pub use settings::{GatewaySettings, PublicAddress, StaticKeys, Style, unusable_region};
+pub use settings::{GatewaySettings, KeepsVersions, PublicAddress, StaticKeys, Style, unusable_region};
 pub use ticket::{SignError, TicketSpec, Upload};
 pub use trash::{NotRestored, Trashing};
 pub use versioning::Versioning;

@@ -2,10 +2,10 @@
 //!
 //! S3 servers differ: some ignore conditions, some keep no checksums, some accept headers that nobody signed. Each check
 //! says what it found and, where something is missing, what zeroload does instead ([`Status::Degraded`]); only what makes
-//! work impossible is [`Status::Failed`].
+//! work impossible is [`Status::Failed`]. What it learns about the server's own ways is noted in the gateway, which heeds it.
 //!
 //! It writes only under [`KeyPrefix::probe`](zeroload_domain::KeyPrefix::probe), where no item's key can be, and deletes
-//! what it wrote. A probe that is dropped or killed leaves at most five objects of five bytes; a later probe removes them.
+//! what it wrote. A probe that is dropped or killed leaves a few objects of some bytes; a later probe removes them.
 
 use std::fmt;
 
@@ -13,9 +13,12 @@ use chrono::{DateTime, Utc};
 
 use super::gateway::Gateway;
 
+mod deletes;
+mod looks;
 mod public;
 mod trial;
 mod tries;
+mod uploads;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +63,8 @@ pub struct ProbeReport {
     pub checks: Vec<Check>,
     /// The bucket keeps or has kept versions, so a plain delete frees nothing: each version is deleted by its id.
     pub versioned: bool,
+    /// Something failed, or could not be found out, which may be otherwise in a while.
+    pub unsettled: bool,
 }
 
 impl ProbeReport {
@@ -74,7 +79,7 @@ impl ProbeReport {
 }
 
 impl Gateway {
-    /// Tries out the server. About a dozen calls, one after the other; never fails, since what it could not find out is a
+    /// Tries out the server. About two dozen calls, one after the other; never fails, since what it could not find out is a
     /// finding, too. `now` is compared with the server's clock, so it should be fresh.
     pub async fn probe(&self, now: DateTime<Utc>) -> ProbeReport {
         trial::Trial::new(self, now).run().await

@@ -84,4 +84,17 @@ pub struct GatewaySettings {
     /// `prefix` and nothing more: a server that accepts unsigned `x-amz-*` headers lets the holder of a ticket do
     /// whatever its signer may, such as copy a secret object into his own key (`x-amz-copy-source`).
     pub ticket_keys: Option<StaticKeys>,
+    pub keeps_versions: KeepsVersions,
+}
+
+/// Whether the bucket keeps versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeepsVersions {
+    /// As the server says (`GetBucketVersioning`).
+    #[default]
+    AsAsked,
+    /// The operator says that it never did. The server is not asked.
+    Never,
+    /// The operator says that it does, or did. The server is not asked.
+    Always,
 }

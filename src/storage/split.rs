@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    delete::{Answers, Deletion},
+    delete::{Answers, Deletion, Named},
     error::{Fault, StorageError},
     gateway::Gateway,
     pace::Pace,
@@ -14,9 +14,6 @@ use super::{
 
 /// Calls in a row that fail as a whole, after which it is no single key.
 const IN_A_ROW: usize = 8;
-
-/// A key, and the version of it that is to be deleted.
-type Named<'k> = (&'k str, Option<&'k str>);
 
 /// What became of each key.
 #[derive(Debug, Default)]
@@ -53,7 +50,7 @@ impl Gateway {
                 parts.push_front(now);
                 continue;
             }
-            match self.asked(|| self.delete_page(part.iter().copied())).await {
+            match self.delete_page(part).await {
                 Ok(answers) => {
                     failures = 0;
                     self.note_answers(&answers);

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use zeroload_domain::{Bucket, ByteSize, ContentType, KeyPrefix, MediaId, ObjectKey, Store, Tenant};
 
 use super::{
-    Gateway, GatewaySettings, Location, StaticKeys, TicketSpec, Upload,
-    embedded::{self, EmbeddedS3},
+    Gateway, GatewaySettings, KeepsVersions, Location, NotFoundLook, StaticKeys, TicketSpec, Upload,
+    embedded::{self, Effect, EmbeddedS3, Fault, Faults},
+    head::Head,
 };
 
 #[expect(clippy::disallowed_methods, reason = "a real server compares the dates of requests with its own clock")]
@@ -33,6 +34,8 @@ pub fn fresh_id() -> Uuid {
 /// A real server, and settings for a gateway to it under a prefix that no other test uses.
 pub struct RealServer {
     pub settings: GatewaySettings,
+    /// Only of the embedded one.
+    pub faults: Option<Faults>,
     /// The embedded server's folder, which goes with the test.
     _dir: Option<TempDir>,
 }
@@ -54,7 +57,11 @@ impl RealServer {
         };
         let keys =
             StaticKeys { access_key: variable("ACCESS_KEY"), secret_key: variable("SECRET_KEY"), session_token: None };
-        Self { settings: real_settings(endpoint, variable("REGION"), variable("BUCKET"), keys), _dir: None }
+        Self {
+            settings: real_settings(endpoint, variable("REGION"), variable("BUCKET"), keys),
+            faults: None,
+            _dir: None,
+        }
     }
 
     async fn embedded() -> Self {
@@ -67,15 +74,30 @@ impl RealServer {
             session_token: None,
         };
         let bucket = server.bucket().to_owned();
+        let faults = Some(server.faults().clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         // It ends with the test's runtime.
         tokio::spawn(server.serve(listener, std::future::pending()));
-        Self { settings: real_settings(endpoint, "us-east-1".to_owned(), bucket, keys), _dir: Some(dir) }
+        Self { settings: real_settings(endpoint, "us-east-1".to_owned(), bucket, keys), faults, _dir: Some(dir) }
     }
 
+    /// The embedded one, with these faults.
+    pub async fn with(faults: &[Effect]) -> Self {
+        let server = Self::embedded().await;
+        let scripted = server.faults.as_ref().unwrap();
+        faults.iter().for_each(|effect| scripted.add(Fault::new(*effect)));
+        server
+    }
+
+    /// A gateway that knows how this server says that a key is missing, as after a probe.
     pub async fn gateway(&self) -> Gateway {
-        Gateway::connect(self.settings.clone()).await.unwrap()
+        let gateway = Gateway::connect(self.settings.clone()).await.unwrap();
+        match gateway.ask_head(&gateway.prefix().probe("never"), None).await {
+            Ok(Head::NotFound(look)) => gateway.expect_not_found(look),
+            _ => panic!("the server does not say that a key is missing"),
+        }
+        gateway
     }
 
     /// A gateway to a bucket with versions on that server, if it has one.
@@ -99,6 +121,7 @@ fn real_settings(endpoint: String, region: String, bucket: String, keys: StaticK
         prefix: KeyPrefix::parse(&format!("t/{}", fresh_id())).unwrap(),
         keys: Some(keys),
         ticket_keys: None,
+        keeps_versions: KeepsVersions::AsAsked,
     }
 }
 
@@ -120,6 +143,7 @@ pub fn settings(endpoint: Option<&str>) -> GatewaySettings {
             session_token: None,
         }),
         ticket_keys: None,
+        keeps_versions: KeepsVersions::AsAsked,
     }
 }
 
@@ -199,8 +223,11 @@ impl Scripted {
         Self { endpoint, requests, task }
     }
 
+    /// A gateway that takes it for S3 itself.
     pub async fn gateway(&self) -> Gateway {
-        Gateway::connect(settings(Some(&self.endpoint))).await.unwrap()
+        let gateway = Gateway::connect(settings(Some(&self.endpoint))).await.unwrap();
+        gateway.expect_not_found(NotFoundLook::of_s3());
+        gateway
     }
 
     /// The requests so far, whole.
@@ -241,6 +268,11 @@ pub fn answer(status: u16, headers: &str, body: &str) -> String {
 /// An answer to HEAD.
 pub fn bare(status: u16, headers: &str) -> String {
     format!("HTTP/1.1 {status} x\r\n{headers}connection: close\r\n\r\n")
+}
+
+/// S3's answer to a HEAD of a missing key.
+pub fn missing() -> String {
+    bare(404, "x-amz-request-id: 1\r\n")
 }
 
 /// An answer that ends when the connection does, so that nobody can see from outside whether it was cut.

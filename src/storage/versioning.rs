@@ -3,7 +3,15 @@
 
 use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus};
 
-use super::{error::StorageError, gateway::Gateway, whole::WholeAnswer};
+use super::{
+    error::{Fault, StorageError},
+    gateway::Gateway,
+    settings::KeepsVersions,
+    whole::{RootElement, WholeAnswer},
+};
+
+/// The root element of the answer to `GetBucketVersioning`.
+const ROOT: &str = "VersioningConfiguration";
 
 /// What a bucket does with versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,24 +52,51 @@ impl Gateway {
     /// # Errors
     /// [`StorageError`] when the server does not say.
     pub async fn versioning(&self) -> Result<Versioning, StorageError> {
+        let versioning = match self.keeps_versions() {
+            KeepsVersions::AsAsked => self.ask_versioning().await?,
+            KeepsVersions::Never => Versioning::Never,
+            // What works whether or not they are still kept: a copy for the trash rather than a delete marker.
+            KeepsVersions::Always => Versioning::Suspended,
+        };
+        self.expect_versions(versioning != Versioning::Never);
+        self.expect_new_versions(versioning == Versioning::Kept);
+        Ok(versioning)
+    }
+
+    async fn ask_versioning(&self) -> Result<Versioning, StorageError> {
+        let root = RootElement::default();
         let asked = self.client().get_bucket_versioning().bucket(self.bucket().as_str());
-        let versioning = match asked.send().await.map_err(|error| StorageError::from(&error)) {
+        let answer = asked.customize().interceptor(root.clone()).send().await;
+        // A server that does not know the question may answer another one, such as that for a list.
+        if let Some(name) = root.name().filter(|name| *name != ROOT) {
+            let came = if name.is_empty() { "something that is no XML".to_owned() } else { format!("<{name}>") };
+            return Err(StorageError::answer(format!(
+                "GetBucketVersioning was answered with {came} instead of <{ROOT}>"
+            )));
+        }
+        match answer.map_err(|error| StorageError::from(&error)) {
             // A server without versions need not know the question.
-            Err(error) if error.code() == Some("NotImplemented") => Versioning::Never,
-            Err(error) => return Err(error),
-            Ok(answer) => match (answer.status(), answer.mfa_delete()) {
+            Err(error) if error.code() == Some("NotImplemented") || matches!(error.status(), Some(405 | 501)) => {
+                Ok(Versioning::Never)
+            }
+            Err(error) => Err(error),
+            Ok(answer) => Ok(match (answer.status(), answer.mfa_delete()) {
                 (
                     Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended),
                     Some(MfaDeleteStatus::Enabled),
                 ) => Versioning::NeedsMfa,
                 (Some(BucketVersioningStatus::Enabled), _) => Versioning::Kept,
                 (Some(BucketVersioningStatus::Suspended), _) => Versioning::Suspended,
-                _ => Versioning::Never,
-            },
-        };
-        self.expect_versions(versioning != Versioning::Never);
-        self.expect_new_versions(versioning == Versioning::Kept);
-        Ok(versioning)
+                (None, _) => Versioning::Never,
+                (Some(other), _) if matches!(other.as_str(), "" | "Disabled") => Versioning::Never,
+                (Some(other), _) => {
+                    let other: String = other.as_str().chars().take(32).collect();
+                    return Err(StorageError::answer(format!(
+                        "the bucket's versioning is {other:?}, which S3 has not"
+                    )));
+                }
+            }),
+        }
     }
 
     /// Whether versions can be listed, as removing them takes.
@@ -137,7 +172,20 @@ impl Gateway {
         let versions = self.versions_of(key).await?;
         let old = versions.iter().filter(|version| !version.is_latest).map(|version| (key, Some(version.id.as_str())));
         let old: Vec<_> = old.collect();
-        if old.is_empty() { Ok(()) } else { self.delete_page(old.into_iter()).await.map(drop) }
+        if old.is_empty() { Ok(()) } else { self.delete_page(&old).await.map(drop) }
+    }
+}
+
+/// What helps where [`Gateway::versioning`] has failed, as the end of a sentence; nothing where this is no matter of versions.
+pub fn versioning_advice(error: &StorageError) -> String {
+    const TELL: &str = "set s3_versioning to off if the bucket never kept versions, else to on";
+    let grant = error.advice("s3:GetBucketVersioning");
+    match error {
+        _ if !grant.is_empty() => format!("{grant}, or {TELL}"),
+        // What is wrong with keys or clocks is wrong for all that is asked.
+        StorageError::Unavailable { kind: Fault::Refused, status: Some(401 | 403), .. } => String::new(),
+        StorageError::Unavailable { kind: Fault::Refused | Fault::Answer, .. } => format!("; {TELL}"),
+        StorageError::Unavailable { .. } | StorageError::OtherBucket { .. } => "; the bucket is asked again".to_owned(),
     }
 }
 

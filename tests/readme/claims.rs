@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A value that each setting with bounds refuses.
-const BAD: [(&str, &str); 37] = [
+const BAD: [(&str, &str); 39] = [
     ("listen", "localhost"),
     ("allow_insecure", "perhaps"),
     ("allowed_hosts", "http://zeroload"),
@@ -29,6 +29,7 @@ const BAD: [(&str, &str); 37] = [
     ("s3_public_style", "domain"),
     ("s3_public_keeps_host", "perhaps"),
     ("s3_path_style", "perhaps"),
+    ("s3_versioning", "perhaps"),
     ("s3_prefix", "/up"),
     ("adopt_bucket", "perhaps"),
     ("s3_timeout", "6m"),
@@ -42,6 +43,7 @@ const BAD: [(&str, &str); 37] = [
     ("collect_every", "500ms"),
     ("trash", "3651d"),
     ("max_content_length", "6GiB"),
+    ("checksum_policy", "perhaps"),
     ("delete_page", "1001"),
     ("s3_requests_per_second", "0"),
     ("s3_parallel_requests", "1001"),
@@ -93,7 +95,7 @@ fn every_bound_of_a_setting_is_the_one_that_is_checked() {
     assert_eq!(bounded, BAD.iter().map(|(setting, _)| *setting).collect());
     for (setting, bad) in BAD {
         let mut arguments = vec!["zeroload".to_owned(), format!("{}={bad}", flag(setting))];
-        if ["s3_endpoint", "s3_path_style", "s3_public_endpoint"].contains(&setting) {
+        if ["s3_endpoint", "s3_path_style", "s3_public_endpoint", "s3_versioning"].contains(&setting) {
             arguments.push("--s3-bucket=media".to_owned());
         }
         let command = RawSettings::augment_args(Command::new("zeroload"));

@@ -326,6 +326,8 @@ fn named_bucket() -> RawSettings {
         s3_access_key: named("ACCESS_KEY"),
         s3_secret_key: named("SECRET_KEY"),
         s3_region: named("REGION"),
+        // Of a server that does not say it.
+        s3_versioning: std::env::var("ZEROLOAD_TEST_S3_VERSIONING").ok(),
         s3_prefix: Some(format!("test-{}", Ids::from_os().new_id(chrono::Utc::now()))),
         ..RawSettings::default()
     }

@@ -13,6 +13,7 @@ mod explanations;
 mod late_uploads;
 mod lifecycle;
 mod lost_answers;
+mod manners;
 mod network;
 mod notifications;
 mod openapi;

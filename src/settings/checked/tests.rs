@@ -1,4 +1,5 @@
 use super::*;
+use crate::storage::KeepsVersions;
 
 fn refused(change: impl FnOnce(&mut RawSettings)) -> &'static str {
     let mut raw = RawSettings::default();
@@ -49,6 +50,8 @@ fn a_bad_value_names_its_setting() {
     }
     assert_eq!(refused(|raw| raw.collect_every = set("10ms")), "collect_every");
     assert_eq!(refused(|raw| raw.max_content_length = set("6GiB")), "max_content_length");
+    assert_eq!(refused(|raw| raw.checksum_policy = set("maybe")), "checksum_policy");
+    assert_eq!(refused(|raw| raw.s3_versioning = set("off")), "s3_versioning", "the embedded bucket keeps none");
     assert_eq!(refused(|raw| raw.delete_page = set("0")), "delete_page");
     assert_eq!(refused(|raw| raw.delete_page = set("1001")), "delete_page");
     assert_eq!(refused(|raw| raw.s3_requests_per_second = set("0")), "s3_requests_per_second");
@@ -107,6 +110,13 @@ fn a_real_bucket_is_named_with_its_server() {
     let s3 = Settings::try_from(raw.clone()).unwrap().s3.unwrap();
     assert_eq!((s3.store.as_str(), s3.path_style), ("http://127.0.0.1:7480", true));
     assert_eq!(refused(|r| *r = RawSettings { s3_secret_key: None, ..raw.clone() }), "s3_secret_key");
+    assert_eq!(refused(|r| *r = RawSettings { s3_versioning: set("no"), ..raw.clone() }), "s3_versioning");
+    for (said, meant) in
+        [("auto", KeepsVersions::AsAsked), ("off", KeepsVersions::Never), ("on", KeepsVersions::Always)]
+    {
+        let s3 = Settings::try_from(RawSettings { s3_versioning: set(said), ..raw.clone() }).unwrap().s3.unwrap();
+        assert_eq!(s3.keeps_versions, meant);
+    }
     assert_eq!(refused(|r| *r = RawSettings { s3_endpoint: set("ftp://x"), ..raw.clone() }), "s3_endpoint");
 }
 

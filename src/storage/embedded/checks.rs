@@ -120,6 +120,11 @@ impl Claims {
         Ok(Self { length, md5, checksums, trailing })
     }
 
+    /// Base64, from a header.
+    pub(super) fn declared_sha256(&self) -> Option<String> {
+        self.checksums.iter().find(|(algorithm, _)| *algorithm == Algorithm::Sha256).map(|(_, value)| value.clone())
+    }
+
     /// Computes what was claimed, and SHA-256 always, since HEAD can be asked for it.
     pub(super) fn hasher(&self) -> ChecksumHasher {
         let mut hasher = ChecksumHasher { sha256: Some(Sha256::new()), ..ChecksumHasher::default() };

@@ -8,6 +8,7 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::backend::{Backend, internal};
 use super::conditions::WriteCondition;
+use super::faults::Manner;
 use super::objects::only_version;
 use super::writer::{Outcome, Write};
 
@@ -19,6 +20,12 @@ impl Backend {
         let DeleteObjectInput { bucket, key, if_match, if_match_last_modified_time, if_match_size, version_id, .. } =
             request.input;
         only_version(version_id.as_deref())?;
+        if if_match.is_some() && self.faults.has(Manner::RefusesConditions) {
+            return Err(s3_error!(
+                NotImplemented,
+                "a header you provided implies functionality that is not implemented"
+            ));
+        }
         if if_match_last_modified_time.is_some() || if_match_size.is_some() {
             return Err(s3_error!(NotImplemented, "a delete can only depend on the etag"));
         }
@@ -36,6 +43,9 @@ impl Backend {
             return Err(s3_error!(MalformedXML, "a request names 1 to {MAX_KEYS} keys"));
         }
         self.require_bucket(&bucket).await?;
+        if !request.headers.contains_key("content-md5") && self.faults.has(Manner::WantsContentMd5) {
+            return Err(s3_error!(InvalidRequest, "missing required header for this request: Content-MD5"));
+        }
         if let Some(refusal) = delete.objects.iter().find_map(|object| self.faults.refuse_call(&object.key)) {
             return Err(S3Error::with_message(refusal.code(), "a scripted fault"));
         }

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::Method;
 use s3s::S3ErrorCode;
 use tokio::sync::watch;
 
@@ -55,6 +56,8 @@ pub enum Refusal {
     AccessDenied,
     /// 500
     InternalError,
+    /// 501
+    NotImplemented,
     /// 400, as for a HEAD of an object that is encrypted with a key which only its client knows.
     InvalidRequest,
 }
@@ -65,6 +68,7 @@ impl Refusal {
             Self::SlowDown => S3ErrorCode::SlowDown,
             Self::AccessDenied => S3ErrorCode::AccessDenied,
             Self::InternalError => S3ErrorCode::InternalError,
+            Self::NotImplemented => S3ErrorCode::NotImplemented,
             Self::InvalidRequest => S3ErrorCode::InvalidRequest,
         }
     }
@@ -89,18 +93,41 @@ pub enum Effect {
     ListBackwards,
     /// `ListObjectsV2` begins with the first key, whichever it was to begin behind.
     ListAnew,
+    /// Something in front of the server answers a request for an object or the bucket with `404 text/plain`, before anything
+    /// has looked at it. A fault on an operation fits by method alone: GET, HEAD, PUT, DELETE or POST.
+    StandIn,
+    /// The server does something as another one does.
+    Manner(Manner),
 }
 
 impl Effect {
-    /// Whether the work is done, and something is different in it or in its answer.
-    const fn is_within(self) -> bool {
-        match self {
-            Self::RefuseKey(_) | Self::RefuseCall(_) | Self::ReportVersioned | Self::ListBackwards | Self::ListAnew => {
-                true
-            }
-            Self::Refuse(_) | Self::CutRequest | Self::CutAnswer => false,
-        }
+    /// Whether it is decided when the request is let in; the others act where their work is done.
+    fn acts_before_the_work(self) -> bool {
+        matches!(self, Self::Refuse(_) | Self::CutRequest | Self::CutAnswer)
     }
+}
+
+/// What other servers do in their own way. One lasts until the faults are cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Any request is as good as one that is signed; dates and lengths that were signed are not looked at.
+    ChecksNoSignature,
+    /// A PUT or DELETE with a condition is answered with 501.
+    RefusesConditions,
+    /// A `DeleteObjects` without `Content-MD5` is answered with 400.
+    WantsContentMd5,
+    /// A PUT whose checksum is wrong is answered with 400, and its bytes are there.
+    KeepsRefusedBytes,
+    /// A checksum that comes with a PUT is kept, shown and never compared.
+    RepeatsChecksums,
+    /// No checksum is compared or shown.
+    KeepsNoChecksums,
+    /// A list claims `EncodingType=url` and shows its keys as they are.
+    ListsKeysAsTheyAre,
+    /// `GetBucketVersioning` is answered with a list, as if the query were not there.
+    IgnoresTheVersioningQuery,
+    /// A 404 to a HEAD is an empty page without `x-amz-request-id`.
+    HasPlainNotFounds,
 }
 
 /// An effect and when it acts: on every operation and key, until cleared, unless narrowed.
@@ -254,7 +281,7 @@ impl Faults {
         }
         let mut rules = self.rules();
         let place = rules.iter().position(|rule| match rule {
-            Rule::Fault(fault) => !fault.effect.is_within() && fault.target.fits(operation, key),
+            Rule::Fault(fault) => fault.effect.acts_before_the_work() && fault.target.fits(operation, key),
             Rule::Stall { target, most, state } => state.borrow().waiting < *most && target.fits(operation, key),
         })?;
         if let Rule::Stall { state, .. } = &rules[place] {
@@ -268,6 +295,23 @@ impl Faults {
             Effect::CutAnswer => Some(Before::CutAnswer),
             _within => None,
         }
+    }
+
+    /// Whether the server is told to be like that.
+    pub(super) fn has(&self, manner: Manner) -> bool {
+        self.take(|fault| fault.effect == Effect::Manner(manner)).is_some()
+    }
+
+    /// Whether something in front of the server answers a request in its place.
+    pub(super) fn stands_in(&self, method: &Method, key: Option<&str>) -> bool {
+        let operation = match *method {
+            Method::HEAD => "HeadObject",
+            Method::GET => "GetObject",
+            Method::PUT => "PutObject",
+            Method::DELETE => "DeleteObject",
+            _ => "DeleteObjects",
+        };
+        self.take(|fault| fault.effect == Effect::StandIn && fault.target.fits(operation, key)).is_some()
     }
 
     pub(super) fn refuse_call(&self, key: &str) -> Option<Refusal> {

@@ -13,7 +13,8 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::exchange::Exchange;
-use super::{body, cors, gate};
+use super::faults::Faults;
+use super::{body, cors, gate, manners};
 
 /// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +24,13 @@ pub(super) struct Cut;
 #[derive(Clone)]
 pub(super) struct Front {
     service: S3Service,
+    faults: Faults,
     requests: Arc<AtomicU64>,
 }
 
 impl Front {
-    pub(super) fn new(service: S3Service) -> Self {
-        Self { service, requests: Arc::default() }
+    pub(super) fn new(service: S3Service, faults: Faults) -> Self {
+        Self { service, faults, requests: Arc::default() }
     }
 
     pub(super) async fn answer(self, request: Request<Incoming>, client: IpAddr) -> Result<Response<Body>, Cut> {
@@ -38,14 +40,22 @@ impl Front {
         }
         let expects = request.headers().contains_key(header::EXPECT);
         let (mut parts, incoming) = request.into_parts();
+        if let Some(response) = manners::stand_in(&self.faults, &parts) {
+            return Ok(response);
+        }
         join_encodings(&mut parts.headers);
         let (lent, mut leftover) = body::lend(incoming);
 
-        let mut response = match gate::check(&parts) {
-            Ok(()) => self.work(Request::from_parts(parts, Body::http_body(lent)), &id, client).await?,
+        let allowed = if manners::unsigned(&self.faults, &mut parts) { Ok(()) } else { gate::check(&parts) };
+        let (mut response, has_id) = match allowed {
+            Ok(()) => {
+                let request = Request::from_parts(parts, Body::http_body(lent));
+                let asked = manners::Asked::of(&request);
+                manners::answer(&self.faults, &asked, self.work(request, &id, client).await?)
+            }
             Err(error) => {
                 drop(lent);
-                refusal(error)
+                (refusal(error), true)
             }
         };
         let status = response.status();
@@ -55,7 +65,9 @@ impl Front {
         {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Ok(id) = HeaderValue::from_str(&id) {
+        if let Ok(id) = HeaderValue::from_str(&id)
+            && has_id
+        {
             headers.insert("x-amz-request-id", id);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {

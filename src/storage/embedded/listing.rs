@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::backend::{Backend, internal};
 use super::conditions::timestamp;
-use super::faults::Effect;
+use super::faults::{Effect, Manner};
 use super::index::ListedRow;
 
 /// S3's largest page.
@@ -53,7 +53,8 @@ impl Backend {
             page.objects.reverse();
         }
 
-        let escape = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
+        let escape = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL)
+            && !self.faults.has(Manner::ListsKeysAsTheyAre);
         let show = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             if escape { escaped(&text) } else { text }

@@ -49,6 +49,7 @@ mod front;
 mod gate;
 mod index;
 mod listing;
+mod manners;
 mod objects;
 mod put;
 mod receive;
@@ -61,7 +62,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use faults::{Effect, Fault, Faults, Operation, Refusal, Stall};
+pub use faults::{Effect, Fault, Faults, Manner, Operation, Refusal, Stall};
 pub use store::{EmbeddedS3, OpenError, Settings};
 
 /// What bounds waiting for clients: the runtime's own clock, which tests can move.

@@ -184,7 +184,8 @@ fn checksum(row: &ObjectRow, asked: bool) -> Checksum {
         return Checksum::default();
     }
     Checksum {
-        checksum_sha256: Some(row.sha256.clone()),
+        // Only a scripted manner keeps none.
+        checksum_sha256: Some(row.sha256.clone()).filter(|sha256| !sha256.is_empty()),
         checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         ..Checksum::default()
     }

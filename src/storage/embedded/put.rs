@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, header};
-use s3s::dto::{ETag, PutObjectInput, PutObjectOutput, TimestampFormat};
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::dto::{Checksum, ETag, PutObjectInput, PutObjectOutput, TimestampFormat};
+use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::backend::{Backend, internal};
 use super::checks::{self, Claims};
 use super::conditions::WriteCondition;
 use super::exchange::Exchange;
+use super::faults::Manner;
 use super::index::StoredHeaders;
 use super::now_ms;
 use super::upload::Received;
@@ -40,6 +41,12 @@ impl Backend {
         let stored = stored_headers(&input, &headers)?;
         let condition = WriteCondition::of_put(input.if_match, input.if_none_match)?;
         self.require_bucket(&input.bucket).await?;
+        if !condition.is_none() && self.faults.has(Manner::RefusesConditions) {
+            return Err(s3_error!(
+                NotImplemented,
+                "a header you provided implies functionality that is not implemented"
+            ));
+        }
         if !condition.is_none() {
             // Only to refuse a doomed upload before its bytes; the writer decides.
             let etag = self.index.etag(&input.bucket, &input.key).await.map_err(internal)?;
@@ -51,7 +58,8 @@ impl Backend {
         let uploading = self.admission.upload(client, ticket)?;
 
         let Received { file, md5, checksums } = self.receive(input.body, &claims, &uploading).await?;
-        let named = claims.verify(md5, &checksums, trailing_headers.as_ref())?;
+        let verified = claims.verify(md5, &checksums, trailing_headers.as_ref());
+        let (named, refusal, sha256) = self.verdict(verified, checksums, &claims)?;
         let blob = self.blobs.work(move || file.persist()).await.map_err(internal)?;
         let etag = hex::encode(md5);
         let put = Put {
@@ -60,13 +68,14 @@ impl Backend {
             blob,
             size: i64::try_from(claims.length).map_err(internal)?,
             etag: etag.clone(),
-            sha256: checksums.checksum_sha256.unwrap_or_default(),
+            sha256,
             modified_at: now_ms(),
             headers: serde_json::to_string(&stored).map_err(internal)?,
             condition,
         };
         match self.writer.write(Write::Put(Box::new(put))).await.map_err(internal)? {
             Outcome::Unmet(unmet) => Err(unmet.into()),
+            _ if refusal.is_some() => Err(refusal.unwrap_or_else(|| s3_error!(InternalError))),
             _ => Ok(PutObjectOutput {
                 e_tag: Some(ETag::Strong(etag)),
                 checksum_crc32: named.checksum_crc32,
@@ -76,6 +85,30 @@ impl Backend {
                 checksum_sha256: named.checksum_sha256,
                 ..PutObjectOutput::default()
             }),
+        }
+    }
+
+    /// The checksums to repeat in the answer, the refusal that is answered all the same, and the SHA-256 that is kept. Without a
+    /// scripted manner a wrong checksum ends the PUT here.
+    fn verdict(
+        &self,
+        verified: S3Result<Checksum>,
+        computed: Checksum,
+        claims: &Claims,
+    ) -> S3Result<(Checksum, Option<S3Error>, String)> {
+        let own = computed.checksum_sha256.unwrap_or_default();
+        if self.faults.has(Manner::KeepsNoChecksums) {
+            return Ok((Checksum::default(), None, String::new()));
+        }
+        if self.faults.has(Manner::RepeatsChecksums) {
+            return Ok((Checksum::default(), None, claims.declared_sha256().unwrap_or(own)));
+        }
+        match verified {
+            Ok(named) => Ok((named, None, own)),
+            Err(refusal) if self.faults.has(Manner::KeepsRefusedBytes) => {
+                Ok((Checksum::default(), Some(refusal), String::new()))
+            }
+            Err(refusal) => Err(refusal),
         }
     }
 }

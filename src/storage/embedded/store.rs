@@ -134,7 +134,7 @@ impl EmbeddedS3 {
             secret_key: SecretKey::from(self.secret_key()),
         });
         builder.set_access(Access { faults: self.inner.faults.clone() });
-        Front::new(builder.build())
+        Front::new(builder.build(), self.inner.faults.clone())
     }
 
     /// Returns when nothing can be written any more: it was closed, or its writer broke off.

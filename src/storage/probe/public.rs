@@ -24,11 +24,11 @@ const NOT_ANSWERED: &str = "the address for clients gives no answer to this proc
 
 impl Trial<'_> {
     pub(super) async fn public_address(&mut self) {
-        let Some(signer) = self.gateway().public_signer() else {
+        let Some(signer) = self.gateway.public_signer() else {
             return self.found(NAME, Status::Ok, "clients are given the address that this process asks at");
         };
         let key = self.key("public");
-        let ticket = match self.sign(signer, &key, Sha256Digest::of(BODY)).await {
+        let ticket = match self.sign(signer, &key, BODY.len(), Some(Sha256Digest::of(BODY)), self.now).await {
             Ok(ticket) => ticket,
             Err(error) => return self.found(NAME, Status::Degraded, format!("could not be found out: {error}")),
         };
@@ -46,9 +46,9 @@ impl Trial<'_> {
                     _ => "",
                 };
                 let detail = format!("a ticket's upload is not accepted at the address for clients: {refusal}{advice}");
-                self.found(NAME, Status::Degraded, detail);
+                self.lacking(NAME, detail);
             }
-            Ok(Ok(_)) => match self.gateway().head_key(&key).await {
+            Ok(Ok(_)) => match self.gateway.head_key(&key).await {
                 Ok(Some(_)) => {
                     self.found(NAME, Status::Ok, "a ticket's upload is accepted at the address for clients");
                 }

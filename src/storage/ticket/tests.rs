@@ -11,7 +11,7 @@ use zeroload_domain::KeyPrefix;
 
 use super::*;
 use crate::storage::{
-    Gateway,
+    Gateway, GatewaySettings, PublicAddress, Style,
     test_s3::{Item, settings},
 };
 
@@ -228,4 +228,18 @@ fn every_key_can_stand_in_a_url_as_it_is() {
     let mut encoded = String::new();
     percent_encode(&mut encoded, "az09.-");
     assert_eq!(encoded, "az09.-");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_conditions_gets_no_ticket_with_one_at_whichever_address() {
+    let public = PublicAddress { endpoint: "https://up.example.com".to_owned(), style: Style::Path, keeps_host: true };
+    for public in [None, Some(public)] {
+        let gateway = GatewaySettings { public: public.clone(), ..settings(Some("http://127.0.0.1:9000")) };
+        let gateway = Gateway::connect(gateway).await.unwrap();
+        gateway.manners().refuses_conditions.set(true);
+        let upload = gateway.sign_ticket(&item(&gateway).ticket(5), issued(), issued() + TimeDelta::seconds(60)).await;
+        let upload = upload.unwrap();
+        assert_eq!(upload.url.starts_with("https://up.example.com/photos/"), public.is_some(), "{}", upload.url);
+        assert!(!upload.headers.contains_key("if-none-match") && !upload.url.contains("if-none-match"), "{upload:?}");
+    }
 }

@@ -4,7 +4,7 @@ use zeroload_domain::{Bucket, ByteSize, Claim, CollectReason};
 use super::*;
 use crate::storage::{
     GatewaySettings, Versioning,
-    test_s3::{Item, RealServer, Scripted, answer, bare, fresh_id, now, send},
+    test_s3::{Item, RealServer, Scripted, answer, bare, fresh_id, missing, now, send},
 };
 
 fn head(etag: &str, length: u64) -> String {
@@ -59,7 +59,7 @@ async fn nothing_is_removed_before_its_copy_was_seen_to_be_the_same() {
         assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?}");
         assert!(requests.iter().all(|line| !line.starts_with("POST") && !line.starts_with("DELETE")), "{requests:#?}");
     }
-    let (trashing, requests) = trash_with(vec![head("e1", 5), copied(), bare(404, "")]).await;
+    let (trashing, requests) = trash_with(vec![head("e1", 5), copied(), missing()]).await;
     assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?} {requests:#?}");
 }
 
@@ -77,7 +77,7 @@ async fn a_copy_whose_etag_changed_is_known_by_its_checksum() {
 
 /// Brings `kept`, of 5 bytes, back from a server that shows nothing at its key at first.
 async fn back_with(source: String, copy: String) -> Result<ObjectFacts, NotRestored> {
-    let server = Scripted::answering(vec![bare(404, ""), source, copied(), copy]).await;
+    let server = Scripted::answering(vec![missing(), source, copied(), copy]).await;
     let gateway = server.gateway().await;
     let item = Item::fresh(&gateway);
     let place = Place::Copy { trash_key: item.object_key.in_trash(Claim::FIRST) };
@@ -286,7 +286,7 @@ async fn a_hidden_version_is_copied_before_anything_is_removed() {
     let list = format!("<IsTruncated>false</IsTruncated>{marker}<Version>{version}</Version>");
     let list = answer(200, "", &format!("<ListVersionsResult>{list}</ListVersionsResult>"));
     let unclear = answer(500, "", "");
-    let server = Scripted::answering(vec![bare(404, ""), bare(404, ""), list, head("e1", 5), unclear]).await;
+    let server = Scripted::answering(vec![missing(), missing(), list, head("e1", 5), unclear]).await;
     let gateway = server.gateway().await;
     gateway.expect_versions(true);
     gateway.expect_no_uploads();

@@ -9,17 +9,18 @@ use super::{
     STRANGER,
     wire::{Answer, check_problem},
 };
-use crate::app::{TestApp, id, wish};
+use crate::app::{TestApp, id, is_foreign, wish};
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 as good as any";
 
-const MEDIA: [&str; 14] = [
+const MEDIA: [&str; 15] = [
     "id",
     "state",
     "owner",
     "content_type",
     "content_length",
     "checksum_sha256",
+    "checksum_verified",
     "object_key",
     "attached_to",
     "requested_at",
@@ -67,6 +68,9 @@ fn is_media(media: &Value, state: &str) {
     } else {
         assert!(time(&media["requested_at"]) < time(&media["collectable_at"]));
     }
+    // A server that shows no SHA-256 leaves it open.
+    let shown = ["uploaded", "confirmed", "released"].contains(&state) && !is_foreign();
+    assert!(media["checksum_verified"] == shown || is_foreign() && media["checksum_verified"].is_boolean(), "{media}");
     assert!(media["position"].is_u64() && media["sequence"].is_u64(), "{media}");
 }
 

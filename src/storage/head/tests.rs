@@ -1,9 +1,10 @@
 use chrono::TimeDelta;
+use zeroload_domain::{Bucket, Store};
 
 use super::*;
 use crate::storage::{
-    Fault, GatewaySettings, StaticKeys,
-    test_s3::{Item, RealServer, Scripted, bare, now, send, settings},
+    Fault, GatewaySettings, StaticKeys, TicketSpec,
+    test_s3::{Item, RealServer, Scripted, bare, missing, now, send, settings},
 };
 
 const FOUND: &str = "content-length: 5\r\netag: \"abc\"\r\ncontent-type: image/jpeg\r\n";
@@ -78,14 +79,9 @@ async fn wrong_keys_are_refused_and_prove_nothing() {
 }
 
 #[tokio::test]
-async fn only_a_plain_404_proves_absence() {
-    assert_eq!(head_with(bare(404, "")).await, Ok(None));
-    assert_eq!(
-        head_with(bare(404, "content-type: application/xml\r\nx-minio-error-code: NoSuchKey\r\n")).await,
-        Ok(None)
-    );
+async fn a_refusal_or_a_failure_proves_nothing() {
     for (answer, expected) in [
-        (bare(404, "content-type: text/html; charset=utf-8\r\n"), (Fault::Refused, Some(404))),
+        (bare(404, "content-type: text/html; charset=utf-8\r\n"), (Fault::Answer, None)),
         (bare(404, "x-minio-error-code: NoSuchBucket\r\n"), (Fault::Refused, Some(404))),
         (bare(403, ""), (Fault::Refused, Some(403))),
         (bare(400, ""), (Fault::Refused, Some(400))),
@@ -112,7 +108,7 @@ async fn a_server_that_is_down_proves_nothing() {
 
 #[tokio::test]
 async fn an_item_of_another_bucket_is_not_looked_for() {
-    let server = Scripted::answering(vec![bare(404, "")]).await;
+    let server = Scripted::answering(vec![missing()]).await;
     let gateway = server.gateway().await;
     let (store, bucket) = (Store::parse("elsewhere").unwrap(), Bucket::parse("other").unwrap());
     let own = Item::fresh(&gateway);

@@ -1,0 +1,201 @@
+//! What proves that the bucket holds nothing under a key (P-1, P-7).
+//!
+//! An answer to HEAD has no body, so a 404 shows nothing but its headers, and others than the S3 server send 404s too: a
+//! reverse proxy while a container restarts, a web server at a wrong address. Taken for the server's word it would make an
+//! uploaded object "not uploaded", and a confirmed one lost. So a 404 counts only with traits that are this server's own:
+//!
+//! ```text
+//! the probe has seen        a 404 with them proves absence
+//! a request id              if it has a request id and the same content type
+//! no request id             if it has the same content type and Server, and the marker stands on both sides of a second one
+//! nothing yet               if it has a request id, and the marker stands on both sides of a second one
+//! ```
+//!
+//! For the same reason an object's description counts only with a request id, on a server that gives one with each. Any other
+//! answer proves nothing. It is noted, so that readiness names it and the server is probed again: should the server itself have
+//! changed, its new traits are learned then.
+
+use std::fmt;
+
+use aws_sdk_s3::config::http::HttpResponse;
+
+use super::{
+    error::StorageError,
+    gateway::Gateway,
+    head::{Described, Head},
+    marker::MarkerError,
+};
+
+/// Longer header values are cut: they are shown to people.
+const MAX_VALUE: usize = 64;
+
+/// What a 404 to a HEAD looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFoundLook {
+    /// It has a request id, which nobody but an S3 server gives.
+    request_id: bool,
+    /// In small letters, without parameters.
+    content_type: Option<String>,
+    server: Option<String>,
+}
+
+impl NotFoundLook {
+    /// Nothing for an answer that is no 404, or one in which MinIO names another reason than a missing key.
+    pub(super) fn of(answer: &HttpResponse) -> Option<Self> {
+        let header = |name| answer.headers().get(name);
+        let other_reason = header("x-minio-error-code").is_some_and(|code| code != "NoSuchKey");
+        if answer.status().as_u16() != 404 || other_reason {
+            return None;
+        }
+        let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        // The second name is that of AWS's other services, which some servers use for S3 too.
+        let request_id = header("x-amz-request-id").or_else(|| header("x-amzn-requestid"));
+        Some(Self {
+            request_id: request_id.is_some_and(|id| !id.trim().is_empty()),
+            content_type: header("content-type").map(|value| shortened(&essence(value))),
+            server: header("server").map(shortened),
+        })
+    }
+
+    /// As S3 itself answers.
+    #[cfg(test)]
+    pub(crate) const fn of_s3() -> Self {
+        Self { request_id: true, content_type: None, server: None }
+    }
+
+    /// Whether the same server may have sent both.
+    fn is_like(&self, other: &Self) -> bool {
+        // Those in front of a server may change its name, but they make no request ids.
+        let same_server = self.request_id || self.server == other.server;
+        self.request_id == other.request_id && self.content_type == other.content_type && same_server
+    }
+
+    pub(super) const fn has_request_id(&self) -> bool {
+        self.request_id
+    }
+}
+
+impl fmt::Display for NotFoundLook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named =
+            |value: &Option<String>| value.as_ref().map_or_else(|| "none".to_owned(), |text| format!("{text:?}"));
+        let request_id = if self.request_id { "with" } else { "without" };
+        let (content_type, server) = (named(&self.content_type), named(&self.server));
+        write!(f, "404 {request_id} x-amz-request-id, Content-Type {content_type}, Server {server}")
+    }
+}
+
+fn shortened(value: &str) -> String {
+    value.chars().take(MAX_VALUE).collect()
+}
+
+/// What a 404 proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Absent,
+    /// Absence, if the marker is there at the same time.
+    BesideMarker,
+    Nothing,
+}
+
+fn proof(known: Option<&NotFoundLook>, found: &NotFoundLook) -> Proof {
+    match known {
+        Some(known) if !known.is_like(found) => Proof::Nothing,
+        Some(_) if found.request_id => Proof::Absent,
+        Some(_) => Proof::BesideMarker,
+        None if found.request_id => Proof::BesideMarker,
+        None => Proof::Nothing,
+    }
+}
+
+impl Gateway {
+    /// What a HEAD of this key has to be taken for that was answered like `found`: nothing there, or something after all.
+    pub(super) async fn after_not_found(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        found: NotFoundLook,
+    ) -> Result<Option<Described>, StorageError> {
+        match proof(self.manners().known_not_found().as_ref(), &found) {
+            Proof::Absent => Ok(None),
+            Proof::BesideMarker => Box::pin(self.look_beside_marker(key, version, &found)).await,
+            Proof::Nothing => Err(self.is_strange(found)),
+        }
+    }
+
+    /// The 404 may have come from somebody else who has gone since, and so may a second one; not with the marker seen between
+    /// them and after.
+    async fn look_beside_marker(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        first: &NotFoundLook,
+    ) -> Result<Option<Described>, StorageError> {
+        self.require_marker().await?;
+        match self.ask_head(key, version).await? {
+            Head::Found { object, request_id } => self.believed(object, request_id).map(Some),
+            Head::NotFound(second) if first.is_like(&second) => self.require_marker().await.map(|()| None),
+            Head::NotFound(second) => Err(self.is_strange(second)),
+        }
+    }
+
+    async fn require_marker(&self) -> Result<(), StorageError> {
+        let beside = |what: &str| {
+            StorageError::answer(format!(
+                "a key was answered with a 404 that counts only beside the bucket's marker, and {what}"
+            ))
+        };
+        let Some(journal_id) = self.manners().marker_of() else { return Err(beside("the marker was never seen")) };
+        match self.check_marker(journal_id).await {
+            Ok(_) => Ok(()),
+            Err(MarkerError::Unavailable(error)) => Err(error),
+            Err(error) => Err(beside(&error.to_string())),
+        }
+    }
+
+    /// As a probe would have learned it.
+    #[cfg(test)]
+    pub(crate) fn expect_not_found(&self, look: NotFoundLook) {
+        self.manners().note_not_found(look, false);
+    }
+
+    fn is_strange(&self, found: NotFoundLook) -> StorageError {
+        let known = self.manners().known_not_found();
+        let known = known.map_or_else(|| "is not known yet".to_owned(), |known| format!("is a {known}"));
+        let error = StorageError::answer(format!(
+            "a {found} is not this server's word that a key is missing, which {known}: it may come from a proxy"
+        ));
+        self.manners().note_strange_answer(found.to_string());
+        error
+    }
+
+    /// The last answer to a HEAD that was not this server's, if there was one since the server was last probed.
+    pub fn strange_answer(&self) -> Option<String> {
+        self.manners().strange_answer()
+    }
+
+    /// Learns how this server answers a HEAD of a key that was never written. `there` is a key that is: an answer for it
+    /// between two equal 404s shows that it was the server that sent them. Nothing if it says something else about the key.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing was learned.
+    pub(super) async fn learn_not_found(&self, never: &str, there: &str) -> Result<Option<NotFoundLook>, StorageError> {
+        let Head::NotFound(first) = self.ask_head(never, None).await? else { return Ok(None) };
+        let between = self.ask_head(there, None).await?;
+        let Head::NotFound(second) = self.ask_head(never, None).await? else { return Ok(None) };
+        match between {
+            Head::Found { request_id, .. } if first.is_like(&second) => {
+                self.manners().note_not_found(second.clone(), request_id);
+                Ok(Some(second))
+            }
+            Head::Found { .. } => {
+                let why = format!("a missing key is answered now with a {first}, now with a {second}");
+                Err(StorageError::answer(why))
+            }
+            Head::NotFound(_) => Err(StorageError::answer("a key that is there is answered as a missing one")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
