@@ -3,6 +3,7 @@
 mod activity;
 mod concurrency;
 mod inspections;
+mod pages;
 mod reading;
 mod rebuilding;
 mod reconciliations;
@@ -98,7 +99,8 @@ impl Fixture {
                       DROP TABLE IF EXISTS run_records_v2; DROP TABLE IF EXISTS activity_v2;
                       DROP INDEX media_v1_due; DROP INDEX media_v1_collecting;
                       DROP INDEX IF EXISTS media_v2_due; DROP INDEX IF EXISTS media_v2_collecting;
-                      DROP TABLE reconciliation_findings; DROP TABLE reconciliations;";
+                      DROP TABLE reconciliation_findings; DROP TABLE reconciliations;
+                      DROP TABLE IF EXISTS collection_pages;";
         match &self.place {
             Place::File(folder) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("projections.db"));

@@ -16,6 +16,7 @@
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
+//! | [`pages`] | which items the runs of several collectors are at |
 //! | [`reconciliations`] | the notebook of reconciliations, and what they look up |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
 //! | `memory` | the part of it that a simulation needs, without a database |
@@ -39,6 +40,7 @@ pub mod inspections;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
 pub mod models;
+pub mod pages;
 mod postgres;
 pub mod query;
 pub mod reconciliations;
@@ -58,6 +60,7 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::Error;
 pub use inspections::{Inspected, Inspection, InspectionStore, PutAside};
 pub use models::{ReadModels, Rebuild};
+pub use pages::{PageOf, PageRequest, PageStore};
 pub use postgres::{PostgresSettings, lazy_pool};
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
 pub use reconciliations::{Counts, Finding, FindingKind, Owned, Page, Walk, WalkStatus, WalkStore};

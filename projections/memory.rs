@@ -5,13 +5,14 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 use zeroload_domain::{Claim, CollectReason, MediaId, ReleaseReason, State};
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     activity::{Counts, minute_of},
     batch,
     checkpoint::MEDIA,
+    pages::{HeldPages, PageOf, PageRequest},
 };
 
 /// What a call waits for. An error before the work is a call that did nothing, one after it an answer that was lost.
@@ -34,6 +36,9 @@ struct Rows {
     position: u64,
     recorded_at: Option<DateTime<Utc>>,
     retries: BTreeMap<MediaId, Waiting>,
+    pages: HeldPages,
+    /// Pages are lost as soon as they are taken.
+    forgets_pages: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +54,13 @@ impl MemoryTables {
     pub fn contents(&self) -> (u64, Vec<MediaRow>) {
         let rows = self.rows();
         (rows.position, rows.media.values().cloned().collect())
+    }
+
+    /// Tables that divide no work: what is held is a hint, without which everything must go well too.
+    #[must_use]
+    pub fn forgetting_pages(self) -> Self {
+        self.rows().forgets_pages = true;
+        self
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -103,11 +115,7 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        let may_be_claimed = |row: &MediaRow| {
-            matches!(row.state, State::Pending | State::Uploaded | State::Released | State::Trashed)
-                && row.collectable_at <= now
-        };
-        self.at_one_stroke(|rows| rows.list(may_be_claimed, now, after, limit)).await
+        self.at_one_stroke(|rows| rows.list_of(PageOf::Due, now, after, limit, &BTreeSet::new())).await
     }
 
     pub(crate) async fn unfinished(
@@ -116,10 +124,29 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
+        self.at_one_stroke(|rows| rows.list_of(PageOf::Unfinished, now, after, limit, &BTreeSet::new())).await
+    }
+
+    pub(crate) async fn take_page(&self, wanted: PageRequest) -> Result<Vec<DueItem>, Error> {
         self.at_one_stroke(|rows| {
-            rows.list(|row| matches!(row.state, State::Collecting | State::Restoring), now, after, limit)
+            let held = rows.pages.items(wanted.clock, rows.position);
+            let listed = rows.list_of(wanted.list, wanted.now, wanted.after, wanted.limit, &held);
+            if rows.forgets_pages { listed } else { rows.pages.take(&wanted, rows.position, listed) }
         })
         .await
+    }
+
+    pub(crate) async fn keep_pages(
+        &self,
+        run_id: Uuid,
+        held_for: TimeDelta,
+        clock: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.at_one_stroke(|rows| rows.pages.keep(run_id, clock + held_for)).await
+    }
+
+    pub(crate) async fn give_pages_back(&self, run_id: Uuid, page: u32, position: u64) -> Result<(), Error> {
+        self.at_one_stroke(|rows| rows.pages.give_back(run_id, page, position)).await
     }
 
     pub(crate) async fn activity(
@@ -186,13 +213,24 @@ impl Rows {
         Ok(Applied { position: last.position, applied: fresh.len() })
     }
 
-    fn list(
+    fn list_of(
         &self,
-        wanted: impl Fn(&MediaRow) -> bool,
+        list: PageOf,
         now: DateTime<Utc>,
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
+        without: &BTreeSet<MediaId>,
     ) -> Vec<DueItem> {
+        let wanted = |row: &MediaRow| {
+            let listed = match list {
+                PageOf::Due => {
+                    matches!(row.state, State::Pending | State::Uploaded | State::Released | State::Trashed)
+                        && row.collectable_at <= now
+                }
+                PageOf::Unfinished => matches!(row.state, State::Collecting | State::Restoring),
+            };
+            listed && !without.contains(&row.media_id)
+        };
         let waits = |id| self.retries.get(id).is_some_and(|waiting| waiting.next_try_at > now);
         let place = |row: &MediaRow| (row.collectable_at, row.media_id);
         let mut rows: Vec<_> = self

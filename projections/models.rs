@@ -10,7 +10,7 @@ use zeroload_domain::MediaId;
 #[cfg(any(test, feature = "memory"))]
 use crate::memory;
 use crate::{
-    Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PendingPage, PendingQuery,
+    Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PageStore, PendingPage, PendingQuery,
     PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, WalkStore,
     columns::{Cell, Cells},
     postgres, sqlite,
@@ -279,6 +279,10 @@ impl ReadModels {
 
     pub fn retries(&self) -> RetryStore<'_> {
         RetryStore::of(self)
+    }
+
+    pub fn pages(&self) -> PageStore<'_> {
+        PageStore::of(self)
     }
 
     pub fn inspections(&self) -> InspectionStore<'_> {

@@ -16,6 +16,7 @@ mod copy;
 mod dump;
 mod inspections;
 mod migrate;
+mod pages;
 mod pool;
 mod read;
 mod rebuild;

@@ -15,6 +15,7 @@ mod bind;
 mod dump;
 mod inspections;
 mod migrate;
+mod pages;
 mod read;
 mod rebuild;
 mod retries;
@@ -23,7 +24,11 @@ mod transaction;
 mod walks;
 mod write;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
@@ -33,7 +38,7 @@ use sqlx::{
 pub(crate) use rebuild::Rebuild;
 use statements::Statements;
 
-use crate::{Error, checkpoint::MEDIA};
+use crate::{Error, checkpoint::MEDIA, pages::HeldPages};
 
 /// How long a write waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,6 +57,7 @@ pub(crate) struct ReadModels {
     writer: Option<SqlitePool>,
     readers: SqlitePool,
     statements: Statements,
+    pages: Arc<Mutex<HeldPages>>,
 }
 
 impl ReadModels {
@@ -80,14 +86,14 @@ impl ReadModels {
         let writer = open_writer(path, &options).await?;
         migrate::migrate(&writer, path).await?;
         let readers = readers(path, busy_timeout).await?;
-        Ok(Self { writer: Some(writer), readers, statements: Statements::default() })
+        Ok(Self { writer: Some(writer), readers, statements: Statements::default(), pages: Arc::default() })
     }
 
     pub(crate) async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let readers = readers(path, BUSY_TIMEOUT).await?;
         migrate::check(&readers, path).await?;
-        Ok(Self { writer: None, readers, statements: Statements::default() })
+        Ok(Self { writer: None, readers, statements: Statements::default(), pages: Arc::default() })
     }
 
     pub(crate) async fn close(&self) {

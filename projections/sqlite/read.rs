@@ -12,6 +12,9 @@ use crate::{
     columns, runs, time_text,
 };
 
+/// A JSON array of no ids.
+const NONE: &str = "[]";
+
 impl ReadModels {
     pub(crate) async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         answers::live(self.checkpoints().await?)
@@ -70,7 +73,7 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        self.collectable(include_str!("sql/due.sql"), now, after, limit).await
+        self.collectable(include_str!("sql/due.sql"), now, after, limit, NONE).await
     }
 
     pub(crate) async fn unfinished(
@@ -79,19 +82,21 @@ impl ReadModels {
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
     ) -> Result<Vec<DueItem>, Error> {
-        self.collectable(include_str!("sql/unfinished.sql"), now, after, limit).await
+        self.collectable(include_str!("sql/unfinished.sql"), now, after, limit, NONE).await
     }
 
-    async fn collectable(
+    /// `without` is a JSON array of ids.
+    pub(super) async fn collectable(
         &self,
         sql: &'static str,
         now: DateTime<Utc>,
         after: Option<(DateTime<Utc>, MediaId)>,
         limit: u32,
+        without: &str,
     ) -> Result<Vec<DueItem>, Error> {
         let place = Place::after(after);
-        let query =
-            sqlx::query(sql).bind(time_text::format(now)).bind(place.collectable_at).bind(place.media_id).bind(limit);
+        let query = sqlx::query(sql).bind(time_text::format(now)).bind(place.collectable_at).bind(place.media_id);
+        let query = query.bind(limit).bind(without);
         query.fetch_all(&self.readers).await?.iter().map(|row| answers::due_item(row)).collect()
     }
 
