@@ -6,7 +6,7 @@ use super::{Ended, log};
 use crate::{
     app::{Core, StartError, serving_address},
     clock::{Clock, Ids},
-    collector::Wanted,
+    collector::{RunReport, Wanted},
     commands::Origin,
     settings::Settings,
 };
@@ -19,6 +19,14 @@ pub struct Arguments {
     /// Collect although the brake is on; who started this stands in the history of each item
     #[arg(long)]
     override_brake: bool,
+}
+
+impl Arguments {
+    /// Whether another run follows. One that overrides the brake does so once: whoever wants another looks at the first.
+    fn goes_on(&self, report: &RunReport) -> bool {
+        let got_on = report.collected + report.trashed + report.absent > 0;
+        report.more && got_on && !self.dry_run && !self.override_brake
+    }
 }
 
 pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: Ids) -> Ended {
@@ -63,14 +71,35 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
         if report.failed + report.unknown > 0 {
             code = ExitCode::FAILURE;
         }
-        if let Some(reason) = report.braked.filter(|_| !arguments.override_brake) {
+        if let Some(reason) = report.braked.as_ref().filter(|_| !arguments.override_brake) {
             log::say(&format!("zeroload: the collector is braked: {reason}, or collect --override-brake"));
             code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
-        let got_on = report.collected + report.trashed + report.absent > 0 && core.collector.may_go_on();
-        if arguments.dry_run || !report.more || !got_on {
+        if !arguments.goes_on(&report) || !core.collector.may_go_on() {
+            if arguments.override_brake && report.more {
+                log::say("zeroload: more is due; each run that overrides the brake is asked for by a command of its own");
+            }
             core.close().await;
             return Ok(code);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_overrides_the_brake_or_got_nowhere_is_followed_by_none() {
+        let asked = |dry_run, override_brake| Arguments { dry_run, override_brake };
+        let mut report = RunReport::new(Uuid::nil(), false);
+        (report.more, report.absent) = (true, 1);
+        assert!(asked(false, false).goes_on(&report));
+        assert!(!asked(false, true).goes_on(&report), "20,000 items and a person, each time");
+        assert!(!asked(true, false).goes_on(&report));
+        assert!(!asked(false, false).goes_on(&RunReport { absent: 0, ..report.clone() }));
+        assert!(!asked(false, false).goes_on(&RunReport { more: false, ..report }));
     }
 }

@@ -88,7 +88,7 @@ pub enum ItemOutcome {
 }
 
 impl RunReport {
-    pub(super) fn new(run_id: Uuid, dry_run: bool) -> Self {
+    pub(crate) fn new(run_id: Uuid, dry_run: bool) -> Self {
         Self {
             run_id,
             dry_run,
