@@ -191,6 +191,20 @@ impl Media {
         Some(Seen::Present { etag: etag.clone(), content_length })
     }
 
+    /// What the trash holds of it, until that is proven gone or back in use.
+    pub const fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::Trashed(_, _, kept) | Self::Restoring(_, kept, _) => Some(kept),
+            Self::Collecting(_, claimed) => claimed.trashed.as_ref(),
+            Self::Unrequested
+            | Self::Pending(_)
+            | Self::Uploaded(..)
+            | Self::Confirmed(..)
+            | Self::Released(..)
+            | Self::Collected(..) => None,
+        }
+    }
+
     /// Whether the object is known to be the confirmed one; nothing for an item that is not confirmed.
     pub const fn seal(&self) -> Option<&Seal> {
         match self {

@@ -118,9 +118,14 @@ impl Policy {
         latest_ticket_expiry + self.late_write_margin
     }
 
+    /// Whether what is collected goes into the trash.
+    pub fn keeps_trash(&self) -> bool {
+        self.trash > TimeDelta::zero()
+    }
+
     /// Until when the trash keeps what is put into it now; nothing where there is no trash.
     pub(crate) fn trash_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        (self.trash > TimeDelta::zero()).then(|| now + self.trash)
+        self.keeps_trash().then(|| now + self.trash)
     }
 
     pub(crate) fn may_renew(&self, requested_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {

@@ -132,6 +132,7 @@ impl Core {
             projector: projector.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            sleeper: Sleeper::system(),
             page: settings.delete_page,
             looks,
             brake: settings.brake,

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -32,6 +32,9 @@ const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
 
 /// How often the marker is looked at anew when other processes write it at the same time.
 const LOOKS: usize = 4;
+
+/// How long it counts that something worked.
+const LATELY: Duration = Duration::from_secs(600);
 
 /// What the last look at the bucket showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +101,13 @@ impl BucketStatus {
 struct Last {
     status: BucketStatus,
     at: DateTime<Utc>,
+    /// How far the server's clock was ahead, if it told.
+    apart: Option<TimeDelta>,
+    /// When the bucket has last deleted something, and moved something into the trash, by the clock that cannot be set.
+    deleted: Option<Duration>,
+    moved: Option<Duration>,
+    /// The probe whose delete is counted in `deleted`.
+    counted: Option<Arc<ProbeReport>>,
 }
 
 /// What a look shows.
@@ -128,7 +138,14 @@ impl BucketGuard {
     /// until it is first seen to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
         let never = BucketStatus::Unavailable { detail: "the bucket was not looked at yet".to_owned() };
-        let last = RwLock::new(Last { status: never, at: DateTime::<Utc>::MIN_UTC });
+        let last = Last {
+            status: never,
+            at: DateTime::<Utc>::MIN_UTC,
+            apart: None,
+            deleted: None,
+            moved: None,
+            counted: None,
+        };
         let probing = Probing::new(gateway.clone(), clock.clone());
         Self {
             gateway,
@@ -136,7 +153,7 @@ impl BucketGuard {
             journal_id,
             adopt: AtomicBool::new(adopt),
             clock,
-            last,
+            last: RwLock::new(last),
             looking: tokio::sync::Mutex::new(()),
             was_ours: AtomicBool::new(false),
             probing,
@@ -228,6 +245,50 @@ impl BucketGuard {
         self.probing.checks()
     }
 
+    /// How far the server's clock was ahead of ours at the last look; nothing where it did not tell.
+    pub fn apart(&self) -> Option<TimeDelta> {
+        self.last.read().unwrap_or_else(PoisonError::into_inner).apart
+    }
+
+    /// Whether the bucket has deleted something a short while ago.
+    pub fn has_deleted(&self) -> bool {
+        self.is_lately(self.last.read().unwrap_or_else(PoisonError::into_inner).deleted)
+    }
+
+    /// Whether something could be moved into the trash a short while ago.
+    pub fn has_moved(&self) -> bool {
+        self.is_lately(self.last.read().unwrap_or_else(PoisonError::into_inner).moved)
+    }
+
+    /// Deletes have worked, or none of several has.
+    pub fn note_deletes(&self, worked: bool) {
+        self.change().deleted = worked.then(|| self.clock.steady());
+    }
+
+    /// The same of moves into the trash.
+    pub fn note_moves(&self, worked: bool) {
+        self.change().moved = worked.then(|| self.clock.steady());
+    }
+
+    /// A probe deletes too; each is counted once.
+    fn count_delete_of(&self, report: Option<&Arc<ProbeReport>>) {
+        let Some(report) = report else { return };
+        let mut last = self.change();
+        if !last.counted.as_ref().is_some_and(|counted| Arc::ptr_eq(counted, report)) {
+            let worked = report.check("s3-delete").is_some_and(|check| check.status == Status::Ok);
+            last.deleted = worked.then(|| self.clock.steady());
+            last.counted = Some(report.clone());
+        }
+    }
+
+    fn is_lately(&self, at: Option<Duration>) -> bool {
+        at.is_some_and(|at| self.clock.steady().saturating_sub(at) < LATELY)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Last> {
+        self.last.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether tickets may be issued. An unreachable server is no reason against it, unless nobody has ever seen that
     /// the bucket is ours: then tickets might fill a stranger's.
     ///
@@ -257,14 +318,17 @@ impl BucketGuard {
 
     /// All of it is asked at once.
     async fn look_and_remember(&self, need: Need) -> Look {
+        let began = self.clock.now();
         let marker = self.gateway.check_marker(self.journal_id);
         let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
+        let apart = self.gateway.server_date().map(|date| apart(date, began, self.clock.now()));
         let marked = marker.as_ref().ok().cloned();
         let mut status = self.status_of(marker, &head).await;
         if status == BucketStatus::Ours {
             let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
             self.probing.probe_if_due(kept, need).await;
             let report = self.report();
+            self.count_delete_of(report.as_ref());
             status = match versioning {
                 Ok(Versioning::Never) => without_versions(report.as_deref()),
                 Ok(Versioning::Kept | Versioning::Suspended) => self.with_versions(report.as_deref()).await,
@@ -277,7 +341,7 @@ impl BucketGuard {
         if status == BucketStatus::Ours {
             self.was_ours.store(true, Ordering::Release);
         }
-        let mut last = self.last.write().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.change();
         if last.status != status {
             match status.problem() {
                 Some(problem) => tracing::warn!(bucket.problem = problem, "the bucket cannot be collected from"),
@@ -285,7 +349,8 @@ impl BucketGuard {
                 None => tracing::info!("the bucket is this journal's again"),
             }
         }
-        *last = Last { status: status.clone(), at: self.clock.now() };
+        last.status.clone_from(&status);
+        (last.at, last.apart) = (self.clock.now(), apart);
         Look { status, head, marked }
     }
 
@@ -372,6 +437,11 @@ fn without_versions(report: Option<&ProbeReport>) -> BucketStatus {
         Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },
         _ => BucketStatus::Ours,
     }
+}
+
+/// How far a time that was told between two readings of our clock is ahead of them.
+fn apart(told: DateTime<Utc>, before: DateTime<Utc>, after: DateTime<Utc>) -> TimeDelta {
+    if told > after { told - after } else { (told - before).min(TimeDelta::zero()) }
 }
 
 fn refused(error: MarkerError) -> BucketStatus {

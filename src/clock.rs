@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -11,24 +11,46 @@ use futures_util::future::BoxFuture;
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use uuid::Uuid;
 
+pub mod watch;
+
 /// Tells the time, in whole microseconds: what is stored is what was decided with.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    steady: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
-        Self(Arc::new(Utc::now))
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
+        let (now, start) = (Utc::now, Instant::now());
+        Self { now: Arc::new(now), steady: Arc::new(move || start.elapsed()) }
     }
 
     /// A clock that a test or a simulation drives.
     pub fn driven(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        let now = Arc::new(now);
+        let steady = now.clone();
+        Self { now, steady: Arc::new(move || (steady() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()) }
+    }
+
+    /// A clock that a test sets, beside one that cannot be set.
+    pub fn driven_beside(
+        now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
+        steady: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self { now: Arc::new(now), steady: Arc::new(steady) }
     }
 
     pub fn now(&self) -> DateTime<Utc> {
-        (self.0)().trunc_subsecs(6)
+        (self.now)().trunc_subsecs(6)
+    }
+
+    /// Time that has passed since some moment, whatever the clock was set to meanwhile. It may stand still while the machine
+    /// sleeps.
+    pub fn steady(&self) -> Duration {
+        (self.steady)()
     }
 }
 

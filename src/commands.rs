@@ -39,12 +39,14 @@ pub struct Loaded {
     pub sequence: u64,
     /// The last event's place in the journal; 0 where there is none.
     pub position: u64,
+    /// The command that this answers has appended that event. Else it was true already, or was only read.
+    pub is_new: bool,
 }
 
 impl Loaded {
     /// An id under which nothing is stored.
     pub fn unrequested(id: MediaId) -> Self {
-        Self { id, media: Media::default(), sequence: 0, position: 0 }
+        Self { id, media: Media::default(), sequence: 0, position: 0, is_new: false }
     }
 }
 
@@ -104,6 +106,11 @@ impl Commands {
     #[must_use]
     pub fn giving_way(&self) -> Self {
         Self { journal: self.journal.giving_way(), ..self.clone() }
+    }
+
+    /// Whether what is claimed goes into the trash.
+    pub fn keeps_trash(&self) -> bool {
+        self.policy.keeps_trash()
     }
 
     /// The item of this id, if it belongs to `tenant`.
@@ -287,6 +294,7 @@ impl Commands {
             Basis::Read(loaded) => (loaded, true),
             Basis::Remembered(loaded) => (loaded, false),
         };
+        loaded.is_new = false;
         async move {
             let id = loaded.id;
             let command_id = self.ids.new_id(now);
@@ -317,6 +325,7 @@ impl Commands {
                     Ok(appended) => {
                         loaded.sequence = appended.last_sequence;
                         loaded.position = appended.last_position;
+                        loaded.is_new = true;
                         let what = events.into_iter().map(|event| What::Media(id, event));
                         self.recent.put(recorded(&appended, tenant_of(&loaded.media), what));
                         self.remembered.note(&loaded);

@@ -90,7 +90,12 @@ impl LateUploads {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<Looked, LookError> {
-        let Some(facts) = self.gateway.head(at).await? else { return Ok(Looked::Gone) };
+        let facts = match self.gateway.head(at).await? {
+            // Moved into the trash by a process that did not know yet that others had collected the item.
+            None if self.commands.keeps_trash() => self.gateway.left_over(at, collected).await?,
+            seen => seen,
+        };
+        let Some(facts) = facts else { return Ok(Looked::Gone) };
         match self.claim(id, facts, collected, seen_via, origin, now).await {
             Ok(_) => Ok(Looked::Found),
             // Claimed and collected once more since: what was seen belongs to that claim.

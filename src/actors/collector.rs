@@ -38,6 +38,7 @@ pub struct CollectorActor {
     metrics: Metrics,
     failure: Arc<watch::Sender<Option<String>>>,
     braked: Arc<watch::Sender<Option<String>>>,
+    withheld: Arc<watch::Sender<Option<String>>>,
     running: bool,
     waiting: VecDeque<Waiting>,
     timer: Option<SpawnHandle>,
@@ -65,6 +66,7 @@ pub struct CollectorHandle {
     actor: Watched<CollectorActor>,
     failure: watch::Receiver<Option<String>>,
     braked: watch::Receiver<Option<String>>,
+    withheld: watch::Receiver<Option<String>>,
 }
 
 impl CollectorHandle {
@@ -78,7 +80,9 @@ impl CollectorHandle {
     ) -> Self {
         let failure = Arc::new(watch::Sender::new(None));
         let braked = Arc::new(watch::Sender::new(None));
+        let withheld = Arc::new(watch::Sender::new(None));
         let (last_failure, last_braked) = (failure.subscribe(), braked.subscribe());
+        let last_withheld = withheld.subscribe();
         let actor = Watched::start(move || CollectorActor {
             collector: collector.clone(),
             runtime: runtime.clone(),
@@ -87,12 +91,13 @@ impl CollectorHandle {
             metrics: metrics.clone(),
             failure: failure.clone(),
             braked: braked.clone(),
+            withheld: withheld.clone(),
             running: false,
             waiting: VecDeque::new(),
             timer: None,
             stopped: None,
         });
-        Self { actor, failure: last_failure, braked: last_braked }
+        Self { actor, failure: last_failure, braked: last_braked, withheld: last_withheld }
     }
 
     /// Runs now, after a run that is under way.
@@ -111,6 +116,11 @@ impl CollectorHandle {
     /// Why the brake is on, as the last run found it.
     pub fn braked(&self) -> Option<String> {
         self.braked.borrow().clone()
+    }
+
+    /// Why the last run claimed nothing, though the brake is off.
+    pub fn withheld(&self) -> Option<String> {
+        self.withheld.borrow().clone()
     }
 
     /// Ends the timer, and waits for a run that is under way to end its page.
@@ -197,6 +207,7 @@ impl CollectorActor {
                 self.metrics.collected(report);
                 if !dry_run {
                     self.note_brake(report.braked.clone());
+                    self.note_withheld(report.withheld.clone());
                 }
                 None
             }
@@ -225,6 +236,16 @@ impl CollectorActor {
 }
 
 impl CollectorActor {
+    /// Says it in the log when it changes, not at each run.
+    fn note_withheld(&self, withheld: Option<String>) {
+        match &withheld {
+            Some(reason) if self.withheld.borrow().is_none() => tracing::error!(reason, "the collector claims nothing"),
+            None if self.withheld.borrow().is_some() => tracing::info!("the collector claims again"),
+            Some(_) | None => {}
+        }
+        self.withheld.send_replace(withheld);
+    }
+
     /// Says it in the log when it changes, not at each run.
     fn note_brake(&self, braked: Option<String>) {
         match &braked {

@@ -75,6 +75,10 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             log::say(&format!("zeroload: the collector is braked: {reason}, or collect --override-brake"));
             code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
+        if let Some(reason) = &report.withheld {
+            eprintln!("zeroload: {reason}");
+            code = ExitCode::FAILURE;
+        }
         if !arguments.goes_on(&report) || !core.collector.may_go_on() {
             if arguments.override_brake && report.more {
                 log::say("zeroload: more is due; each run that overrides the brake is asked for by a command of its own");

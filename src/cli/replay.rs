@@ -159,6 +159,7 @@ impl<W: Write> Printer<'_, W> {
             media: Media::default(),
             sequence: 0,
             position: 0,
+            is_new: false,
         });
         loaded.media.apply(decode(event).map_err(Stop::other)?);
         loaded.sequence = event.sequence;

@@ -11,6 +11,9 @@
 //! Before it claims anything, a run asks the [`brake`] whether what is due looks like a broken confirm path; what is claimed
 //! already is finished all the same.
 //!
+//! The runs of several processes divide the work: each takes its pages from what no other holds
+//! ([`zeroload_projections::pages`]), and counts only what it has appended itself.
+//!
 //! A run works page by page, so its memory does not grow with the backlog, and ends at a limit; `more` then says that
 //! another run is due at once. While one page is recorded the next is looked at and claimed, so that both share commits:
 //!
@@ -23,6 +26,7 @@
 //! for a bucket that has just stopped answering.
 
 pub mod brake;
+mod caution;
 mod ending;
 mod record;
 mod report;
@@ -30,21 +34,30 @@ mod review;
 mod steps;
 mod trash;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use futures_util::future::{join, join3, try_join};
-use zeroload_projections::{DueItem, ReadModels};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::{Either, join, join3, select, try_join};
+use uuid::Uuid;
+use zeroload_projections::{DueItem, PageOf, PageRequest, ReadModels};
 
 pub use self::brake::BrakeSettings;
 use self::ending::Gone;
 pub use self::report::{ItemOutcome, ItemReport, RunReport};
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids},
+    clock::{
+        Clock, Ids, Sleeper,
+        watch::{ClockWatch, Moment},
+    },
     commands::{Commands, Origin},
     journal::{AppendError, Journal, ReadError},
     projector::Projector,
@@ -61,6 +74,12 @@ const RUN_LIMIT: usize = 20_000;
 /// Items of one page while others append a little: each delete makes the disk and the server busy for a moment. Where they
 /// append much, as many as claims go with one commit.
 const SMALL_PAGE: usize = 25;
+
+/// How long a page is held when nothing is heard of its run.
+const HELD_FOR: TimeDelta = TimeDelta::seconds(20);
+
+/// How often a run is heard of.
+const HEARD_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a run did not take place, or broke off. What it had done by then is recorded.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +106,7 @@ pub struct Parts {
     pub projector: Arc<Projector>,
     pub clock: Clock,
     pub ids: Ids,
+    pub sleeper: Sleeper,
     /// Keys per `DeleteObjects` call, 1 to 1000; fewer while others append.
     pub page: usize,
     /// Looks under way at once.
@@ -118,10 +138,12 @@ const UNREVIEWED: &str = "nothing more is claimed, since it is not known what is
 
 /// Why a run is broken off.
 const FEWER_REQUESTS: &str = "the bucket asked for fewer requests";
+const WITHHELD: &str = "it was not certain that what is claimed can be deleted, or that it is due";
 
 /// The collector as a plain value: whoever calls [`Collector::run`] decides when.
 pub struct Collector {
     parts: Parts,
+    clock_watch: ClockWatch,
     stopping: AtomicBool,
     /// The last run has ended because the bucket asked for fewer requests.
     resting: AtomicBool,
@@ -130,6 +152,8 @@ pub struct Collector {
 /// One run: the time and identity that all its decisions share.
 struct Run {
     now: DateTime<Utc>,
+    /// When `now` was read.
+    began: Moment,
     origin: Origin,
     caller: String,
     started_at: DateTime<Utc>,
@@ -137,6 +161,10 @@ struct Run {
     /// That it has begun is in the journal.
     recorded: bool,
     handled: usize,
+    /// Its last page.
+    page: u32,
+    /// All that it has recorded is at or before this position.
+    reached: u64,
     /// Why it ends before its work is done.
     broken_off: Option<&'static str>,
     /// What is due later was not judged, and waits.
@@ -144,6 +172,16 @@ struct Run {
 }
 
 impl Run {
+    fn reach(&mut self, position: u64) {
+        self.reached = self.reached.max(position);
+    }
+
+    /// Ends the run, with nothing more claimed.
+    fn withhold(&mut self, why: String) {
+        self.broken_off.get_or_insert(WITHHELD);
+        self.report.withheld = Some(why);
+    }
+
     /// It ends after its page.
     fn leave_the_bucket_alone(&mut self) {
         self.broken_off.get_or_insert(FEWER_REQUESTS);
@@ -160,7 +198,8 @@ enum Pass {
 
 impl Collector {
     pub fn new(parts: Parts) -> Self {
-        Self { parts, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
+        let clock_watch = ClockWatch::new(Moment::of(&parts.clock));
+        Self { parts, clock_watch, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
     }
 
     /// Lets a run that is under way end after its page; what it has not reached is due in the next process.
@@ -180,9 +219,10 @@ impl Collector {
     /// [`RunError`]; a later run goes on from what is recorded.
     pub async fn run(&self, wanted: Wanted) -> Result<RunReport, RunError> {
         let (ready, database_now) = join(self.get_ready(&wanted), self.parts.journal.database_now()).await;
-        let now = self.parts.clock.now().min(database_now?);
+        let began = Moment::of(&self.parts.clock);
+        let now = began.now.min(database_now?);
         ready?;
-        self.run_on(now, wanted).await
+        self.run_on(now, began, wanted).await
     }
 
     /// One run as of `now`.
@@ -199,7 +239,7 @@ impl Collector {
     /// As [`Collector::run`].
     pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
         self.get_ready(&wanted).await?;
-        self.run_on(now, wanted).await
+        self.run_on(now, Moment::of(&self.parts.clock), wanted).await
     }
 
     /// Brings the projection up to date, and finds out whether anything may be changed. All is asked at once: of a run that
@@ -219,7 +259,7 @@ impl Collector {
         Ok(())
     }
 
-    async fn run_on(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
+    async fn run_on(&self, now: DateTime<Utc>, began: Moment, wanted: Wanted) -> Result<RunReport, RunError> {
         let dry_run = wanted.dry_run;
         self.parts.gateway.has_rested();
         let run_id = self.parts.ids.new_id(now);
@@ -230,16 +270,25 @@ impl Collector {
         let origin = wanted.override_brake.unwrap_or_else(of_timer);
         let mut run = Run {
             now,
+            began,
             origin,
             caller,
-            started_at: self.parts.clock.now(),
+            started_at: began.now,
             report: RunReport::new(run_id, dry_run),
             recorded: false,
             handled: 0,
+            page: 0,
+            reached: 0,
             broken_off: None,
             judged_until: now,
         };
-        let ended = self.passes(overrides, &mut run).await;
+        let ended = match select(pin!(self.passes(overrides, &mut run)), pin!(self.be_heard_of(run_id))).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((never, _)) => match never {},
+        };
+        if run.page > 0 {
+            self.give_back(run.page, &run).await;
+        }
         self.resting.store(run.broken_off == Some(FEWER_REQUESTS), Ordering::Release);
         if let Err(RunError::Review(_)) = ended {
             self.note_unreviewed(&mut run).await;
@@ -260,6 +309,9 @@ impl Collector {
         run.report.braked = verdict.braked.as_ref().map(ToString::to_string);
         if !run.report.dry_run && !overrides && verdict.braked.is_some() {
             run.broken_off.get_or_insert("the brake is on");
+        }
+        if run.broken_off.is_none() && verdict.due && !run.report.dry_run {
+            self.look_at_the_clock(run);
         }
         if run.broken_off.is_none() && verdict.due {
             self.pass(Pass::Collect, run).await?;
@@ -291,7 +343,13 @@ impl Collector {
                 run.report.more |= !self.list(pass, run.now, after, 1).await?.is_empty();
                 break;
             }
-            let mut items = self.list(pass, run.now, after, room).await?;
+            if matches!(pass, Pass::Collect) && !run.report.dry_run {
+                self.see_a_removal(run).await;
+                if run.broken_off.is_some() {
+                    break;
+                }
+            }
+            let mut items = self.next_page(pass, after, room, run).await?;
             if let Pass::Collect = pass {
                 let listed = items.len();
                 items.retain(|item| item.collectable_at <= run.judged_until);
@@ -326,9 +384,57 @@ impl Collector {
         let before = self.record_page(std::mem::take(gone), run);
         let (opened, recorded) = join(self.open(pass, items, run), before).await;
         let closed = self.close_page(recorded, run).await;
+        self.give_back(run.page - 1, run).await;
         let mut postponed = Vec::new();
         *gone = self.delete_page(opened, &mut postponed, run).await;
         closed.and(self.postpone_all(postponed, run.now).await)
+    }
+
+    /// The next items that no other run is at. A dry run changes nothing, so it keeps nobody from anything.
+    async fn next_page(
+        &self,
+        pass: Pass,
+        after: Option<(DateTime<Utc>, zeroload_domain::MediaId)>,
+        limit: usize,
+        run: &mut Run,
+    ) -> Result<Vec<DueItem>, RunError> {
+        if run.report.dry_run {
+            return self.list(pass, run.now, after, limit).await;
+        }
+        run.page += 1;
+        let wanted = PageRequest {
+            list: match pass {
+                Pass::Finish => PageOf::Unfinished,
+                Pass::Collect => PageOf::Due,
+            },
+            now: run.now,
+            after,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            run_id: run.report.run_id,
+            page: run.page,
+            held_for: HELD_FOR,
+            clock: self.parts.clock.now(),
+        };
+        Ok(self.parts.read_models.pages().take(wanted).await?)
+    }
+
+    /// Lets others have what is left of the pages up to this one. Where that fails they have it a little later.
+    async fn give_back(&self, page: u32, run: &Run) {
+        let given = self.parts.read_models.pages().give_back(run.report.run_id, page, run.reached).await;
+        if let Err(error) = given {
+            tracing::debug!(run.id = %run.report.run_id, %error, "a page could not be given back");
+        }
+    }
+
+    /// Keeps the pages of a run as long as it goes on.
+    async fn be_heard_of(&self, run_id: Uuid) -> Infallible {
+        loop {
+            self.parts.sleeper.sleep(HEARD_EVERY).await;
+            let kept = self.parts.read_models.pages().keep(run_id, HELD_FOR, self.parts.clock.now()).await;
+            if let Err(error) = kept {
+                tracing::debug!(run.id = %run_id, %error, "other processes may take over what this run is at");
+            }
+        }
     }
 
     /// Claims cannot be taken back: none is made for a bucket that has just stopped answering. `unknown` is how many items

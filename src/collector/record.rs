@@ -78,7 +78,9 @@ impl Collector {
             reasons: report.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             failures: report.failures.clone(),
             broken_off: error
-                .map(|error| bounded(&error.to_string(), MAX_REASON))
+                .map(ToString::to_string)
+                .or_else(|| report.withheld.clone())
+                .map(|reason| bounded(&reason, MAX_REASON))
                 .or_else(|| run.broken_off.map(str::to_owned)),
         }));
         if let Err(error) = self.parts.commands.record_run(&ended, 2, &run.origin, run.now).await {

@@ -45,6 +45,10 @@ pub struct RunReport {
     /// if it were. Null where it is off.
     #[schema(required = true)]
     pub braked: Option<String>,
+    /// Why nothing more was claimed: the clock is not believed, or the bucket has not shown that it deletes. Null where there
+    /// was no such reason.
+    #[schema(required = true)]
+    pub withheld: Option<String>,
     /// Why items went: how many of those that are gone for each reason.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub reasons: BTreeMap<&'static str, u64>,
@@ -102,6 +106,7 @@ impl RunReport {
             bytes_freed: 0,
             more: false,
             braked: None,
+            withheld: None,
             reasons: BTreeMap::new(),
             failures: BTreeMap::new(),
             items: Vec::new(),

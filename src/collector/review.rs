@@ -46,7 +46,7 @@ impl Collector {
                 let (attached_to, origin) = (review.in_use.get(&item.media_id).cloned().flatten(), &origin);
                 async move {
                     if shared.report.dry_run {
-                        return (steps::report(&item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None);
+                        return (steps::report(&item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None, 0);
                     }
                     self.confirm(&item, attached_to, origin, shared).await
                 }
@@ -55,7 +55,8 @@ impl Collector {
             .collect()
             .await;
         let mut postponed = Vec::new();
-        for (report, waits) in confirmed {
+        for (report, waits, position) in confirmed {
+            run.reach(position);
             run.report.count(report);
             postponed.extend(waits);
         }
@@ -71,10 +72,10 @@ impl Collector {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
         run: &Run,
-    ) -> (ItemReport, Option<Postponed>) {
+    ) -> (ItemReport, Option<Postponed>, u64) {
         let stays = |outcome, code: &str| {
             let postponed = steps::postpone(item.media_id, None, code);
-            (steps::report(item, None, outcome, Some(code.to_owned())), Some(postponed))
+            (steps::report(item, None, outcome, Some(code.to_owned())), Some(postponed), 0)
         };
         let facts = match item.state {
             State::Uploaded => None,
@@ -93,7 +94,9 @@ impl Collector {
         };
         let command = Command::Confirm { attached_to, facts };
         match self.parts.commands.execute_internal(item.media_id, command, origin, run.now).await {
-            Ok(_) => (steps::report(item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None),
+            Ok(confirmed) => {
+                (steps::report(item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None, confirmed.position)
+            }
             Err(CommandError::Refused(refusal)) => {
                 tracing::warn!(media.id = %item.media_id, code = refusal.code(), "what is in use could not be confirmed");
                 stays(ItemOutcome::Failed, refusal.code())

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The code of an item that another run has claimed.
+const TAKEN_OVER: &str = "claimed-by-another-run";
+
 /// Appends under way at once: what waits together is committed together.
 pub(super) const APPENDS: usize = 256;
 
@@ -33,14 +36,14 @@ pub(super) struct Claimed {
     pub claimed: media::Claimed,
     /// Of the claim, in its stream and in the journal.
     sequence: u64,
-    position: u64,
+    pub position: u64,
 }
 
 impl Claimed {
     /// The item as the journal knows it, unless others have written since.
     pub fn loaded(&self) -> Loaded {
         let media = Media::Collecting(self.ticketed.clone(), self.claimed.clone());
-        Loaded { id: self.id, media, sequence: self.sequence, position: self.position }
+        Loaded { id: self.id, media, sequence: self.sequence, position: self.position, is_new: false }
     }
 }
 
@@ -122,7 +125,7 @@ impl Collector {
             }
             return opened;
         }
-        let mut answers = stream::iter(looked).map(|(item, seen)| self.claim(item, seen, run)).buffered(APPENDS);
+        let mut answers = stream::iter(looked).map(|(item, seen)| self.claim(pass, item, seen, run)).buffered(APPENDS);
         while let Some(answer) = answers.next().await {
             match answer {
                 Answer::Claimed(item) => opened.claimed.push(item),
@@ -162,7 +165,7 @@ impl Collector {
     }
 
     /// The decision that P-1 rests on: an item that was confirmed meanwhile is refused here, and nothing has been deleted yet.
-    async fn claim(&self, item: DueItem, seen: Option<Seen>, run: &Run) -> Answer {
+    async fn claim(&self, pass: Pass, item: DueItem, seen: Option<Seen>, run: &Run) -> Answer {
         // A claim cannot be taken back, and of another bucket's item nothing can be seen or deleted here.
         if !self.parts.gateway.serves(&location(&item)) {
             return Answer::Broken(report(&item, None, ItemOutcome::Failed, Some(OTHER_BUCKET.to_owned())));
@@ -176,9 +179,13 @@ impl Collector {
             Err(error) => return Answer::Broken(stays(&item, &error)),
         };
         match loaded.media {
-            Media::Collecting(ticketed, claimed) => {
+            // What another run has claimed meanwhile is its own, until it gives it up.
+            Media::Collecting(ticketed, claimed) if loaded.is_new || matches!(pass, Pass::Finish) => {
                 let Loaded { id, sequence, position, .. } = loaded;
                 Answer::Claimed(Claimed { id, ticketed, claimed, sequence, position })
+            }
+            Media::Collecting(..) => {
+                Answer::Stays(report(&item, None, ItemOutcome::InUse, Some(TAKEN_OVER.to_owned())))
             }
             // Another process finished it between the list and the claim.
             _ => Answer::Stays(report(&item, None, ItemOutcome::InUse, Some("already-collected".to_owned()))),

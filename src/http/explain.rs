@@ -92,7 +92,8 @@ const fn seal_name(seal: &Seal) -> &'static str {
 /// Why the collector does not get on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Obstacle {
-    /// `bucket`: the collector does not touch the bucket at all. `brake`: it claims nothing. Else what S3 answered for this item.
+    /// `bucket`: the collector does not touch the bucket at all. `brake`: it claims nothing. `withheld`: it
+    /// claims nothing, since deletes do not work or the clock is not to be believed. Else what S3 answered for this item.
     code: String,
     detail: String,
     /// When this item is tried again; null where that depends on something else.
@@ -102,12 +103,13 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    fn of(bucket: &BucketStatus, braked: Option<String>, retry: Option<Retry>) -> Option<Self> {
+    /// `claims` names what keeps the collector from claims, and why.
+    fn of(bucket: &BucketStatus, claims: Option<(&str, String)>, retry: Option<Retry>) -> Option<Self> {
         if let Some(detail) = bucket.problem() {
             return Some(Self { code: "bucket".to_owned(), detail, next_try_at: None });
         }
-        if let Some(detail) = braked {
-            return Some(Self { code: "brake".to_owned(), detail, next_try_at: None });
+        if let Some((code, detail)) = claims {
+            return Some(Self { code: code.to_owned(), detail, next_try_at: None });
         }
         let Retry { code, attempts, next_try_at } = retry?;
         let why = remove::explain(&code).map_or_else(String::new, |why| format!(" ({why})"));
@@ -136,8 +138,10 @@ pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         })
         .await??;
     // What is claimed already is finished all the same.
-    let braked = api.collector.braked().filter(|_| !matches!(loaded.media, Media::Collecting(..)));
-    let obstacle = Obstacle::of(&api.guard.last(), braked, retry);
+    let braked = api.collector.braked().map(|why| ("brake", why));
+    let claims = braked.or_else(|| api.collector.withheld().map(|why| ("withheld", why)));
+    let claims = claims.filter(|_| !matches!(loaded.media, Media::Collecting(..)));
+    let obstacle = Obstacle::of(&api.guard.last(), claims, retry);
     Ok(HttpResponse::Ok().json(Explanation::of(&loaded, obstacle, api.clock.now()).ok_or_else(Problem::internal)?))
 }
 

@@ -61,7 +61,7 @@ pub async fn livez() -> HttpResponse {
 pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let shared = api.clone();
     let mut checks = api.on_runtime(async move { checks(&shared).await }).await?;
-    checks.push(match api.collector.last_failure() {
+    checks.push(match api.collector.last_failure().or_else(|| api.collector.withheld()) {
         None => check("collector", Status::Ok, "the last run ended well"),
         Some(failure) => check("collector", Status::Degraded, failure),
     });

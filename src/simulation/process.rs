@@ -55,24 +55,27 @@ pub struct Process {
 
 impl Process {
     /// Starts one, and tries again until the database answers.
-    pub async fn start(world: &World, number: u32) -> Arc<Self> {
+    /// `skew` is how far its clock is from the true time.
+    pub async fn start(world: &World, number: u32, skew: TimeDelta) -> Arc<Self> {
         loop {
-            match Self::open(world, number).await {
+            match Self::open(world, number, skew).await {
                 Ok(process) => return process,
                 Err(_) => world.sim.sleep(Duration::from_secs(1)).await,
             }
         }
     }
 
-    async fn open(world: &World, number: u32) -> Result<Arc<Self>, ReadError> {
+    async fn open(world: &World, number: u32, skew: TimeDelta) -> Result<Arc<Self>, ReadError> {
         let sim = &world.sim;
         let group = Group::Process(number);
         let ids = Ids::seeded(sim.below(u64::MAX));
-        let skew = Arc::new(AtomicI64::new(0));
-        let clock = Clock::driven({
-            let (sim, skew) = (sim.clone(), skew.clone());
-            move || sim.now() + TimeDelta::milliseconds(skew.load(Ordering::Relaxed))
-        });
+        let skew = Arc::new(AtomicI64::new(skew.num_milliseconds()));
+        let begin = sim.now();
+        let (clock, steady, shift) = (sim.clone(), sim.clone(), skew.clone());
+        let clock = Clock::driven_beside(
+            move || clock.now() + TimeDelta::milliseconds(shift.load(Ordering::Relaxed)),
+            move || (steady.now() - begin).to_std().unwrap_or_default(),
+        );
         let gateway = Gateway::connect_with(settings(), |config| world.network.carry(config)).await;
         let gateway = gateway.expect("the settings are complete");
         gateway.expect_not_found(NotFoundLook::of_s3());
@@ -103,6 +106,7 @@ impl Process {
             projector: projector.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            sleeper: sleeper.clone(),
             page: PAGE,
             looks: 4,
             brake: world.brake,
@@ -135,7 +139,7 @@ impl Process {
         }))
     }
 
-    /// Sets how far its clock is from the true time.
+    /// Sets anew how far its clock is from the true time.
     pub fn set_skew(&self, skew: TimeDelta) {
         self.skew.store(skew.num_milliseconds(), Ordering::Relaxed);
     }

@@ -111,7 +111,8 @@ impl World {
             promises,
             network: Network { sim: sim.clone(), bucket: bucket.clone(), flaw },
             bucket,
-            tables: MemoryTables::default(),
+            // Half of the runs divide no work, so that two are often at one claim.
+            tables: if sim.percent(50) { MemoryTables::default() } else { MemoryTables::default().forgetting_pages() },
             run_begins: Arc::default(),
             processes: Arc::default(),
             started: Arc::default(),
@@ -165,8 +166,7 @@ impl World {
     }
 
     async fn start(&self) -> Arc<Process> {
-        let process = Process::start(self, self.started.fetch_add(1, Ordering::Relaxed)).await;
-        process.set_skew(self.skew());
+        let process = Process::start(self, self.started.fetch_add(1, Ordering::Relaxed), self.skew()).await;
         self.sim.note(|| format!("{:?} is up", process.group));
         self.processes().push(process.clone());
         process
@@ -266,7 +266,8 @@ impl World {
         self.sim.kill(|group| matches!(group, Group::Process(_) | Group::Trouble));
         drop(up);
         self.database.set_skew(TimeDelta::zero());
-        let process = Process::start(self, self.started.fetch_add(1, Ordering::Relaxed)).await;
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let process = Process::start(self, number, TimeDelta::zero()).await;
         for _ in 0..ROUNDS {
             self.sim.sleep(QUIET).await;
             if let Err(error) = process.collect_all().await {

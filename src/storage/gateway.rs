@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -75,6 +75,8 @@ struct Inner {
     own_headers: RwLock<KeptHeaders>,
     keeps_versions: KeepsVersions,
     manners: Manners,
+    /// The `Date` of the last answer about the marker, if it had one.
+    server_date: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl fmt::Debug for Gateway {
@@ -117,6 +119,7 @@ impl Gateway {
             own_headers: RwLock::default(),
             keeps_versions: settings.keeps_versions,
             manners: Manners::default(),
+            server_date: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner), pace: None })
     }
@@ -309,6 +312,15 @@ impl Gateway {
 
     pub(super) fn note_own_headers(&self, of_marker: KeptHeaders) {
         *self.inner.own_headers.write().unwrap_or_else(PoisonError::into_inner) = of_marker;
+    }
+
+    /// The time at the server when it was last asked for the bucket's marker, if it told.
+    pub fn server_date(&self) -> Option<DateTime<Utc>> {
+        *self.inner.server_date.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_server_date(&self, told: Option<DateTime<Utc>>) {
+        *self.inner.server_date.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     pub(super) fn expects_uploads(&self) -> bool {

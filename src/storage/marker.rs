@@ -9,7 +9,7 @@ use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primit
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders};
+use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, probe::tries::ServerClock};
 use crate::outside::json;
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.
@@ -68,7 +68,10 @@ impl Gateway {
     /// [`MarkerError`]: nothing may be deleted.
     pub async fn check_marker(&self, journal_id: Uuid) -> Result<Marked, MarkerError> {
         let asked = self.client().get_object().bucket(self.bucket().as_str()).key(self.prefix().marker());
-        let answer = asked.send().await.map_err(|error| missing_or_unavailable(StorageError::from(&error)))?;
+        let clock = ServerClock::default();
+        let answer = asked.customize().interceptor(clock.clone()).send().await;
+        self.note_server_date(clock.read());
+        let answer = answer.map_err(|error| missing_or_unavailable(StorageError::from(&error)))?;
         let own_headers = KeptHeaders::of_get(&answer);
         let etag = answer.e_tag;
         let Some(body) = read(answer.body).await? else { return Err(MarkerError::OtherJournal { found: None }) };

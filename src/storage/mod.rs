@@ -29,6 +29,7 @@
 //! | [`pace`] | how fast the collector asks |
 //! | `split` | deletes of any size, and the one key that makes a call fail |
 //! | [`marker`] | the object that ties a bucket to its journal |
+//! | `rehearsal` | a removal of an object of our own, before items are claimed |
 //! | [`probe`] | what a server enforces, found out at start |
 //! | [`error`] | why nothing is known about an object |
 //! | [`embedded`] | an S3 server of our own, for one machine |
@@ -54,6 +55,7 @@ pub mod multipart;
 pub mod pace;
 pub mod patience;
 pub mod probe;
+mod rehearsal;
 pub mod remove;
 pub mod settings;
 mod split;

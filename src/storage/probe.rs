@@ -17,7 +17,7 @@ mod deletes;
 mod looks;
 mod public;
 mod trial;
-mod tries;
+pub(super) mod tries;
 mod uploads;
 
 /// How a check ended.

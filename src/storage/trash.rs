@@ -10,7 +10,7 @@
 //! found the same. What was seen at the claim is what is kept: bytes that come late, between two tries, take no place of
 //! it. A copy is made by the server: no byte passes here (P-6).
 
-use zeroload_domain::{ByteSize, ETag, Kept, ObjectFacts, ObjectKey, Place, Seen, VersionId, media::Claimed};
+use zeroload_domain::{ByteSize, Claim, ETag, Kept, ObjectFacts, ObjectKey, Place, Seen, VersionId, media::Claimed};
 
 use super::{
     connect::copy_config,
@@ -107,6 +107,25 @@ impl Gateway {
         }
     }
 
+    /// What a try to put an object into the trash has left of an item that others had collected by then: it is nobody's.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn left_over(&self, at: &Location<'_>, claim: Claim) -> Result<Option<ObjectFacts>, StorageError> {
+        if !self.serves(at) {
+            return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
+        }
+        if let Some(copy) = self.head_key(at.object_key.in_trash(claim).as_str()).await? {
+            return Ok(Some(copy));
+        }
+        if !self.expects_versions() {
+            return Ok(None);
+        }
+        let versions = self.versions_of(at.object_key.as_str()).await?;
+        let Some(hidden) = newest(&versions) else { return Ok(None) };
+        self.head_version(at.object_key.as_str(), Some(&hidden.id)).await
+    }
+
     /// Brings what was kept of an item back under a new key, and shows what is there then. What was kept stays.
     ///
     /// # Errors
@@ -122,7 +141,7 @@ impl Gateway {
             (_, Some(copy)) => copy,
             (None, None) => return Err(NotRestored::Failed { code: TRASH_LOST }),
             (Some(source), None) => {
-                let copied = self.copy(from, version, &source.etag, to).await;
+                let copied = self.copy(from.as_str(), version, &source.etag, to.as_str()).await;
                 let copy = self.head_key(to.as_str()).await?;
                 // Whoever else is at it may have copied it, and removed the source before this copy began.
                 if copy.is_none() {
@@ -147,7 +166,7 @@ impl Gateway {
     async fn move_away(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
         let copied = match self.source(at, seen, trash_key).await? {
             Source::Object { version, facts } => {
-                self.copy(at.object_key, version.as_deref(), &facts.etag, trash_key).await?;
+                self.copy(at.object_key.as_str(), version.as_deref(), &facts.etag, trash_key.as_str()).await?;
                 match self.head_key(trash_key.as_str()).await? {
                     Some(copy) if same(&facts, &copy) => Some(copy),
                     Some(_) => return Ok(failed(COPY_DIFFERS)),
@@ -231,19 +250,19 @@ impl Gateway {
         Ok(Trashing::Kept(kept_version(kept)?))
     }
 
-    async fn copy(
+    pub(super) async fn copy(
         &self,
-        from: &ObjectKey,
+        from: &str,
         version: Option<&str>,
         etag: &ETag,
-        to: &ObjectKey,
+        to: &str,
     ) -> Result<(), StorageError> {
         let mut source = format!("{}/{from}", self.bucket());
         if let Some(version) = version {
             source = format!("{source}?versionId={}", escaped(version));
         }
         self.asked(|| async {
-            let asked = self.client().copy_object().bucket(self.bucket().as_str()).key(to.as_str());
+            let asked = self.client().copy_object().bucket(self.bucket().as_str()).key(to);
             let asked = asked.copy_source(&source).copy_source_if_match(format!("\"{etag}\""));
             let answer = asked.customize().config_override(copy_config()).send().await;
             answer.map(drop).map_err(|error| StorageError::from(&error))

@@ -74,6 +74,14 @@ impl TestApp {
         Self::open(raw, Arc::new(tempfile::tempdir().expect("a temporary folder"))).await.expect("the service starts")
     }
 
+    /// With the embedded server, on a clock of the test's.
+    pub async fn start_on(clock: Clock, change: impl FnOnce(&mut RawSettings)) -> Self {
+        let mut raw = RawSettings::default();
+        change(&mut raw);
+        let dir = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        Self::open_on(clock, raw, dir).await.expect("the service starts")
+    }
+
     /// Stops the service and starts it again on the same data.
     pub async fn restart_with(mut self, change: impl FnOnce(&mut RawSettings)) -> Self {
         let mut raw = self.raw.clone();
@@ -91,7 +99,11 @@ impl TestApp {
         Self::open(raw, dir).await.expect("the service starts again")
     }
 
-    pub async fn open(mut raw: RawSettings, dir: Arc<tempfile::TempDir>) -> Result<Self, String> {
+    pub async fn open(raw: RawSettings, dir: Arc<tempfile::TempDir>) -> Result<Self, String> {
+        Self::open_on(Clock::system(), raw, dir).await
+    }
+
+    async fn open_on(clock: Clock, mut raw: RawSettings, dir: Arc<tempfile::TempDir>) -> Result<Self, String> {
         let text = |value: &str| Some(value.to_owned());
         let data = dir.path().join("data");
         if raw.database_url.is_none() {
@@ -105,7 +117,7 @@ impl TestApp {
         let settings = Settings::try_from(raw.clone()).map_err(|error| error.to_string())?;
         let (started, start) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || serve(settings, started, stopped));
+        let thread = std::thread::spawn(move || serve(settings, clock, started, stopped));
         let (url, parts) = start.await.expect("the service's thread answers").map_err(|error| error.to_string())?;
         let client = Client::builder().no_proxy().build().expect("a client");
         Ok(Self { url, client, parts, raw, stop: Some(stop), thread: Some(thread), dir })
@@ -336,14 +348,14 @@ fn named_bucket() -> RawSettings {
 type Started = Result<(String, Parts), StartError>;
 
 /// The life of the service: a runtime for database and S3, an actix system for actors and HTTP, as in `serve`.
-fn serve(settings: Settings, started: oneshot::Sender<Started>, stopped: oneshot::Receiver<()>) {
+fn serve(settings: Settings, clock: Clock, started: oneshot::Sender<Started>, stopped: oneshot::Receiver<()>) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let handle = runtime.handle().clone();
     let handle_of_parts = handle.clone();
     actix_web::rt::System::new().block_on(async move {
         let opened = handle.spawn(async move {
-            let core = Core::open(&settings, Clock::system(), Ids::from_os()).await;
+            let core = Core::open(&settings, clock, Ids::from_os()).await;
             if let Ok(core) = &core {
                 core.look_at_bucket().await;
             }

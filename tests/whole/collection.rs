@@ -326,3 +326,32 @@ async fn a_renewed_ticket_moves_the_time_and_a_stale_list_does_not_collect_it() 
     assert_eq!(app.run_at(due, false).await.expect("a run").collected, 0);
     assert_eq!(app.state(&media).await, "pending");
 }
+
+#[tokio::test]
+async fn where_deletes_do_not_work_nothing_more_is_claimed_and_what_is_not_claimed_can_be_confirmed() {
+    let app = TestApp::start_embedded(|raw| raw.delete_page = Some("2".to_owned())).await;
+    let mut items = Vec::new();
+    for _ in 0..10 {
+        items.push(app.uploaded(BYTES).await);
+    }
+    let faults = app.parts.faults.clone().expect("the embedded server");
+    faults.add(Fault::new(Effect::Refuse(Refusal::AccessDenied)).on(Operation::DeleteObjects));
+    let now = Utc::now() + TimeDelta::days(30);
+    // That deletes have worked at the start is known no better.
+    let report = app.run_at(now, false).await.expect("a run");
+    assert_eq!((report.due, report.collected), (2, 0), "{report:?}");
+    let why = report.withheld.expect("a reason");
+    assert!(why.contains("a delete has failed") && why.contains("AccessDenied"), "{why}");
+
+    let claimed = app.head().await.position;
+    for _ in 0..2 {
+        let report = app.run_at(now + TimeDelta::seconds(1), false).await.expect("a run");
+        assert!(report.due == 0 && report.withheld.is_some(), "{report:?}");
+    }
+    assert_eq!(app.head().await.position, claimed, "and nothing was recorded");
+    assert_eq!(app.post_empty(&format!("/v1/media/{}/confirm", id(&items[9]))).await.0, StatusCode::OK);
+
+    faults.clear();
+    let report = app.run_at(now + TimeDelta::minutes(10), false).await.expect("a run");
+    assert_eq!((report.collected, report.withheld), (9, None));
+}

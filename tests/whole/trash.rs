@@ -5,10 +5,11 @@ use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::{
-    collector::RunReport,
+    collector::{ItemOutcome, RunReport},
+    journal::{Append, NewEvent, StreamKind},
     storage::embedded::{Effect, Fault, Operation, Refusal},
 };
-use zeroload_domain::{Claim, ObjectKey};
+use zeroload_domain::{ByteSize, Claim, CollectOutcome, Event, ObjectKey, event::Collected};
 
 use crate::app::{TestApp, id, is_foreign, s3_client};
 
@@ -33,6 +34,12 @@ async fn holds(app: &TestApp, key: &ObjectKey) -> bool {
 
 async fn restore(app: &TestApp, media: &Value) -> (StatusCode, Value) {
     app.post(&format!("/v1/media/{}/restore", id(media)), json!({ "attached_to": "post-7" })).await
+}
+
+/// The bucket shows that a move works: else nothing would be claimed.
+async fn moves_one(app: &TestApp) {
+    app.uploaded(BYTES).await;
+    assert_eq!(app.run_at(later(), false).await.expect("a run").trashed, 1);
 }
 
 fn later() -> DateTime<Utc> {
@@ -139,6 +146,7 @@ async fn whatever_breaks_on_the_way_into_the_trash_is_mended_by_the_next_process
         (Effect::CutAnswer, Operation::DeleteObjects),
     ] {
         let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+        moves_one(&app).await;
         let media = app.uploaded(BYTES).await;
         app.parts.faults.as_ref().expect("the embedded server").add(Fault::new(effect).on(operation));
         let report = app.run_at(later(), false).await.expect("a run");
@@ -158,6 +166,7 @@ async fn whatever_breaks_on_the_way_into_the_trash_is_mended_by_the_next_process
 #[tokio::test]
 async fn copies_that_are_refused_for_being_too_many_are_left_to_a_later_run() {
     let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+    moves_one(&app).await;
     let items: Vec<Value> = stream::iter(0..24).map(|_| app.uploaded(BYTES)).buffered(8).collect().await;
     let faults = app.parts.faults.clone().expect("the embedded server");
     let refusals = Fault::new(Effect::Refuse(Refusal::SlowDown)).on(Operation::CopyObject);
@@ -295,4 +304,58 @@ async fn where_versions_are_kept_the_version_stays_until_the_end_of_the_trash() 
     assert_eq!((report.collected, report.bytes_freed), (1, BYTES.len() as u64), "{report:?}");
     assert_eq!(count(key(&other).to_string()).await, (0, 0));
     assert!(app.in_bucket(&restored).await);
+}
+
+/// Records the end of an open claim, as another process would that had found nothing under the item's key.
+async fn collected_by_another(app: &TestApp, media: &Value) {
+    let outcome = CollectOutcome::Absent;
+    let collected = Event::Collected(Collected { claim: Claim::FIRST, outcome, bytes_freed: ByteSize::new(0) });
+    let event =
+        NewEvent { event_type: collected.type_name(), event_version: collected.version(), payload: collected.encode() };
+    let command_id = uuid::Uuid::now_v7();
+    let append = Append {
+        kind: StreamKind::Media,
+        stream: id(media).parse().expect("an id"),
+        expected_sequence: 2,
+        events: vec![event],
+        metadata: json!({ "request_id": "r", "command_id": command_id, "caller": "another", "route": "collector run" })
+            .to_string(),
+        tenant: "default".to_owned(),
+        command_id,
+    };
+    let journal = app.parts.journal.clone();
+    app.on_runtime(async move { journal.append(append).await }).await.expect("recorded");
+}
+
+async fn put_at(app: &TestApp, key: &ObjectKey) {
+    let (client, bucket) = (s3_client(app).await, app.parts.gateway.bucket().to_string());
+    client.put_object().bucket(bucket).key(key.as_str()).body(BYTES.to_vec().into()).send().await.expect("written");
+}
+
+#[tokio::test]
+async fn what_is_moved_into_the_trash_when_others_have_collected_the_item_is_taken_out_again() {
+    let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+    let media = app.ticket(BYTES).await;
+    let faults = app.parts.faults.clone().expect("the embedded server");
+    // A first run claims it, and its delete is refused; another's works.
+    app.uploaded(BYTES).await;
+    faults.add(
+        Fault::new(Effect::RefuseKey(Refusal::InternalError)).on(Operation::DeleteObjects).key(key(&media).as_str()),
+    );
+    app.run_at(later(), false).await.expect("a run");
+    assert_eq!(app.state(&media).await, "collecting");
+    faults.clear();
+
+    let stall = faults.stall_next(Operation::HeadObject, key(&media).as_str());
+    let (collector, at) = (app.parts.collector.clone(), later() + TimeDelta::minutes(5));
+    let run = app.parts.runtime.spawn(async move { collector.run_at(at, false).await });
+    stall.reached(1).await;
+    collected_by_another(&app, &media).await;
+    put_at(&app, &key(&media)).await;
+    stall.release();
+    let report = run.await.expect("joined").expect("a run");
+    let outcome = report.items.iter().find(|item| item.id.to_string() == id(&media)).expect("it was looked at");
+    assert_eq!(outcome.outcome, ItemOutcome::InUse, "{report:?}");
+    assert_eq!(app.history(&media).await, ["MediaRequested", "CollectionStarted", "Collected"]);
+    assert!(!holds(&app, &key(&media)).await && !holds(&app, &key(&media).in_trash(Claim::FIRST)).await);
 }

@@ -4,7 +4,7 @@
 //! so a refused request never uses one up. The first that fits, in the order of adding, acts.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
@@ -195,6 +195,7 @@ struct Shared {
 enum Rule {
     Fault(Fault),
     Stall { target: Target, most: usize, state: Arc<watch::Sender<StallState>> },
+    Count { operation: Operation, requests: Arc<AtomicU64> },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -262,6 +263,13 @@ impl Faults {
         self.stall_at_most(1, Target { operation: Some(operation), key: Some(key.to_owned()) })
     }
 
+    /// Counts the requests of an operation from now on, those that other faults refuse too.
+    pub fn count(&self, operation: Operation) -> Arc<AtomicU64> {
+        let requests = Arc::new(AtomicU64::new(0));
+        self.push(Rule::Count { operation, requests: requests.clone() });
+        requests
+    }
+
     fn stall_at_most(&self, most: usize, target: Target) -> Stall {
         let state = Arc::new(watch::Sender::new(StallState::default()));
         self.push(Rule::Stall { target, most, state: Arc::clone(&state) });
@@ -271,7 +279,7 @@ impl Faults {
     /// Removes all faults. Stalls are released by their owners.
     pub fn clear(&self) {
         let mut rules = self.rules();
-        rules.retain(|rule| matches!(rule, Rule::Stall { .. }));
+        rules.retain(|rule| !matches!(rule, Rule::Fault(_)));
         self.0.armed.store(rules.len(), Ordering::Release);
     }
 
@@ -280,7 +288,15 @@ impl Faults {
             return None;
         }
         let mut rules = self.rules();
+        for rule in &*rules {
+            if let Rule::Count { operation: counted, requests } = rule
+                && counted.name() == operation
+            {
+                requests.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         let place = rules.iter().position(|rule| match rule {
+            Rule::Count { .. } => false,
             Rule::Fault(fault) => fault.effect.acts_before_the_work() && fault.target.fits(operation, key),
             Rule::Stall { target, most, state } => state.borrow().waiting < *most && target.fits(operation, key),
         })?;

@@ -70,7 +70,7 @@ impl Intercept for AsClient {
 
 /// Takes the server's clock from the first answer, of whatever status.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServerClock(Arc<OnceLock<DateTime<Utc>>>);
+pub(in crate::storage) struct ServerClock(Arc<OnceLock<DateTime<Utc>>>);
 
 impl ServerClock {
     pub fn read(&self) -> Option<DateTime<Utc>> {

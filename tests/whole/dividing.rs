@@ -1,0 +1,81 @@
+//! Several processes that collect from one Postgres and one bucket.
+
+use std::sync::atomic::Ordering;
+
+use chrono::{TimeDelta, Utc};
+use futures_util::{StreamExt, future::join_all, stream};
+use serde_json::Value;
+use zeroload::{collector::RunReport, settings::RawSettings, storage::embedded::Operation};
+use zeroload_test_postgres::Cluster;
+
+use crate::app::TestApp;
+
+const BYTES: &[u8] = b"some bytes";
+const ITEMS: usize = 1000;
+const PAGE: usize = 25;
+
+/// A service whose embedded server is the bucket of others.
+async fn s3() -> (TestApp, RawSettings) {
+    let app = TestApp::start_embedded(|_| {}).await;
+    let text = std::fs::read_to_string(app.data_dir().join("s3/credentials.json")).expect("credentials");
+    let keys: Value = serde_json::from_str(&text).expect("JSON");
+    let key = |name: &str| Some(keys[name].as_str().expect("a key").to_owned());
+    let raw = RawSettings {
+        s3_endpoint: Some(app.parts.s3_address.clone()),
+        s3_bucket: Some("media".to_owned()),
+        s3_prefix: Some("shared".to_owned()),
+        s3_access_key: key("access_key"),
+        s3_secret_key: key("secret_key"),
+        brake_share: Some("100%".to_owned()),
+        delete_page: Some(PAGE.to_string()),
+        ..RawSettings::default()
+    };
+    (app, raw)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_ask_the_bucket_no_more_than_one_does_and_count_what_each_has_done() {
+    let cluster = Cluster::start(&[]);
+    let (server, mut raw) = s3().await;
+    raw.database_url = Some(cluster.url());
+    let start = || async {
+        let dir = std::sync::Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        TestApp::open(raw.clone(), dir).await.expect("the service starts")
+    };
+    let apps = [start().await, start().await, start().await];
+    stream::iter(0..ITEMS)
+        .for_each_concurrent(16, |number| {
+            let app = &apps[number % apps.len()];
+            async move {
+                if number % 10 == 0 {
+                    app.uploaded(BYTES).await
+                } else {
+                    app.ticket(BYTES).await
+                };
+            }
+        })
+        .await;
+    apps[0].caught_up().await;
+
+    let faults = server.parts.faults.clone().expect("the embedded server");
+    let [looks, deletes] = [Operation::HeadObject, Operation::DeleteObjects].map(|operation| faults.count(operation));
+    let later = Utc::now() + TimeDelta::days(30);
+    let runs = join_all(apps.iter().map(|app| app.run_at(later, false))).await;
+    let runs: Vec<RunReport> = runs.into_iter().map(|run| run.expect("a run")).collect();
+
+    let [looks, deletes] = [looks, deletes].map(|count| count.load(Ordering::Relaxed) as usize);
+    assert!((ITEMS..=ITEMS + ITEMS / 20).contains(&looks), "{looks} looks at {ITEMS} items");
+    assert!(deletes <= ITEMS / PAGE + 2 * apps.len(), "{deletes} deletes");
+    let sum = |count: fn(&RunReport) -> u64| runs.iter().map(count).sum::<u64>() as usize;
+    assert_eq!((sum(|run| run.collected), sum(|run| run.absent)), (ITEMS / 10, ITEMS - ITEMS / 10), "{runs:#?}");
+    assert_eq!(sum(|run| run.bytes_freed), ITEMS / 10 * BYTES.len());
+    assert!(runs.iter().all(|run| run.collected + run.absent > 0), "each has had its share: {runs:#?}");
+
+    apps[0].caught_up().await;
+    let (_, records) = apps[0].get("/v1/collections").await;
+    let records = records["runs"].as_array().expect("runs");
+    let recorded = |name: &str| records.iter().map(|run| run[name].as_u64().expect("a count")).sum::<u64>() as usize;
+    assert_eq!(recorded("collected") + recorded("absent"), ITEMS);
+    let (_, verified) = apps[1].get("/v1/journal/verify").await;
+    assert_eq!(verified["position"], 3 * ITEMS + 2 * records.len(), "each item was claimed and collected once");
+}
