@@ -91,8 +91,7 @@ impl LateUploads {
         now: DateTime<Utc>,
     ) -> Result<Looked, LookError> {
         let facts = match self.gateway.head(at).await? {
-            // Moved into the trash by a process that did not know yet that others had collected the item.
-            None if self.commands.keeps_trash() => self.gateway.left_over(at, collected).await?,
+            None => self.left_over(at, collected).await?,
             seen => seen,
         };
         let Some(facts) = facts else { return Ok(Looked::Gone) };
@@ -102,6 +101,18 @@ impl LateUploads {
             Err(CommandError::Refused(_)) => Ok(Looked::NotCollected),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the trash holds of an item that `collected` had collected, and whose key holds nothing: moved there by a process
+    /// that did not know yet that others had collected the item, and that died before it could take it out again.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn left_over(&self, at: &Location<'_>, collected: Claim) -> Result<Option<ObjectFacts>, StorageError> {
+        if !self.commands.keeps_trash() {
+            return Ok(None);
+        }
+        self.gateway.left_over(at, collected).await
     }
 
     /// Claims bytes that were seen after `collected` had been collected. Where somebody else has done so already, this

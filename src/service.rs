@@ -10,8 +10,8 @@ mod tickets;
 use std::{sync::Arc, time::Duration};
 
 use zeroload_domain::{
-    AttachedTo, ByteSize, Command, ContentType, FileName, Media, MediaId, ObjectFacts, ObjectKey, Owner, Refusal,
-    SeenVia, Sha256Digest, Tenant,
+    AttachedTo, ByteSize, Claim, Command, ContentType, FileName, Media, MediaId, ObjectFacts, ObjectKey, Owner,
+    Refusal, SeenVia, Sha256Digest, Tenant,
 };
 
 pub use self::{allowance::Allowance, checksums::ChecksumPolicy};
@@ -142,7 +142,11 @@ impl Service {
             Media::Collected(_, claimed, _) => Some(claimed.claim),
             Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
         };
-        let Some(facts) = self.look(&loaded.media, allowance).await? else {
+        let seen = match (self.look(&loaded.media, allowance).await?, collected) {
+            (None, Some(claim)) => self.left_over(&loaded.media, claim, allowance).await?,
+            (seen, _) => seen,
+        };
+        let Some(facts) = seen else {
             // It may have been collected between the load and the look.
             let loaded = self.commands.load(id, tenant).await?;
             return match &loaded.media {
@@ -321,5 +325,20 @@ impl Service {
         let Some(sighting) = allowance.within(Box::pin(looked)).await?? else { return Ok(None) };
         media.admits(sighting.unsigned.as_ref())?;
         Ok(Some(sighting.facts))
+    }
+
+    /// What the trash holds of a collected item whose key was seen to hold nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::Storage`]: nothing is known.
+    async fn left_over(
+        &self,
+        media: &Media,
+        collected: Claim,
+        allowance: &Allowance,
+    ) -> Result<Option<ObjectFacts>, ServiceError> {
+        let Some(ticketed) = media.ticketed() else { return Ok(None) };
+        let at = Location::of(&ticketed.request);
+        Ok(allowance.within(Box::pin(self.late_uploads.left_over(&at, collected))).await??)
     }
 }

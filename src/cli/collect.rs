@@ -81,7 +81,9 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
         }
         if !arguments.goes_on(&report) || !core.collector.may_go_on() {
             if arguments.override_brake && report.more {
-                log::say("zeroload: more is due; each run that overrides the brake is asked for by a command of its own");
+                log::say(
+                    "zeroload: more is due; each run that overrides the brake is asked for by a command of its own",
+                );
             }
             core.close().await;
             return Ok(code);

@@ -23,8 +23,7 @@ impl Collector {
         if guard.has_deleted() && (!into_trash || guard.has_moved()) {
             return;
         }
-        let name = format!("{}-{}", run.report.run_id, run.page);
-        match self.parts.gateway.rehearse(&name, into_trash).await {
+        match self.parts.gateway.rehearse(&self.name, into_trash).await {
             Ok(()) => {
                 guard.note_deletes(true);
                 if into_trash {

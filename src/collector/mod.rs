@@ -143,6 +143,8 @@ const WITHHELD: &str = "it was not certain that what is claimed can be deleted, 
 /// The collector as a plain value: whoever calls [`Collector::run`] decides when.
 pub struct Collector {
     parts: Parts,
+    /// Of what it writes into the bucket to see whether that can be removed; no other process has it.
+    name: String,
     clock_watch: ClockWatch,
     stopping: AtomicBool,
     /// The last run has ended because the bucket asked for fewer requests.
@@ -198,8 +200,9 @@ enum Pass {
 
 impl Collector {
     pub fn new(parts: Parts) -> Self {
-        let clock_watch = ClockWatch::new(Moment::of(&parts.clock));
-        Self { parts, clock_watch, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
+        let began = Moment::of(&parts.clock);
+        let (name, clock_watch) = (parts.ids.new_id(began.now).to_string(), ClockWatch::new(began));
+        Self { parts, name, clock_watch, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
     }
 
     /// Lets a run that is under way end after its page; what it has not reached is due in the next process.

@@ -1,6 +1,7 @@
 //! Removes an object of our own in the way in which items are removed, so that nothing is claimed that then stays.
 //!
-//! It lies where probes write, so what a killed rehearsal leaves a later probe removes.
+//! It lies where probes write, so what a killed rehearsal leaves a later probe removes. Where removals do not work, each
+//! rehearsal of one name tries to remove what the first has left, and adds nothing to it.
 
 use std::collections::HashSet;
 
@@ -15,14 +16,17 @@ use super::{
 const BODY: &[u8] = b"probe";
 
 impl Gateway {
-    /// Writes an object, copies it where items are to go into the trash, and removes all of it.
+    /// Writes an object, copies it where items are to go into the trash, and removes all of it. A `name` is one collector's.
     ///
     /// # Errors
     /// Says which of these does not work, and how the server has put it.
     pub async fn rehearse(&self, name: &str, into_trash: bool) -> Result<(), String> {
         let key = self.prefix().probe(&format!("{name}-rehearsal"));
         let mut keys = vec![key.clone()];
-        self.write(&key).await.map_err(|error| format!("an object cannot be written ({error})"))?;
+        // Where no answer tells whether it is there, it is written.
+        if !matches!(self.head_key(&key).await, Ok(Some(_))) {
+            self.write(&key).await.map_err(|error| format!("an object cannot be written ({error})"))?;
+        }
         // Where versions are kept, an item stays where it is, under a delete marker.
         if into_trash && !self.adds_versions() {
             let copy = self.prefix().probe(&format!("{name}-rehearsed"));

@@ -228,6 +228,13 @@ impl TestApp {
         self.on_runtime(async move { collector.run_at(now, dry_run).await }).await
     }
 
+    /// The run that each process begins with has ended: what that one is at no other run is given.
+    pub async fn first_run_has_ended(&self) {
+        // The collector's runs take place one after the other.
+        let (status, answer) = self.post("/v1/collections", json!({ "dry_run": true })).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+
     /// As [`TestApp::run_at`], by somebody who overrides the brake.
     pub async fn override_at(&self, now: chrono::DateTime<chrono::Utc>) -> RunReport {
         let collector = self.parts.collector.clone();

@@ -349,9 +349,17 @@ async fn where_deletes_do_not_work_nothing_more_is_claimed_and_what_is_not_claim
         assert!(report.due == 0 && report.withheld.is_some(), "{report:?}");
     }
     assert_eq!(app.head().await.position, claimed, "and nothing was recorded");
+    assert_eq!(probes_left(&app).await, 1, "each try is made on what the first has left");
     assert_eq!(app.post_empty(&format!("/v1/media/{}/confirm", id(&items[9]))).await.0, StatusCode::OK);
 
     faults.clear();
     let report = app.run_at(now + TimeDelta::minutes(10), false).await.expect("a run");
     assert_eq!((report.collected, report.withheld), (9, None));
+}
+
+async fn probes_left(app: &TestApp) -> usize {
+    let (client, bucket) = (s3_client(app).await, app.parts.gateway.bucket().to_string());
+    let folder = format!("{}/.zeroload-probe/", app.parts.gateway.prefix().as_str());
+    let listed = client.list_objects_v2().bucket(bucket).prefix(folder).send().await.expect("a list");
+    listed.contents().len()
 }

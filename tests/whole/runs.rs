@@ -7,6 +7,7 @@ use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
 
 use crate::{
     app::{TestApp, id},
+    clocks::Hands,
     roles::Keyed,
 };
 
@@ -87,7 +88,8 @@ async fn failures_are_counted_by_their_code() {
 
 #[tokio::test]
 async fn a_run_that_is_cut_off_stays_unfinished_and_the_next_one_has_its_own_record() {
-    let app = TestApp::start_embedded(|_| {}).await;
+    let hands = Hands::default();
+    let app = TestApp::start_on(hands.clock(), |_| {}).await;
     let media = app.uploaded(BYTES).await;
     let faults = app.parts.faults.clone().expect("the embedded server");
     let stall = faults.stall(Some(Operation::DeleteObjects), None);
@@ -104,7 +106,11 @@ async fn a_run_that_is_cut_off_stays_unfinished_and_the_next_one_has_its_own_rec
     let whole = run(&app, &listed[0]["run_id"]).await;
     assert_eq!((&whole["items"][0]["id"], &whole["items"][0]["outcome"]), (&media["id"], &Value::Null));
 
-    app.run_at(later + TimeDelta::hours(12), false).await.expect("the next run");
+    let next = later + TimeDelta::hours(12);
+    app.run_at(next, false).await.expect("a run");
+    assert_eq!(runs(&app, "").await.0.len(), 1, "the run that is not heard of any more may still be at its page");
+    hands.pass(TimeDelta::seconds(21));
+    app.run_at(next, false).await.expect("the next run");
     let (listed, _) = runs(&app, "").await;
     let told: Vec<_> = listed.iter().map(|run| (run["status"].clone(), run["collected"].clone())).collect();
     assert_eq!(told, [(json!("ended"), json!(1)), (json!("unfinished"), Value::Null)]);

@@ -223,6 +223,7 @@ async fn a_restore_that_breaks_is_ended_by_a_repeat_or_by_the_collector() {
         let app = app.restart_with(|_| {}).await;
         assert_eq!(restore(&app, &items[0]).await.1["state"], "confirmed", "{effect:?} {operation:?}");
         // Long after its time in the trash: it is in use.
+        app.first_run_has_ended().await;
         app.run_at(later() + TimeDelta::days(30), false).await.expect("a run");
         for media in &items {
             assert_eq!(app.state(media).await, "confirmed", "{effect:?} {operation:?}");
@@ -358,4 +359,26 @@ async fn what_is_moved_into_the_trash_when_others_have_collected_the_item_is_tak
     assert_eq!(outcome.outcome, ItemOutcome::InUse, "{report:?}");
     assert_eq!(app.history(&media).await, ["MediaRequested", "CollectionStarted", "Collected"]);
     assert!(!holds(&app, &key(&media)).await && !holds(&app, &key(&media).in_trash(Claim::FIRST)).await);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_has_left_in_the_trash_of_a_collected_item_is_found_by_a_notice_and_collected() {
+    let app = TestApp::start_embedded(|raw| raw.trash = Some("7d".to_owned())).await;
+    let media = app.ticket(BYTES).await;
+    assert_eq!(app.run_at(later(), false).await.expect("a run").absent, 1);
+    let left = key(&media).in_trash(Claim::FIRST);
+    put_at(&app, &left).await;
+
+    let uploaded = format!("/v1/media/{}/uploaded", id(&media));
+    assert_eq!(app.post_empty(&uploaded).await.0, StatusCode::GONE);
+    assert_eq!(app.state(&media).await, "collecting");
+    let report = app.run_at(later(), false).await.expect("a run");
+    assert_eq!((report.collected + report.absent, report.trashed), (1, 0), "{report:?}");
+    let history = app.history(&media).await;
+    let once = ["CollectionStarted", "Collected"];
+    assert_eq!(history, [&["MediaRequested"], &once[..], &once[..]].concat());
+    assert!(!holds(&app, &left).await && !holds(&app, &key(&media)).await);
+
+    assert_eq!(app.post_empty(&uploaded).await.0, StatusCode::GONE);
+    assert_eq!(app.history(&media).await, history, "nothing is left, so nothing is claimed once more");
 }

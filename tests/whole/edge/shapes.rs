@@ -192,7 +192,7 @@ async fn projections_collections_and_checks_have_all_members() {
     let (_, nothing) = app.post("/v1/collections", json!({ "dry_run": true })).await;
     let counts = ["due", "collected", "absent", "in_use", "failed", "unknown", "bytes_freed"];
     for report in [&report, &nothing] {
-        let others = ["run_id", "dry_run", "more", "braked", "trashed", "reasons", "failures", "items"];
+        let others = ["run_id", "dry_run", "more", "braked", "withheld", "trashed", "reasons", "failures", "items"];
         members(report, &[counts.as_slice(), &others].concat());
         assert!(counts.iter().all(|name| report[name].is_u64()) && report["items"].is_array(), "{report}");
     }
