@@ -92,20 +92,23 @@ impl RealServer {
 
     /// A gateway that knows how this server says that a key is missing, as after a probe.
     pub async fn gateway(&self) -> Gateway {
-        let gateway = Gateway::connect(self.settings.clone()).await.unwrap();
-        match gateway.ask_head(&gateway.prefix().probe("never"), None).await {
-            Ok(Head::NotFound(look)) => gateway.expect_not_found(look),
-            _ => panic!("the server does not say that a key is missing"),
-        }
-        gateway
+        probed(self.settings.clone()).await
     }
 
-    /// A gateway to a bucket with versions on that server, if it has one.
+    /// The same for a bucket with versions on that server, if it has one.
     pub async fn versioned(&self) -> Option<Gateway> {
         let bucket = std::env::var("ZEROLOAD_TEST_S3_VERSIONED_BUCKET").ok()?;
-        let settings = GatewaySettings { bucket: Bucket::parse(bucket).unwrap(), ..self.settings.clone() };
-        Some(Gateway::connect(settings).await.unwrap())
+        Some(probed(GatewaySettings { bucket: Bucket::parse(bucket).unwrap(), ..self.settings.clone() }).await)
     }
+}
+
+async fn probed(settings: GatewaySettings) -> Gateway {
+    let gateway = Gateway::connect(settings).await.unwrap();
+    match gateway.ask_head(&gateway.prefix().probe("never"), None).await {
+        Ok(Head::NotFound(look)) => gateway.expect_not_found(look),
+        _ => panic!("the server does not say that a key is missing"),
+    }
+    gateway
 }
 
 fn real_settings(endpoint: String, region: String, bucket: String, keys: StaticKeys) -> GatewaySettings {
