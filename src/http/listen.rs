@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How long the head of a request may take, from the first byte of a connection to the last of the head.
-const HEAD_MAY_TAKE: Duration = Duration::from_secs(5);
+const HEAD_MAY_TAKE: Duration = Duration::from_secs(20);
 
 /// How long a connection may lie idle between two requests: longer than clients and load balancers keep one (60 and 90 s are
 /// usual), so that it is they who close it, and none sends a request into one that is about to be closed.
