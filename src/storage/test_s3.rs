@@ -104,11 +104,16 @@ impl RealServer {
 
 async fn probed(settings: GatewaySettings) -> Gateway {
     let gateway = Gateway::connect(settings).await.unwrap();
+    learn_not_found(&gateway).await;
+    gateway
+}
+
+/// The gateway knows how its server says that a key is missing, as after a probe.
+pub async fn learn_not_found(gateway: &Gateway) {
     match gateway.ask_head(&gateway.prefix().probe("never"), None).await {
         Ok(Head::NotFound(look)) => gateway.expect_not_found(look),
         _ => panic!("the server does not say that a key is missing"),
     }
-    gateway
 }
 
 fn real_settings(endpoint: String, region: String, bucket: String, keys: StaticKeys) -> GatewaySettings {

@@ -4,7 +4,7 @@ use zeroload_domain::{Bucket, ByteSize, Claim, CollectReason};
 use super::*;
 use crate::storage::{
     GatewaySettings, Versioning,
-    test_s3::{Item, RealServer, Scripted, answer, bare, fresh_id, missing, now, send},
+    test_s3::{Item, RealServer, Scripted, answer, bare, fresh_id, learn_not_found, missing, now, send},
 };
 
 fn head(etag: &str, length: u64) -> String {
@@ -205,6 +205,7 @@ async fn own_bucket() -> Option<Gateway> {
     let bucket = Bucket::parse(format!("trash-{}", fresh_id())).unwrap();
     let gateway = Gateway::connect(GatewaySettings { bucket, ..server.settings }).await.unwrap();
     gateway.client().create_bucket().bucket(gateway.bucket().as_str()).send().await.unwrap();
+    learn_not_found(&gateway).await;
     Some(gateway)
 }
 

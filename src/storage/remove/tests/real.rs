@@ -13,7 +13,7 @@ use zeroload_domain::Bucket;
 use super::*;
 use crate::storage::{
     GatewaySettings, Versioning,
-    test_s3::{RealServer, fresh_id, now},
+    test_s3::{RealServer, fresh_id, learn_not_found, now},
 };
 
 /// A gateway to a bucket of its own with versions on, if the server has them.
@@ -27,6 +27,7 @@ async fn versioned(locks: bool) -> Option<Gateway> {
     let settings = GatewaySettings { bucket: Bucket::parse(name.clone()).unwrap(), ..server.settings.clone() };
     let gateway = Gateway::connect(settings).await.unwrap();
     gateway.client().create_bucket().bucket(&name).object_lock_enabled_for_bucket(locks).send().await.unwrap();
+    learn_not_found(&gateway).await;
     if !locks {
         set_versioning(&gateway, BucketVersioningStatus::Enabled).await;
     }
