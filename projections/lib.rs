@@ -61,7 +61,7 @@ pub use error::Error;
 pub use inspections::{Inspected, Inspection, InspectionStore, PutAside};
 pub use models::{ReadModels, Rebuild};
 pub use pages::{PageOf, PageRequest, PageStore};
-pub use postgres::{PostgresSettings, lazy_pool};
+pub use postgres::PostgresSettings;
 pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
 pub use reconciliations::{Counts, Finding, FindingKind, Owned, Page, Walk, WalkStatus, WalkStore};
 pub use recorded::{RecordedEvent, What};

@@ -17,7 +17,6 @@ mod dump;
 mod inspections;
 mod migrate;
 mod pages;
-mod pool;
 mod read;
 mod rebuild;
 mod retries;
@@ -30,8 +29,8 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions, PgPool, postgres::PgConnectOptions};
 use tokio::{runtime::Handle, task::JoinHandle};
+use zeroload_database_access::pool;
 
-pub use pool::lazy as lazy_pool;
 pub(crate) use rebuild::Rebuild;
 use transaction::{Mode, Transaction};
 

@@ -13,16 +13,16 @@ use zeroload_projections::ReadModels;
 
 pub use embedded::RunningS3;
 pub use server::Server;
+use zeroload_clock::{Clock, Ids, Sleeper};
+use zeroload_journal::{self as journal, Journal, WriterTask};
 
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids, Sleeper},
     collector::{Collector, Parts},
     commands::Commands,
     database::{Database, OpenError},
     http::metrics::Metrics,
     inspector::{self, Inspector},
-    journal::{self, Journal, WriterTask},
     late_uploads::LateUploads,
     projector::Projector,
     recent::Recent,
@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("the journal holds events that this binary cannot read: {0}; use a newer zeroload")]
     UnknownEvents(String),
     #[error("the embedded S3 server cannot start: {0}")]
-    Embedded(#[from] storage::embedded::OpenError),
+    Embedded(#[from] zeroload_embedded_s3::OpenError),
     #[error("the S3 client cannot be set up: {0}")]
     Gateway(#[from] storage::ConnectError),
     #[error("the client for review_url cannot be set up: {0}")]

@@ -14,15 +14,13 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join3;
 use uuid::Uuid;
+use zeroload_clock::Clock;
+use zeroload_journal::{Head, Journal, ReadError};
 
 use self::probing::{Need, Probing};
-use crate::{
-    clock::Clock,
-    journal::{Head, Journal, ReadError},
-    storage::{
-        Anchor, Check, Fault, Gateway, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning,
-        versioning::versioning_advice,
-    },
+use crate::storage::{
+    Anchor, Check, Fault, Gateway, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning,
+    versioning::versioning_advice,
 };
 
 mod probing;

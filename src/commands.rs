@@ -6,15 +6,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use zeroload_clock::Ids;
 use zeroload_domain::{Command, Context, DecodeError, Event, Media, MediaId, Policy, Refusal, RunEvent, Tenant, codec};
+use zeroload_journal::{Append, AppendError, Appended, Journal, NewEvent, ReadError, StoredEvent, StreamKind};
 use zeroload_projections::{RecordedEvent, What};
 
-use crate::{
-    clock::Ids,
-    journal::{Append, AppendError, Appended, Journal, NewEvent, ReadError, StoredEvent, StreamKind},
-    recent::Recent,
-    remembered::Remembered,
-};
+use crate::{recent::Recent, remembered::Remembered};
 
 /// How often a decision is taken again on what others wrote before the caller hears of it.
 const MAX_ATTEMPTS: usize = 8;

@@ -11,13 +11,11 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 use zeroload_projections::{PostgresSettings, ReadModels};
 
-use crate::{
-    journal::{
-        self, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
-        postgres::{self, PostgresJournal},
-        sqlite::{self, SqliteJournal},
-    },
-    private_file,
+use zeroload_database_access::private_file;
+use zeroload_journal::{
+    self as journal, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
+    postgres::{self, PostgresJournal},
+    sqlite::{self, SqliteJournal},
 };
 
 pub use wal::{LogState, WalWatch};

@@ -15,7 +15,6 @@
 //! | [`http`] | the interface: shapes, errors, roles |
 //! | [`service`] | a backend's calls: commands combined with looks at the bucket |
 //! | [`commands`] | the one write path |
-//! | [`journal`] | the event store |
 //! | [`projector`] | feeds the read models |
 //! | [`recent`] | what was just recorded, for the projector |
 //! | [`remembered`] | what waits for its confirm, for the write path |
@@ -27,34 +26,31 @@
 //! | [`bucket`] | is the bucket ours? |
 //! | [`review`] | asks the backend what is in use |
 //! | [`outside`] | what others send, read strictly and bounded |
-//! | [`storage`] | the S3 gateway and the embedded S3 server |
+//! | [`storage`] | the S3 gateway |
 //! | [`actors`] | timers |
 //! | [`lost_lines`] | how much of the log was lost |
-//! | `open_files`, `private_file` | whether a database's files are still its own, and who may read them |
-//! | [`settings`], [`clock`] | what is passed in |
+//! | [`settings`] | what is passed in |
 //! | [`database`] | which databases there are |
 //! | [`app`] | constructs and wires everything |
 //! | [`cli`] | the subcommands |
 //!
-//! The rules are in the crate `zeroload-domain`, the read tables in `zeroload-projections`.
+//! In crates of their own: the rules (`zeroload-domain`), the event store (`zeroload-journal`), the read tables
+//! (`zeroload-projections`), an S3 server for one machine (`zeroload-embedded-s3`), and what several of them need
+//! (`zeroload-clock`, `zeroload-database-access`).
 
 pub mod actors;
 pub mod app;
 pub mod bucket;
 pub mod cli;
-pub mod clock;
 pub mod collector;
 pub mod commands;
 pub mod database;
 pub mod http;
 pub mod inspector;
-pub mod journal;
 pub mod late_uploads;
 pub mod lost_lines;
 pub mod notification;
-mod open_files;
 pub mod outside;
-mod private_file;
 pub mod projector;
 pub mod recent;
 pub mod reconcile;

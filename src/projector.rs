@@ -15,11 +15,11 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join;
 use tokio::sync::{Notify, watch};
 use zeroload_domain::DecodeError;
+use zeroload_journal::{Journal, ReadError, Reader, StoredEvent, StreamKind};
 use zeroload_projections::{ReadModels, RecordedEvent, What};
 
 use crate::{
     commands::{decode, decode_run},
-    journal::{Journal, ReadError, Reader, StoredEvent, StreamKind},
     recent::Recent,
 };
 

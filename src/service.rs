@@ -9,6 +9,7 @@ mod tickets;
 
 use std::{sync::Arc, time::Duration};
 
+use zeroload_clock::{Clock, Ids, Sleeper};
 use zeroload_domain::{
     AttachedTo, ByteSize, Claim, Command, ContentType, FileName, Media, MediaId, ObjectFacts, ObjectKey, Owner,
     Refusal, SeenVia, Sha256Digest, Tenant,
@@ -17,7 +18,6 @@ use zeroload_domain::{
 pub use self::{allowance::Allowance, checksums::ChecksumPolicy};
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids, Sleeper},
     commands::{CommandError, Commands, Loaded, Origin},
     late_uploads::LateUploads,
     restore::{self, RestoreError},

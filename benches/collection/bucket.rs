@@ -21,7 +21,7 @@ use crate::{
     past::{ETAG, LENGTH},
 };
 
-const PUT: &str = include_str!("../../src/storage/embedded/put.sql");
+const PUT: &str = include_str!("../../embedded-s3/put.sql");
 const COUNT: &str = "SELECT count(*) FROM objects WHERE instr(key, '/.') = 0";
 
 /// Its server must not run.

@@ -3,17 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
-use zeroload::{
-    clock::Ids,
-    database::Database,
-    journal::{
-        self, Append, Journal, NewEvent, Options, StreamKind, WriterTask, WriterThread, postgres::PostgresJournal,
-        sqlite::SqliteJournal,
-    },
-};
+use zeroload::database::Database;
+use zeroload_clock::Ids;
 use zeroload_domain::{
     Bucket, ByteSize, Command, ContentType, Context, ETag, Fingerprint, Found, KeyPrefix, Media, MediaId, ObjectFacts,
     ObjectKey, Owner, Policy, SeenVia, Store, StoredType, Tenant, command::RequestMedia,
+};
+use zeroload_journal::{
+    self as journal, Append, Journal, NewEvent, Options, StreamKind, WriterTask, WriterThread,
+    postgres::PostgresJournal, sqlite::SqliteJournal,
 };
 
 use crate::Failure;

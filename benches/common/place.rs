@@ -6,7 +6,8 @@ use std::{
 };
 
 use clap::ValueEnum;
-use zeroload::{database::Database, journal::postgres::Settings};
+use zeroload::database::Database;
+use zeroload_journal::postgres::Settings;
 
 use crate::{
     Failure,

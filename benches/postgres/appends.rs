@@ -15,15 +15,15 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use zeroload::{
-    clock::Ids,
     commands::{Commands, Origin},
-    journal::{
-        self, Options, WriterThread,
-        postgres::{PostgresJournal, Settings},
-    },
     recent::Recent,
 };
+use zeroload_clock::Ids;
 use zeroload_domain::{Context, Media};
+use zeroload_journal::{
+    self as journal, Options, WriterThread,
+    postgres::{PostgresJournal, Settings},
+};
 
 use crate::{Failure, history};
 

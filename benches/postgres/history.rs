@@ -4,13 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 use uuid::Uuid;
-use zeroload::journal::{
-    self, Append, Journal, NewEvent, Options, StreamKind, WriterThread,
-    postgres::{PostgresJournal, Settings},
-};
 use zeroload_domain::{
     Bucket, ByteSize, Claim, Command, ContentType, Context, ETag, Fingerprint, KeyPrefix, Media, ObjectFacts,
     ObjectKey, Owner, Policy, SeenVia, Store, Tenant, command::RequestMedia,
+};
+use zeroload_journal::{
+    self as journal, Append, Journal, NewEvent, Options, StreamKind, WriterThread,
+    postgres::{PostgresJournal, Settings},
 };
 
 use crate::Failure;

@@ -45,12 +45,12 @@ use chrono::{TimeDelta, Utc};
 use clap::Parser;
 use zeroload::{
     app::Core,
-    clock::{Clock, Ids},
     commands::Commands,
     recent::Recent,
     reconcile::{Parts, Reconciler, Wanted},
     settings::{RawSettings, Settings},
 };
+use zeroload_clock::{Clock, Ids};
 use zeroload_projections::{Counts, WalkStatus};
 
 use cluster::Cluster;

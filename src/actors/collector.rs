@@ -7,10 +7,10 @@ use actix::{
     WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
+use zeroload_clock::Ids;
 
 use super::Watched;
 use crate::{
-    clock::Ids,
     collector::{Collector, RunError, RunReport, Wanted},
     http::metrics::Metrics,
     outside::bounded,

@@ -7,11 +7,11 @@ use actix::{
     WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
+use zeroload_clock::Ids;
 use zeroload_projections::{Walk, WalkStatus};
 
 use super::Watched;
 use crate::{
-    clock::Ids,
     http::metrics::Metrics,
     reconcile::{ReconcileError, Reconciler, Wanted},
 };

@@ -4,14 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use zeroload_domain::{Bucket, Store};
+use zeroload_embedded_s3::{self as embedded, EmbeddedS3, Faults};
 
 use super::StartError;
 use crate::{
     settings::{S3Settings, Settings},
-    storage::{
-        KeepsVersions, StaticKeys,
-        embedded::{self, EmbeddedS3, Faults},
-    },
+    storage::{KeepsVersions, StaticKeys},
 };
 
 /// The embedded S3 server of this process.

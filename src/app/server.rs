@@ -4,16 +4,16 @@ use std::{io::Write as _, net::SocketAddr, path::Path, time::Duration};
 
 use actix_web::{dev::ServerHandle, web};
 use tokio::{net::TcpSocket, runtime::Handle, task::JoinHandle};
+use zeroload_clock::Sleeper;
+use zeroload_database_access::private_file;
 
 use super::{Core, StartError};
 use crate::{
     actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
-    clock::Sleeper,
     http::{
         Api, KeyRing, Verifying,
         listen::{self, Listening},
     },
-    private_file,
     settings::Settings,
 };
 

@@ -7,11 +7,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use zeroload_clock::Clock;
 
-use crate::{
-    clock::Clock,
-    storage::{Check, Gateway, ProbeReport, Status},
-};
+use crate::storage::{Check, Gateway, ProbeReport, Status};
 
 /// The pause after the first probe that left something open; it doubles with each further one.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);

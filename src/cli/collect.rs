@@ -1,11 +1,11 @@
 //! `zeroload collect`.
 
 use std::process::ExitCode;
+use zeroload_clock::{Clock, Ids};
 
 use super::{Ended, log};
 use crate::{
     app::{Core, StartError, serving_address},
-    clock::{Clock, Ids},
     collector::{RunReport, Wanted},
     commands::Origin,
     settings::Settings,

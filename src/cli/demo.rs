@@ -6,12 +6,12 @@ use futures_util::{StreamExt, stream};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use zeroload_clock::{Clock, Ids};
 use zeroload_domain::Sha256Digest;
 
 use super::{Ended, fail, progress::Progress};
 use crate::{
     app::{Core, Server},
-    clock::{Clock, Ids},
     settings::{RawSettings, Settings},
 };
 

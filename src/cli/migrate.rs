@@ -1,13 +1,10 @@
 //! `zeroload migrate`.
 
 use std::process::ExitCode;
+use zeroload_clock::{Clock, Ids};
 
 use super::Ended;
-use crate::{
-    app::make_dir,
-    clock::{Clock, Ids},
-    settings::Settings,
-};
+use crate::{app::make_dir, settings::Settings};
 
 /// Opening for writing migrates; both databases refuse a file that a newer binary has written.
 pub async fn run(settings: &Settings, clock: Clock, ids: Ids) -> Ended {

@@ -25,11 +25,9 @@ use chrono::Local;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
+use zeroload_clock::{Clock, Ids};
 
-use crate::{
-    clock::{Clock, Ids},
-    settings::{RawSettings, Settings},
-};
+use crate::settings::{RawSettings, Settings};
 
 /// Tickets for direct uploads to S3, confirms, and collection of what nobody confirmed.
 #[derive(Parser)]

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use tokio::sync::mpsc;
+use zeroload_journal::Reader;
 use zeroload_projections::{RecordedEvent, Swapped};
 
 use super::{Ended, fail, progress::Progress};
 use crate::{
-    journal::Reader,
     projector::{ProjectorError, read_batch},
     settings::Settings,
 };

@@ -6,12 +6,12 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use zeroload_clock::{Clock, Ids};
 use zeroload_projections::{Walk, WalkStatus};
 
 use super::{Ended, fail, log, progress::Progress};
 use crate::{
     app::{Core, StartError, serving_address},
-    clock::{Clock, Ids},
     http::{FindingShape, Reconciliation, parse_age},
     reconcile::Wanted,
     settings::Settings,

@@ -8,12 +8,12 @@ use std::{
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use zeroload_domain::{Media, MediaId};
+use zeroload_journal::{Reader, StoredEvent, StreamKind};
 
 use super::Ended;
 use crate::{
     commands::{Loaded, decode},
     http::{EventShape, MediaShape},
-    journal::{Reader, StoredEvent, StreamKind},
     settings::Settings,
 };
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use zeroload_clock::{Clock, Ids};
 use zeroload_domain::{AttachedTo, MediaId};
 
 use super::Ended;
 use crate::{
     app::{Core, StartError, serving_address},
-    clock::{Clock, Ids},
     commands::Origin,
     http::MediaShape,
     settings::Settings,

@@ -6,11 +6,11 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
 };
+use zeroload_clock::{Clock, Ids};
 
 use super::{Ended, fail};
 use crate::{
     app::{Core, Server, StartError, serving_address},
-    clock::{Clock, Ids},
     settings::Settings,
 };
 

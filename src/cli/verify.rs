@@ -1,12 +1,10 @@
 //! `zeroload verify`.
 
 use std::process::ExitCode;
+use zeroload_journal::{self as journal, Hash, VerifyError};
 
 use super::{Ended, fail, progress::Progress};
-use crate::{
-    journal::{self, Hash, VerifyError},
-    settings::Settings,
-};
+use crate::settings::Settings;
 
 #[derive(clap::Args)]
 pub struct Arguments {

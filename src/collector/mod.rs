@@ -47,6 +47,11 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, join, join3, select, try_join};
 use uuid::Uuid;
+use zeroload_clock::{
+    Clock, Ids, Sleeper,
+    watch::{ClockWatch, Moment},
+};
+use zeroload_journal::{AppendError, Journal, ReadError};
 use zeroload_projections::{DueItem, PageOf, PageRequest, ReadModels};
 
 pub use self::brake::BrakeSettings;
@@ -54,12 +59,7 @@ use self::ending::Gone;
 pub use self::report::{ItemOutcome, ItemReport, RunReport};
 use crate::{
     bucket::BucketGuard,
-    clock::{
-        Clock, Ids, Sleeper,
-        watch::{ClockWatch, Moment},
-    },
     commands::{Commands, Origin},
-    journal::{AppendError, Journal, ReadError},
     projector::Projector,
     review::{ReviewError, Reviewer},
     storage::Gateway,

@@ -6,12 +6,10 @@ use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, ContentType, ETag, Fingerprint, KeyPrefix, ObjectFacts, ObjectKey, Owner, SeenVia,
     State, Store, StoredType, command::RequestMedia,
 };
+use zeroload_journal::{self as journal, Options, WriterTask, WriterThread, sqlite::SqliteJournal};
 
 use super::*;
-use crate::{
-    journal::{self, Options, WriterTask, WriterThread, sqlite::SqliteJournal},
-    remembered::ROOM,
-};
+use crate::remembered::ROOM;
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 

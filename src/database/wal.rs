@@ -18,7 +18,7 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 
-use crate::clock::Sleeper;
+use zeroload_clock::Sleeper;
 
 /// A log beyond it is no longer what a busy minute leaves behind.
 pub const LARGE: u64 = 64 * 1024 * 1024;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroload_domain::{Event, MediaId, run::CollectionRunEnded};
+use zeroload_journal::{Reader, StreamKind};
 use zeroload_projections::RunRow;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     collector::{RunReport, Wanted},
     commands::decode,
-    journal::{Reader, StreamKind},
     outside::bounded,
 };
 

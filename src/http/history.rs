@@ -6,12 +6,10 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use zeroload_domain::{Refusal, Tenant};
+use zeroload_journal::{self as journal, Journal, ReadError, StoredEvent, VerifyError};
 
 use super::{Api, Problem, call::Call, shapes::EventShape};
-use crate::{
-    journal::{self, Journal, ReadError, StoredEvent, VerifyError},
-    settings::Role,
-};
+use crate::settings::Role;
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 500;

@@ -68,14 +68,14 @@ pub use problem::Problem;
 pub use reconciliations::{FindingShape, Reconciliation, parse_age};
 pub use shapes::{EventShape, MediaShape};
 pub use verifying::Verifying;
+use zeroload_clock::{Clock, Ids};
+use zeroload_journal::Journal;
 use zeroload_projections::ReadModels;
 
 use crate::{
     actors::{CollectorHandle, InspectorHandle, ReconcilerHandle},
     bucket::BucketGuard,
-    clock::{Clock, Ids},
     database::WalWatch,
-    journal::Journal,
     projector::Projector,
     service::Service,
     storage::Gateway,

@@ -9,13 +9,9 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::ToSchema;
 use zeroload_domain::{Invalid, Refusal};
+use zeroload_journal::{AppendError, ReadError};
 
-use crate::{
-    collector::RunError,
-    commands::CommandError,
-    journal::{AppendError, ReadError},
-    service::ServiceError,
-};
+use crate::{collector::RunError, commands::CommandError, service::ServiceError};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: &str = "1";
@@ -290,8 +286,9 @@ impl From<RunError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use zeroload_journal::{StoreError, StoreErrorKind};
+
     use super::*;
-    use crate::journal::{StoreError, StoreErrorKind};
 
     #[test]
     fn a_journal_that_is_stored_wrong_is_unreadable_and_one_that_is_away_is_unavailable() {

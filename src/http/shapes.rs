@@ -8,12 +8,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
+use zeroload_journal::{StoredEvent, StreamKind};
 
-use crate::{
-    commands::Loaded,
-    journal::{StoredEvent, StreamKind},
-    storage::Upload,
-};
+use crate::{commands::Loaded, storage::Upload};
 
 /// RFC 3339 in UTC with microseconds.
 pub use zeroload_domain::time_text::serialize_fixed as time;

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
-use crate::journal::{Verified, VerifyError};
+use zeroload_journal::{Verified, VerifyError};
 
 pub type Outcome = Result<Verified, VerifyError>;
 

@@ -19,13 +19,13 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use zeroload_clock::{Clock, Ids};
+use zeroload_journal::{Journal, ReadError};
 use zeroload_projections::{Backoff, Inspected, ReadModels};
 
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids},
     commands::{Commands, Origin},
-    journal::{Journal, ReadError},
     late_uploads::LateUploads,
     storage::{Gateway, Location},
 };

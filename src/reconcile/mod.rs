@@ -39,13 +39,13 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
+use zeroload_clock::{Clock, Ids};
+use zeroload_journal::{Journal, ReadError};
 use zeroload_projections::{Finding, ReadModels, Walk, WalkStatus};
 
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids},
     commands::{CommandError, Commands, Origin},
-    journal::{Journal, ReadError},
     late_uploads::{LateUploads, LookError},
     projector::Projector,
     storage::{Gateway, ListedPage, Listing, ListingError, StorageError},

@@ -26,13 +26,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Url, header::CONTENT_TYPE, redirect};
 use serde::{Deserialize, Serialize};
+use zeroload_clock::Ids;
 use zeroload_domain::{AttachedTo, MediaId};
 
 pub use self::{address::Reach, signature::Secret};
-use crate::{
-    clock::Ids,
-    outside::{bounded, json},
-};
+use crate::outside::{bounded, json};
 
 /// Bytes of an answer: a thousand ids with their places, each as long as may be, are a quarter of it.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;

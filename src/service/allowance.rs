@@ -7,9 +7,9 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Either, Shared, select},
 };
+use zeroload_clock::Sleeper;
 
 use super::ServiceError;
-use crate::clock::Sleeper;
 
 /// What a call still waits for the S3 server, in all: everything that the call asks shares it. It begins with the first
 /// question.

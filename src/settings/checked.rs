@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
 use zeroload_domain::{ByteSize, KeyPrefix, Policy, policy::MAX_SINGLE_PUT};
+use zeroload_journal::postgres;
 
 use super::{
     ApiKeys, RawSettings, SettingError, collecting, reconciling,
@@ -13,7 +14,6 @@ use crate::{
     collector::BrakeSettings,
     database::Database,
     http::{AllowedHosts, HOSTS_MUST_BE},
-    journal::postgres,
     review::ReviewSettings,
     service::ChecksumPolicy,
     storage::{PaceSettings, PublicAddress},

@@ -9,15 +9,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+use zeroload_journal::{
+    Edges, Found, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, StoreError,
+    StoreErrorKind, StreamKind, WriteError, WriteStore, memory::Rows,
+};
 
 use super::{
     flaw::Flaw,
     promises::Promises,
     sim::{Group, Sim},
-};
-use crate::journal::{
-    Edges, Found, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, StoreError,
-    StoreErrorKind, StreamKind, WriteError, WriteStore, memory::Rows,
 };
 
 /// The database, as all processes share it.

@@ -10,7 +10,9 @@ use std::{
 
 use chrono::TimeDelta;
 use tokio::sync::watch;
+use zeroload_clock::{Clock, Ids, Sleeper};
 use zeroload_domain::{Bucket as BucketName, KeyPrefix, Store};
+use zeroload_journal::{self as journal, Journal, Options, ReadError, Reader};
 use zeroload_projections::{Error, ReadModels, memory::Gate};
 
 use super::{
@@ -22,11 +24,9 @@ use super::{
 };
 use crate::{
     bucket::BucketGuard,
-    clock::{Clock, Ids, Sleeper},
     collector::{Collector, Parts, RunError, RunReport, Wanted},
     commands::{Commands, Origin},
     http::metrics::Metrics,
-    journal::{self, Journal, Options, ReadError, Reader},
     late_uploads::LateUploads,
     projector::{Projector, ProjectorError},
     recent::Recent,

@@ -11,13 +11,11 @@ use std::{
 };
 
 use zeroload_domain::{Claim, ETag, Event, MediaId, ObjectKey, Place, Seen};
+use zeroload_journal::{RawEvent, StoredEvent};
 use zeroload_projections::RecordedEvent;
 
 use super::sim::Sim;
-use crate::{
-    journal::{RawEvent, StoredEvent},
-    projector::to_recorded,
-};
+use crate::projector::to_recorded;
 
 #[derive(Clone)]
 pub struct Promises {

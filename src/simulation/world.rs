@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use zeroload_domain::{ByteSize, Event, Media, MediaId, Policy, SeenVia, State};
+use zeroload_journal::verify;
 use zeroload_projections::{MediaRow, RecordedEvent, fold::fold, memory::MemoryTables};
 
 use super::{
@@ -29,7 +30,6 @@ use super::{
 use crate::{
     collector::{BrakeSettings, RunReport},
     commands::Loaded,
-    journal::verify,
 };
 
 /// Rounds of quiet after which everything must be settled.

@@ -25,13 +25,13 @@ use aws_smithy_http_client::{
 };
 use aws_types::service_config::ServiceConfigKey;
 use http::Uri;
+use zeroload_clock::Clock;
 
 use super::{
     credentials::{CredentialCache, CredentialSource},
     settings::{GatewaySettings, PublicAddress, Style, unusable_region},
     ticket::Signer,
 };
-use crate::clock::Clock;
 
 /// Callers have a backoff of their own, so a call tries only once more, and soon.
 const ATTEMPTS: u32 = 2;

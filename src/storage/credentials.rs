@@ -20,9 +20,9 @@ use aws_credential_types::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
+use zeroload_clock::Clock;
 
 use super::{connect::ConnectError, probe::Status};
-use crate::clock::Clock;
 
 /// Metadata services hand out new credentials at least five minutes before the old ones end.
 const RENEW_BEFORE_END: TimeDelta = TimeDelta::minutes(10);

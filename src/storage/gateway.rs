@@ -17,6 +17,7 @@ use std::{
 
 use aws_sdk_s3::Client;
 use chrono::{DateTime, TimeDelta, Utc};
+use zeroload_clock::{Ids, Sleeper};
 use zeroload_domain::{Bucket, KeyPrefix, ObjectKey, Store, event::MediaRequested};
 
 use super::{
@@ -31,7 +32,6 @@ use super::{
     settings::{GatewaySettings, KeepsVersions},
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
-use crate::clock::{Ids, Sleeper};
 
 /// Where an item's object is, as its journal recorded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

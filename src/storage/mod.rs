@@ -32,10 +32,9 @@
 //! | `rehearsal` | a removal of an object of our own, before items are claimed |
 //! | [`probe`] | what a server enforces, found out at start |
 //! | [`error`] | why nothing is known about an object |
-//! | [`embedded`] | an S3 server of our own, for one machine |
 //!
-//! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The embedded
-//! server is such a bucket, and knows nothing of the rest.
+//! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The crate
+//! `zeroload-embedded-s3` is such a bucket, and knows nothing of the rest.
 
 pub mod absence;
 pub mod connect;
@@ -43,7 +42,6 @@ pub mod credentials;
 pub mod delete;
 mod delete_singly;
 mod disposition;
-pub mod embedded;
 pub mod error;
 pub mod gateway;
 mod head;

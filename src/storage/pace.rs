@@ -13,9 +13,9 @@ use std::{
 };
 
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
+use zeroload_clock::{Ids, Sleeper};
 
 use super::{delete::MAX_KEYS, error::StorageError};
-use crate::clock::{Ids, Sleeper};
 
 /// Of a second: in each part of it may begin as many requests as fit, and not all of them at its start.
 const PARTS: u32 = 20;

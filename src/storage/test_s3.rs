@@ -14,11 +14,10 @@ use tokio::{
 };
 use uuid::Uuid;
 use zeroload_domain::{Bucket, ByteSize, ContentType, KeyPrefix, MediaId, ObjectKey, Store, Tenant};
+use zeroload_embedded_s3::{self, Effect, EmbeddedS3, Fault, Faults};
 
 use super::{
-    Gateway, GatewaySettings, KeepsVersions, Location, NotFoundLook, StaticKeys, TicketSpec, Upload,
-    embedded::{self, Effect, EmbeddedS3, Fault, Faults},
-    head::Head,
+    Gateway, GatewaySettings, KeepsVersions, Location, NotFoundLook, StaticKeys, TicketSpec, Upload, head::Head,
 };
 
 #[expect(clippy::disallowed_methods, reason = "a real server compares the dates of requests with its own clock")]
@@ -66,7 +65,8 @@ impl RealServer {
 
     async fn embedded() -> Self {
         let dir = TempDir::new().unwrap();
-        let settings = embedded::Settings { dir: dir.path().join("s3"), bucket: "zeroload-test".to_owned() };
+        let settings =
+            zeroload_embedded_s3::Settings { dir: dir.path().join("s3"), bucket: "zeroload-test".to_owned() };
         let server = EmbeddedS3::open(settings).await.unwrap();
         let keys = StaticKeys {
             access_key: server.access_key().to_owned(),

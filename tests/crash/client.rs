@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use zeroload::clock::Clock;
+use zeroload_clock::Clock;
 use zeroload_domain::Sha256Digest;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
-use zeroload::storage::embedded::{EmbeddedS3, Faults, Operation, Settings};
+use zeroload_embedded_s3::{EmbeddedS3, Faults, Operation, Settings};
 
 use crate::{
     process::Site,

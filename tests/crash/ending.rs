@@ -5,7 +5,8 @@ use std::{process::Stdio, time::Duration};
 use futures_util::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::runtime::Handle;
-use zeroload::{clock::Clock, journal::postgres::Settings};
+use zeroload_clock::Clock;
+use zeroload_journal::postgres::Settings;
 use zeroload_projections::{PostgresSettings, ReadModels};
 
 use crate::{

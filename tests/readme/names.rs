@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::document::{ARCHITECTURE, README, quoted};
 
+/// Folders with sources: the crates, and the tests of the whole.
+const SOURCES: [&str; 8] =
+    ["src", "clock", "database-access", "domain", "embedded-s3", "journal", "projections", "tests"];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -21,10 +25,12 @@ fn sources(folder: PathBuf, found: &mut String) {
 
 #[test]
 fn every_place_that_is_named_is_there() {
-    let tops = ["src/", "domain/", "projections/", "tests/", "migrations/", "benches/", "scripts/", "docs/"];
+    let tops = SOURCES.iter().chain(&["benches", "scripts", "docs"]);
+    let tops: Vec<String> = tops.map(|top| format!("{top}/")).collect();
     let mut places = 0;
     for place in quoted(README).into_iter().chain(quoted(ARCHITECTURE)) {
-        let is_place = tops.iter().any(|top| place.starts_with(top)) || place.ends_with(".toml") && place.contains('-');
+        let is_place =
+            tops.iter().any(|top| place.starts_with(top.as_str())) || place.ends_with(".toml") && place.contains('-');
         if is_place && !place.contains([' ', '{']) {
             places += 1;
             assert!(root().join(place).exists(), "{place}");
@@ -36,7 +42,7 @@ fn every_place_that_is_named_is_there() {
 #[test]
 fn every_test_that_is_named_is_there() {
     let mut source = String::new();
-    for folder in ["src", "domain", "projections", "tests"] {
+    for folder in SOURCES {
         sources(root().join(folder), &mut source);
     }
     let is_sentence = |word: &&str| {

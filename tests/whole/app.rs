@@ -13,16 +13,17 @@ use tokio::sync::oneshot;
 use zeroload::{
     app::{Core, Server, StartError},
     bucket::BucketGuard,
-    clock::{Clock, Ids},
     collector::{Collector, RunError, RunReport, Wanted},
     commands::Origin,
     inspector::{self, Inspector},
-    journal::{Head, Journal},
     projector::Projector,
     reconcile::Reconciler,
     settings::{RawSettings, Settings},
-    storage::{Gateway, embedded::Faults},
+    storage::Gateway,
 };
+use zeroload_clock::{Clock, Ids};
+use zeroload_embedded_s3::Faults;
+use zeroload_journal::{Head, Journal};
 
 use crate::database::new_journal;
 

@@ -5,11 +5,8 @@ use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{
-    collector::RunReport,
-    settings::RawSettings,
-    storage::embedded::{Effect, Fault, Operation},
-};
+use zeroload::{collector::RunReport, settings::RawSettings};
+use zeroload_embedded_s3::{Effect, Fault, Operation};
 
 use crate::app::{TestApp, id};
 

@@ -2,12 +2,12 @@
 
 use zeroload::{
     app::{Core, Server},
-    clock::{Clock, Ids},
-    journal::{
-        self, Append, AppendError, Found, NewEvent, Options, Outcome, Prepared, StoreError, StreamKind, WriteError,
-        WriteStore, WriterThread,
-    },
     settings::{RawSettings, Settings},
+};
+use zeroload_clock::{Clock, Ids};
+use zeroload_journal::{
+    self as journal, Append, AppendError, Found, NewEvent, Options, Outcome, Prepared, StoreError, StreamKind,
+    WriteError, WriteStore, WriterThread,
 };
 
 /// Has a bug.

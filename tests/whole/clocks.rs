@@ -9,7 +9,9 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload::{clock::Clock, collector::Wanted, storage::embedded::Operation};
+use zeroload::collector::Wanted;
+use zeroload_clock::Clock;
+use zeroload_embedded_s3::Operation;
 
 use crate::app::{TestApp, id};
 

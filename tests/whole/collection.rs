@@ -6,10 +6,8 @@ use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{
-    collector::{ItemOutcome, RunReport},
-    storage::embedded::{Effect, Fault, Operation, Refusal},
-};
+use zeroload::collector::{ItemOutcome, RunReport};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::app::{TestApp, id, s3_client, wish};
 

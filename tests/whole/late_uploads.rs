@@ -5,14 +5,14 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::Value;
 use zeroload::{
-    clock::Ids,
     commands::{Commands, Origin},
     inspector::{RunError, RunReport},
     recent::Recent,
     settings::Settings,
-    storage::embedded::{Effect, Fault, Operation, Refusal},
 };
+use zeroload_clock::Ids;
 use zeroload_domain::{Claim, Command, MediaId};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::app::{TestApp, id, s3_client};
 

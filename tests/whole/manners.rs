@@ -4,15 +4,8 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{
-    collector::RunError,
-    reconcile::Wanted,
-    settings::RawSettings,
-    storage::{
-        Deletes,
-        embedded::{Effect, Fault, Manner, Operation, Refusal},
-    },
-};
+use zeroload::{collector::RunError, reconcile::Wanted, settings::RawSettings, storage::Deletes};
+use zeroload_embedded_s3::{Effect, Fault, Manner, Operation, Refusal};
 
 use crate::app::{TestApp, embedded_keys, id, s3_client, wish};
 

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::{
     app::{TestApp, id, read},

@@ -5,10 +5,8 @@ use std::num::NonZeroU32;
 use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use zeroload::{
-    collector::RunReport,
-    storage::embedded::{Effect, Fault, Faults, Operation, Refusal},
-};
+use zeroload::collector::RunReport;
+use zeroload_embedded_s3::{Effect, Fault, Faults, Operation, Refusal};
 
 use crate::app::TestApp;
 

@@ -6,17 +6,17 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::{
-    clock::Ids,
     commands::{Commands, Origin},
     recent::Recent,
     reconcile::{ReconcileError, Wanted},
     settings::Settings,
-    storage::embedded::{Effect, Fault, Faults, Operation, Refusal},
 };
+use zeroload_clock::Ids;
 use zeroload_domain::{
     ByteSize, Command, ContentType, ETag, Fingerprint, MediaId, ObjectFacts, ObjectKey, Owner, Tenant,
     command::RequestMedia,
 };
+use zeroload_embedded_s3::{Effect, Fault, Faults, Operation, Refusal};
 use zeroload_projections::{Walk, WalkStatus};
 
 use crate::app::{TestApp, id, s3_client};

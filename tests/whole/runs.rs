@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::storage::embedded::{Effect, Fault, Operation, Refusal};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::{
     app::{TestApp, id},

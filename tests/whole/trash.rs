@@ -4,12 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{
-    collector::{ItemOutcome, RunReport},
-    journal::{Append, NewEvent, StreamKind},
-    storage::embedded::{Effect, Fault, Operation, Refusal},
-};
+use zeroload::collector::{ItemOutcome, RunReport};
 use zeroload_domain::{ByteSize, Claim, CollectOutcome, Event, ObjectKey, event::Collected};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
+use zeroload_journal::{Append, NewEvent, StreamKind};
 
 use crate::app::{TestApp, id, is_foreign, s3_client};
 

@@ -3,10 +3,8 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{
-    collector::RunError,
-    storage::embedded::{Effect, Fault, Refusal},
-};
+use zeroload::collector::RunError;
+use zeroload_embedded_s3::{Effect, Fault, Refusal};
 
 use crate::app::{TestApp, embedded_keys, id, is_foreign, read, s3_client, wish};
 
@@ -87,7 +85,7 @@ async fn a_server_that_breaks_in_the_middle_of_a_run_loses_nothing() {
         items.push(app.uploaded(BYTES).await);
     }
     let faults = app.parts.faults.clone().expect("the embedded server");
-    let stall = faults.stall(Some(zeroload::storage::embedded::Operation::DeleteObjects), None);
+    let stall = faults.stall(Some(zeroload_embedded_s3::Operation::DeleteObjects), None);
     let (collector, runtime) = (app.parts.collector.clone(), app.parts.runtime.clone());
     let later = chrono::Utc::now() + chrono::TimeDelta::days(30);
     let run = runtime.spawn(async move { collector.run_at(later, false).await });

@@ -1,10 +1,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
+use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use super::*;
-use crate::storage::{
-    embedded::{Effect, Fault, Operation, Refusal},
-    test_s3::{RealServer, now},
-};
+use crate::storage::test_s3::{RealServer, now};
 
 /// A probing whose clock stands still unless the test moves it: by less than what a server refuses.
 struct World {

@@ -1,9 +1,9 @@
 use uuid::Uuid;
+use zeroload_embedded_s3::{Effect, Fault as Script, Manner, Operation};
 
 use super::*;
 use crate::storage::{
     Fault,
-    embedded::{Effect, Fault as Script, Manner, Operation},
     test_s3::{Item, RealServer, Scripted, answer, bare, error_body, fresh_id, missing, now, send},
 };
 

@@ -1,7 +1,8 @@
+use zeroload_embedded_s3::{Effect, Fault as Script, Manner, Operation, Refusal};
+
 use super::*;
 use crate::storage::{
     Deletes, Location,
-    embedded::{Effect, Fault as Script, Manner, Operation, Refusal},
     test_s3::{Item, RealServer, Scripted, answer, bare, error_body, missing, now, send},
 };
 

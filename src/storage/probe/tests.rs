@@ -1,9 +1,9 @@
 use chrono::TimeDelta;
+use zeroload_embedded_s3::{Effect, Fault, Manner, Operation, Refusal};
 
 use super::*;
 use crate::storage::{
     Deletes, GatewaySettings, KeepsVersions, StaticKeys,
-    embedded::{Effect, Fault, Manner, Operation, Refusal},
     test_s3::{RealServer, Scripted, answer, error_body, now, settings},
 };
 

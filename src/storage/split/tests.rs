@@ -1,9 +1,8 @@
+use zeroload_clock::{Ids, Sleeper};
+
 use super::*;
+use crate::storage::PaceSettings;
 use crate::storage::test_s3::{Scripted, answer, error_body};
-use crate::{
-    clock::{Ids, Sleeper},
-    storage::PaceSettings,
-};
 
 /// What is named in a request.
 fn named(request: &str) -> Vec<String> {
