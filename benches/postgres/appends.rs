@@ -14,7 +14,7 @@ use postgres_es::PostgresEventRepository;
 use sqlx::postgres::PgPoolOptions;
 use tokio::runtime::Handle;
 use uuid::Uuid;
-use zeroload::{
+use zeroload::media::{
     commands::{Commands, Origin},
     recent::Recent,
 };

@@ -45,9 +45,8 @@ use chrono::{TimeDelta, Utc};
 use clap::Parser;
 use zeroload::{
     app::Core,
-    commands::Commands,
-    recent::Recent,
-    reconcile::{Parts, Reconciler, Wanted},
+    background::reconciler::{Parts, Reconciler, Wanted},
+    media::{commands::Commands, recent::Recent},
     settings::{RawSettings, Settings},
 };
 use zeroload_clock::{Clock, Ids};

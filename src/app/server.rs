@@ -9,7 +9,10 @@ use zeroload_database_access::private_file;
 
 use super::{Core, StartError};
 use crate::{
-    actors::{CollectorHandle, InspectorHandle, ProjectorActor, ReconcilerHandle, Watched},
+    background::{
+        Watched, collector::CollectorHandle, inspector::InspectorHandle, projector::ProjectorActor,
+        reconciler::ReconcilerHandle,
+    },
     http::{
         Api, KeyRing, Verifying,
         listen::{self, Listening},

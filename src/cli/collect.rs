@@ -6,8 +6,8 @@ use zeroload_clock::{Clock, Ids};
 use super::{Ended, log};
 use crate::{
     app::{Core, StartError, serving_address},
-    collector::{RunReport, Wanted},
-    commands::Origin,
+    background::collector::{RunReport, Wanted},
+    media::commands::Origin,
     settings::Settings,
 };
 

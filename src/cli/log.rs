@@ -22,7 +22,7 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::progress::AboveBars;
-use crate::lost_lines;
+use crate::metrics::lost_lines;
 
 /// Bytes of lines that wait at most.
 const WAITING: usize = 1 << 20;

@@ -14,7 +14,6 @@ mod serve;
 mod verify;
 
 use std::{
-    error::Error,
     fmt::{self, Display},
     io::IsTerminal,
     process::ExitCode,
@@ -27,7 +26,10 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 use zeroload_clock::{Clock, Ids};
 
-use crate::settings::{RawSettings, Settings};
+use crate::{
+    outside::with_causes,
+    settings::{RawSettings, Settings},
+};
 
 /// Tickets for direct uploads to S3, confirms, and collection of what nobody confirmed.
 #[derive(Parser)]
@@ -136,14 +138,6 @@ impl FormatTime for TimeOfDay {
     fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
         write!(line, "{}", Clock::system().now().with_timezone(&Local).format("%H:%M:%S"))
     }
-}
-
-/// An error with what caused it. Some messages name their cause themselves; it is not repeated.
-fn with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.map(ToString::to_string).fold(error.to_string(), |message, cause| {
-        if message.contains(&cause) { message } else { format!("{message}: {cause}") }
-    })
 }
 
 /// An error in the words of a subcommand.

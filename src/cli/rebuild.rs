@@ -8,7 +8,7 @@ use zeroload_projections::{RecordedEvent, Swapped};
 
 use super::{Ended, fail, progress::Progress};
 use crate::{
-    projector::{ProjectorError, read_batch},
+    background::projector::{ProjectorError, read_batch},
     settings::Settings,
 };
 

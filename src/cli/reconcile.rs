@@ -12,8 +12,8 @@ use zeroload_projections::{Walk, WalkStatus};
 use super::{Ended, fail, log, progress::Progress};
 use crate::{
     app::{Core, StartError, serving_address},
+    background::reconciler::Wanted,
     http::{FindingShape, Reconciliation, parse_age},
-    reconcile::Wanted,
     settings::Settings,
 };
 

@@ -12,8 +12,8 @@ use zeroload_journal::{Reader, StoredEvent, StreamKind};
 
 use super::Ended;
 use crate::{
-    commands::{Loaded, decode},
     http::{EventShape, MediaShape},
+    media::commands::{Loaded, decode},
     settings::Settings,
 };
 

@@ -8,8 +8,8 @@ use zeroload_domain::{AttachedTo, MediaId};
 use super::Ended;
 use crate::{
     app::{Core, StartError, serving_address},
-    commands::Origin,
     http::MediaShape,
+    media::commands::Origin,
     settings::Settings,
 };
 

@@ -18,7 +18,7 @@ use super::{
     edge::{Body, RequestId},
     notifications,
 };
-use crate::{commands::Origin, settings::Role};
+use crate::{http::Role, media::commands::Origin};
 
 /// An authenticated request.
 pub struct Call {

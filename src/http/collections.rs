@@ -17,8 +17,8 @@ use super::{
     shapes::{optional_time, time},
 };
 use crate::{
-    collector::{RunReport, Wanted},
-    commands::decode,
+    background::collector::{RunReport, Wanted},
+    media::commands::decode,
     outside::bounded,
 };
 

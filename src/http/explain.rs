@@ -13,7 +13,11 @@ use super::{
     call::Call,
     shapes::{MediaState, optional_time},
 };
-use crate::{bucket::BucketStatus, commands::Loaded, settings::Role, storage::remove};
+use crate::{
+    http::Role,
+    media::{bucket::BucketStatus, commands::Loaded},
+    storage::remove,
+};
 
 /// What becomes of an item, and why.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Problem, metrics::Levels};
-use crate::{outside::bounded, projector, storage::Status};
+use super::{Api, Problem};
+use crate::{background::projector, metrics::Levels, outside::bounded, storage::Status};
 
 /// Due items that a scrape counts at most.
 const MOST_DUE: u32 = 100_000;

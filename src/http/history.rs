@@ -9,7 +9,7 @@ use zeroload_domain::{Refusal, Tenant};
 use zeroload_journal::{self as journal, Journal, ReadError, StoredEvent, VerifyError};
 
 use super::{Api, Problem, call::Call, shapes::EventShape};
-use crate::settings::Role;
+use crate::http::Role;
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 500;

@@ -16,7 +16,11 @@ use super::{
     problem::ProblemShape,
     shapes::{MediaShape, MediaState},
 };
-use crate::{commands::Loaded, service::Wish, settings::Role, storage::Upload};
+use crate::{
+    http::Role,
+    media::{commands::Loaded, service::Wish},
+    storage::Upload,
+};
 
 /// Confirms of one call that are under way at once.
 const CONFIRMS: usize = 64;

@@ -6,7 +6,7 @@
 //! | [`hosts`] | under which names it is asked |
 //! | [`edge`] | what every request passes: request id, drained body, errors as problems, counters |
 //! | [`call`] | who calls, with which role, and the values of path, query and body |
-//! | [`key_ring`] | the API keys in force |
+//! | [`keys`], [`key_ring`] | who may call what, for which tenant; the API keys in force |
 //! | [`body`] | the JSON of a request's body |
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
@@ -31,9 +31,9 @@ mod health;
 mod history;
 mod hosts;
 mod key_ring;
+mod keys;
 pub mod listen;
 mod media;
-pub mod metrics;
 mod notifications;
 mod openapi;
 mod problem;
@@ -63,6 +63,7 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 pub use hosts::{AllowedHosts, MUST_BE as HOSTS_MUST_BE};
 pub use key_ring::KeyRing;
+pub use keys::{ApiKey, ApiKeys, KeysError, Role};
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use reconciliations::{FindingShape, Reconciliation, parse_age};
@@ -73,11 +74,12 @@ use zeroload_journal::Journal;
 use zeroload_projections::ReadModels;
 
 use crate::{
-    actors::{CollectorHandle, InspectorHandle, ReconcilerHandle},
-    bucket::BucketGuard,
+    background::{
+        collector::CollectorHandle, inspector::InspectorHandle, projector::Projector, reconciler::ReconcilerHandle,
+    },
     database::WalWatch,
-    projector::Projector,
-    service::Service,
+    media::{bucket::BucketGuard, service::Service},
+    metrics::Metrics,
     storage::Gateway,
 };
 
@@ -100,7 +102,7 @@ pub struct Api {
     pub max_content_length: u64,
     pub clock: Clock,
     pub ids: Ids,
-    pub metrics: metrics::Metrics,
+    pub metrics: Metrics,
     pub verifying: Verifying,
     /// Owns every socket to database and S3.
     pub runtime: tokio::runtime::Handle,

@@ -7,10 +7,12 @@ use utoipa::ToSchema;
 
 use super::{Api, Problem, call::Call, subscription};
 use crate::{
-    commands::CommandError,
-    notification::{Malformed, Notification},
-    service::{Notified, ServiceError},
-    settings::Role,
+    http::Role,
+    media::{
+        commands::CommandError,
+        notifications::{Malformed, Notification},
+        service::{Notified, ServiceError},
+    },
 };
 
 pub const PATH: &str = "/v1/notifications/s3";

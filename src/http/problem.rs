@@ -11,7 +11,10 @@ use utoipa::ToSchema;
 use zeroload_domain::{Invalid, Refusal};
 use zeroload_journal::{AppendError, ReadError};
 
-use crate::{collector::RunError, commands::CommandError, service::ServiceError};
+use crate::{
+    background::collector::RunError,
+    media::{commands::CommandError, service::ServiceError},
+};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: &str = "1";
@@ -278,7 +281,7 @@ impl From<RunError> for Problem {
             RunError::Bucket(_) => Self::new(503, "storage-unavailable", error.to_string()),
             RunError::Review(_) => Self::new(503, "review-unavailable", error.to_string()),
             RunError::Journal(error) => error.into(),
-            RunError::Record(error) => crate::commands::CommandError::Append(error).into(),
+            RunError::Record(error) => crate::media::commands::CommandError::Append(error).into(),
             RunError::Projection(error) => error.into(),
         }
     }

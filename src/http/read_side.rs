@@ -11,7 +11,7 @@ use zeroload_domain::Owner;
 use zeroload_projections::{Cursor, PendingQuery};
 
 use super::{Api, Problem, call::Call, shapes::time};
-use crate::{projector, settings::Role};
+use crate::{background::projector, http::Role};
 
 /// How long a read waits for its `min_position`.
 const WAIT: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use super::{
     call::Call,
     shapes::{optional_time, time},
 };
-use crate::reconcile::{LEAST_AGE, ReconcileError, Wanted};
+use crate::background::reconciler::{LEAST_AGE, ReconcileError, Wanted};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = NewReconciliation)]

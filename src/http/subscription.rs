@@ -5,7 +5,7 @@
 
 use reqwest::Url;
 
-use crate::notification::Subscription;
+use crate::media::notifications::Subscription;
 
 /// Characters of an address that are logged at most; a longer one is not shown.
 const MAX_ADDRESS: usize = 1000;

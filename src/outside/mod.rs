@@ -2,10 +2,16 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `causes` | what caused an error of somebody else's code |
 //! | [`json`] | JSON objects; a refusal says where and of what kind, never what stood there |
-//! | [`text`] | texts for the journal, the log and `/readyz` |
+//! | `text` | texts for the journal, the log and `/readyz` |
+//! | `file` | what is wrong in a TOML file |
 
+mod causes;
+mod file;
 pub mod json;
 mod text;
 
+pub use causes::{causes, innermost, with_causes};
+pub use file::toml_problem;
 pub use text::bounded;

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use reqwest::Url;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -6,6 +9,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::*;
+use crate::outbound::{address::Reach, signature::Secret};
 
 /// A backend that gives one answer, byte for byte, and what it was asked.
 async fn backend(answer: String) -> (Url, JoinHandle<String>) {
@@ -33,7 +37,7 @@ fn secret() -> Secret {
 }
 
 fn reviewer(url: Url) -> Reviewer {
-    let settings = ReviewSettings { url, reach: Reach::Loopback, secret: secret(), timeout: Duration::from_secs(60) };
+    let settings = Recipient { url, reach: Reach::Loopback, secret: secret(), timeout: Duration::from_secs(60) };
     Reviewer::new(settings, Ids::seeded(1)).unwrap()
 }
 
@@ -149,12 +153,8 @@ async fn a_redirect_is_not_followed() {
 async fn who_hangs_is_given_up_and_who_is_not_there_is_named_without_the_url() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url: Url = format!("http://{}/secret-path", listener.local_addr().unwrap()).parse().unwrap();
-    let settings = ReviewSettings {
-        url: url.clone(),
-        reach: Reach::Loopback,
-        secret: secret(),
-        timeout: Duration::from_millis(100),
-    };
+    let settings =
+        Recipient { url: url.clone(), reach: Reach::Loopback, secret: secret(), timeout: Duration::from_millis(100) };
     let hanging = Reviewer::new(settings, Ids::seeded(1)).unwrap().ask(&[id(1)], now()).await;
     assert!(matches!(hanging, Err(ReviewError::Unreachable(_))), "{hanging:?}");
     drop(listener);
@@ -167,7 +167,7 @@ async fn a_name_that_leads_to_a_private_address_is_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // As a public name would that somebody has pointed at this machine.
     let url: Url = format!("http://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
-    let settings = ReviewSettings { url, reach: Reach::Public, secret: secret(), timeout: Duration::from_secs(60) };
+    let settings = Recipient { url, reach: Reach::Public, secret: secret(), timeout: Duration::from_secs(60) };
     let refused = Reviewer::new(settings, Ids::seeded(1)).unwrap().ask(&[id(1)], now()).await.unwrap_err().to_string();
     assert!(refused.contains("private address"), "{refused}");
     assert!(futures_util::FutureExt::now_or_never(listener.accept()).is_none(), "nobody has knocked");

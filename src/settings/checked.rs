@@ -7,15 +7,15 @@ use zeroload_domain::{ByteSize, KeyPrefix, Policy, policy::MAX_SINGLE_PUT};
 use zeroload_journal::postgres;
 
 use super::{
-    ApiKeys, RawSettings, SettingError, collecting, reconciling,
+    RawSettings, SettingError, collecting, reconciling,
     s3::{self, S3Settings},
 };
 use crate::{
-    collector::BrakeSettings,
+    background::collector::BrakeSettings,
     database::Database,
-    http::{AllowedHosts, HOSTS_MUST_BE},
-    review::ReviewSettings,
-    service::ChecksumPolicy,
+    http::{AllowedHosts, ApiKeys, HOSTS_MUST_BE},
+    media::service::ChecksumPolicy,
+    outbound::client::Recipient,
     storage::{PaceSettings, PublicAddress},
 };
 
@@ -47,7 +47,7 @@ pub struct Settings {
     pub pace: PaceSettings,
     pub brake: BrakeSettings,
     /// Absent where nobody is asked.
-    pub review: Option<ReviewSettings>,
+    pub review: Option<Recipient>,
     /// From the beginning of one reconciliation to that of the next; absent where they are off.
     pub reconcile_every: Option<Duration>,
     /// Requests to S3 per second that a reconciliation makes at most.

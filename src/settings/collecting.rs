@@ -9,8 +9,9 @@ use super::{
     checked::{duration, truth},
 };
 use crate::{
-    collector::BrakeSettings,
-    review::{Reach, ReviewSettings, Secret},
+    background::collector::BrakeSettings,
+    outbound::client::Recipient,
+    outbound::{address::Reach, signature::Secret},
     storage::PaceSettings,
 };
 
@@ -33,7 +34,7 @@ pub(super) fn brake(raw: &RawSettings) -> Result<BrakeSettings, SettingError> {
     })
 }
 
-pub(super) fn review(raw: &RawSettings) -> Result<Option<ReviewSettings>, SettingError> {
+pub(super) fn review(raw: &RawSettings) -> Result<Option<Recipient>, SettingError> {
     let allow_private = truth("review_allow_private", raw.review_allow_private.as_deref())?;
     let timeout = span("review_timeout", raw.review_timeout.as_deref(), 10, 1..=300, "1s to 5m")?;
     let secret = raw.review_secret.as_deref().map(Secret::parse);
@@ -52,7 +53,7 @@ pub(super) fn review(raw: &RawSettings) -> Result<Option<ReviewSettings>, Settin
     let reach = Reach::of(&url, allow_private.unwrap_or(false)).map_err(must_be)?;
     let secret = secret.ok_or_else(|| SettingError::new("review_secret", "must be set with review_url"))?;
     let timeout = timeout.to_std().unwrap_or_default();
-    Ok(Some(ReviewSettings { url, reach, secret, timeout }))
+    Ok(Some(Recipient { url, reach, secret, timeout }))
 }
 
 fn percent(setting: &'static str, raw: Option<&str>, default: u8) -> Result<u8, SettingError> {

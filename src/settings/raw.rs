@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
-use super::{AwsVariables, SettingError, toml_problem};
+use super::{AwsVariables, SettingError};
+use crate::outside::toml_problem;
 
 /// The file that is read when no `--config` names one.
 const DEFAULT_FILE: &str = "zeroload.toml";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{SettingError, checked::duration};
-use crate::reconcile::LEAST_AGE;
+use crate::background::reconciler::LEAST_AGE;
 
 const DAY: u64 = 86_400;
 

@@ -16,8 +16,10 @@ use super::{
     world::World,
 };
 use crate::{
-    commands::{CommandError, Loaded, Origin},
-    service::{ServiceError, Wish},
+    media::{
+        commands::{CommandError, Loaded, Origin},
+        service::{ServiceError, Wish},
+    },
     storage::Upload,
 };
 

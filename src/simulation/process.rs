@@ -23,14 +23,18 @@ use super::{
     world::World,
 };
 use crate::{
-    bucket::BucketGuard,
-    collector::{Collector, Parts, RunError, RunReport, Wanted},
-    commands::{Commands, Origin},
-    http::metrics::Metrics,
-    late_uploads::LateUploads,
-    projector::{Projector, ProjectorError},
-    recent::Recent,
-    service::{Service, Waits},
+    background::{
+        collector::{Collector, Parts, RunError, RunReport, Wanted},
+        projector::{Projector, ProjectorError},
+    },
+    media::{
+        bucket::BucketGuard,
+        commands::{Commands, Origin},
+        late_uploads::LateUploads,
+        recent::Recent,
+        service::{Service, Waits},
+    },
+    metrics::Metrics,
     storage::{Gateway, GatewaySettings, KeepsVersions, NotFoundLook, StaticKeys},
 };
 

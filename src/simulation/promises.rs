@@ -15,7 +15,7 @@ use zeroload_journal::{RawEvent, StoredEvent};
 use zeroload_projections::RecordedEvent;
 
 use super::sim::Sim;
-use crate::projector::to_recorded;
+use crate::background::projector::to_recorded;
 
 #[derive(Clone)]
 pub struct Promises {

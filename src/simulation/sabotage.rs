@@ -10,8 +10,8 @@ use zeroload_projections::{DueItem, What};
 
 use super::process::Process;
 use crate::{
-    commands::{Loaded, Origin},
-    projector::read_batch,
+    background::projector::read_batch,
+    media::commands::{Loaded, Origin},
     storage::Location,
 };
 

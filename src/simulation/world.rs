@@ -28,8 +28,8 @@ use super::{
     sim::{Group, Sim},
 };
 use crate::{
-    collector::{BrakeSettings, RunReport},
-    commands::Loaded,
+    background::collector::{BrakeSettings, RunReport},
+    media::commands::Loaded,
 };
 
 /// Rounds of quiet after which everything must be settled.

@@ -8,7 +8,6 @@
 //! to a minute. The SDK asks here too, so no number of calls makes that more.
 
 use std::{
-    error::Error,
     io,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -23,6 +22,7 @@ use tokio::sync::Mutex;
 use zeroload_clock::Clock;
 
 use super::{connect::ConnectError, probe::Status};
+use crate::outside::{causes, innermost};
 
 /// Metadata services hand out new credentials at least five minutes before the old ones end.
 const RENEW_BEFORE_END: TimeDelta = TimeDelta::minutes(10);
@@ -265,15 +265,12 @@ fn in_words(error: &CredentialsError) -> String {
         CredentialsError::InvalidConfiguration(_) => return misconfigured(error),
         _ => "their source failed",
     };
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
-    io.map_or_else(|| what.to_owned(), |io| format!("{what}: {io}"))
+    innermost::<io::Error>(error).map_or_else(|| what.to_owned(), |io| format!("{what}: {io}"))
 }
 
 /// What is wrong with the files and variables that configure the source: nothing of it has come from elsewhere.
 fn misconfigured(error: &CredentialsError) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let said: Vec<String> = causes.map(ToString::to_string).collect();
+    let said: Vec<String> = causes(error).map(ToString::to_string).collect();
     let said = said.join(": ");
     // The SDK names the part of it that is left out here.
     for (part, what) in [("enabled: sso", "SSO (IAM Identity Center)"), ("credentials-login", "aws login")] {

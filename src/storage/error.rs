@@ -14,6 +14,8 @@ use aws_sdk_s3::{
 };
 use zeroload_domain::{Bucket, Store};
 
+use crate::outside::innermost;
+
 /// An S3 error code is a short word, and so are a request id and a media type; anything longer is not taken over from the
 /// wire.
 const MAX_CODE: usize = 64;
@@ -206,14 +208,14 @@ where
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 (Fault::Timeout, format!("storage gave no answer to {operation} in time"))
             }
-            _ if source_of::<CredentialsError>(error).is_some() => {
+            _ if innermost::<CredentialsError>(error).is_some() => {
                 (Fault::Credentials, format!("no credentials for {operation} could be had"))
             }
             SdkError::DispatchFailure(_) => {
-                let cause = source_of::<io::Error>(error).map_or_else(String::new, |io| format!(": {}", network(io)));
+                let cause = innermost::<io::Error>(error).map_or_else(String::new, |io| format!(": {}", network(io)));
                 (Fault::Connection, format!("the connection to storage for {operation} failed{cause}"))
             }
-            SdkError::ResponseError(_) if source_of::<io::Error>(error).is_some() => {
+            SdkError::ResponseError(_) if innermost::<io::Error>(error).is_some() => {
                 (Fault::Connection, format!("the connection to storage was lost during the answer to {operation}"))
             }
             _ => {
@@ -301,13 +303,6 @@ fn network(error: &io::Error) -> String {
     // An I/O error is a text of this machine; only what TLS quotes of a certificate is others'.
     shown.retain(|character| !character.is_control());
     shown + advice
-}
-
-/// The innermost source of type `T`.
-fn source_of<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    std::iter::successors(Some(error), |e: &&'a (dyn Error + 'static)| (*e).source())
-        .filter_map(|e| e.downcast_ref::<T>())
-        .last()
 }
 
 /// An error code as it came over the wire, if it looks like one.

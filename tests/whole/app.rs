@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use zeroload::{
     app::{Core, Server, StartError},
-    bucket::BucketGuard,
-    collector::{Collector, RunError, RunReport, Wanted},
-    commands::Origin,
-    inspector::{self, Inspector},
-    projector::Projector,
-    reconcile::Reconciler,
+    background::{
+        collector::{Collector, RunError, RunReport, Wanted},
+        inspector::{self, Inspector},
+        projector::Projector,
+        reconciler::Reconciler,
+    },
+    media::{bucket::BucketGuard, commands::Origin},
     settings::{RawSettings, Settings},
     storage::Gateway,
 };

@@ -5,7 +5,7 @@ use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{collector::RunReport, settings::RawSettings};
+use zeroload::{background::collector::RunReport, settings::RawSettings};
 use zeroload_embedded_s3::{Effect, Fault, Operation};
 
 use crate::app::{TestApp, id};

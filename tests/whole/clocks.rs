@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload::collector::Wanted;
+use zeroload::background::collector::Wanted;
 use zeroload_clock::Clock;
 use zeroload_embedded_s3::Operation;
 

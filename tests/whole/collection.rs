@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::collector::{ItemOutcome, RunReport};
+use zeroload::background::collector::{ItemOutcome, RunReport};
 use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::app::{TestApp, id, s3_client, wish};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::Value;
-use zeroload::{collector::RunReport, settings::RawSettings};
+use zeroload::{background::collector::RunReport, settings::RawSettings};
 use zeroload_embedded_s3::Operation;
 use zeroload_test_postgres::Cluster;
 

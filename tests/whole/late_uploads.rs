@@ -5,9 +5,11 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::Value;
 use zeroload::{
-    commands::{Commands, Origin},
-    inspector::{RunError, RunReport},
-    recent::Recent,
+    background::inspector::{RunError, RunReport},
+    media::{
+        commands::{Commands, Origin},
+        recent::Recent,
+    },
     settings::Settings,
 };
 use zeroload_clock::Ids;

@@ -4,7 +4,11 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::{collector::RunError, reconcile::Wanted, settings::RawSettings, storage::Deletes};
+use zeroload::{
+    background::{collector::RunError, reconciler::Wanted},
+    settings::RawSettings,
+    storage::Deletes,
+};
 use zeroload_embedded_s3::{Effect, Fault, Manner, Operation, Refusal};
 
 use crate::app::{TestApp, embedded_keys, id, s3_client, wish};

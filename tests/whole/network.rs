@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use zeroload::{collector::RunError, settings::RawSettings};
+use zeroload::{background::collector::RunError, settings::RawSettings};
 
 use crate::{
     app::{TestApp, embedded_keys, id, is_foreign},

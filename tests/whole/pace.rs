@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use zeroload::collector::RunReport;
+use zeroload::background::collector::RunReport;
 use zeroload_embedded_s3::{Effect, Fault, Faults, Operation, Refusal};
 
 use crate::app::TestApp;

@@ -6,9 +6,11 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::{
-    commands::{Commands, Origin},
-    recent::Recent,
-    reconcile::{ReconcileError, Wanted},
+    background::reconciler::{ReconcileError, Wanted},
+    media::{
+        commands::{Commands, Origin},
+        recent::Recent,
+    },
     settings::Settings,
 };
 use zeroload_clock::Ids;

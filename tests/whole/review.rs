@@ -11,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 use zeroload::{
-    collector::{ItemOutcome, RunError},
+    background::collector::{ItemOutcome, RunError},
     settings::RawSettings,
 };
 

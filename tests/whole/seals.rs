@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::inspector::{RunError, RunReport};
+use zeroload::background::inspector::{RunError, RunReport};
 use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 
 use crate::app::{TestApp, id, s3_client};

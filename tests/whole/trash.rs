@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::collector::{ItemOutcome, RunReport};
+use zeroload::background::collector::{ItemOutcome, RunReport};
 use zeroload_domain::{ByteSize, Claim, CollectOutcome, Event, ObjectKey, event::Collected};
 use zeroload_embedded_s3::{Effect, Fault, Operation, Refusal};
 use zeroload_journal::{Append, NewEvent, StreamKind};

@@ -3,7 +3,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use zeroload::collector::RunError;
+use zeroload::background::collector::RunError;
 use zeroload_embedded_s3::{Effect, Fault, Refusal};
 
 use crate::app::{TestApp, embedded_keys, id, is_foreign, read, s3_client, wish};

@@ -8,7 +8,7 @@ use aws_sdk_s3::{
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
-use zeroload::collector::ItemOutcome;
+use zeroload::background::collector::ItemOutcome;
 
 use crate::app::{TestApp, id, is_foreign, s3_client};
 

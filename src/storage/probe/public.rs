@@ -3,7 +3,7 @@
 //! All other trials go to the address at which this process asks. The one for clients need not lead anywhere from here: in a
 //! container `localhost` is the container. So silence there is no finding; an answer is one.
 
-use std::{error::Error, io, time::Duration};
+use std::{io, time::Duration};
 
 use reqwest::{Client, redirect};
 use zeroload_domain::Sha256Digest;
@@ -12,7 +12,10 @@ use super::{
     Status,
     trial::{BODY, Trial},
 };
-use crate::storage::{StorageError, Upload};
+use crate::{
+    outside::innermost,
+    storage::{StorageError, Upload},
+};
 
 const NAME: &str = "s3-public-endpoint";
 const MAY_TAKE: Duration = Duration::from_secs(5);
@@ -92,7 +95,5 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("none within {} s", MAY_TAKE.as_secs());
     }
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
-    io.map_or_else(|| "the connection failed".to_owned(), ToString::to_string)
+    innermost::<io::Error>(error).map_or_else(|| "the connection failed".to_owned(), ToString::to_string)
 }

@@ -1,0 +1,238 @@
+//! The first steps of a run on one page of items: look, claim. What follows them is in [`ending`](super::ending).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{
+    Claim, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
+    media::{self, Ticketed},
+};
+use zeroload_projections::{Backoff, DueItem, Postponed};
+
+use super::{Collector, ItemOutcome, ItemReport, Pass, Run, RunError};
+use crate::{
+    media::commands::{CommandError, Loaded},
+    storage::{
+        Location, OTHER_BUCKET, Patience,
+        remove::{SLOW_DOWN, is_lasting},
+    },
+};
+
+/// The code of an item that another run has claimed.
+const TAKEN_OVER: &str = "claimed-by-another-run";
+
+/// Appends under way at once: what waits together is committed together.
+pub(super) const APPENDS: usize = 256;
+
+/// Per item: doubles from half a minute to six hours.
+pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
+
+/// The same for what stays as it is until somebody does something about it: a lock, a missing right.
+const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
+
+/// An item whose claim is in the journal, so that it may be deleted.
+pub(super) struct Claimed {
+    pub id: MediaId,
+    pub ticketed: Box<Ticketed>,
+    pub claimed: media::Claimed,
+    /// Of the claim, in its stream and in the journal.
+    sequence: u64,
+    pub position: u64,
+}
+
+impl Claimed {
+    /// The item as the journal knows it, unless others have written since.
+    pub fn loaded(&self) -> Loaded {
+        let media = Media::Collecting(self.ticketed.clone(), self.claimed.clone());
+        Loaded { id: self.id, media, sequence: self.sequence, position: self.position, is_new: false }
+    }
+}
+
+/// A page after its claims.
+#[derive(Default)]
+pub(super) struct Opened {
+    /// May be deleted.
+    pub claimed: Vec<Claimed>,
+    /// Those whose claim was not won.
+    pub others: Vec<ItemReport>,
+    /// Of these, what is not to be tried again at once.
+    pub postponed: Vec<Postponed>,
+    /// Nothing was claimed, since the bucket has asked for fewer requests.
+    pub left_alone: bool,
+}
+
+/// Where an item stands after its claim was asked for.
+enum Answer {
+    Claimed(Claimed),
+    Stays(ItemReport),
+    Broken(ItemReport),
+}
+
+impl Collector {
+    /// What a run would do, decided on the streams themselves.
+    pub(super) async fn consider(&self, items: Vec<DueItem>, run: &mut Run) {
+        let shared = &*run;
+        let mut considered = stream::iter(items)
+            .map(|item| async move {
+                let command = Command::StartCollection { run_id: shared.report.run_id, looked: None };
+                let decided = self.parts.commands.consider(item.media_id, command, shared.now).await;
+                (item, decided)
+            })
+            .buffered(self.parts.looks);
+        let mut reports = Vec::new();
+        while let Some((item, decided)) = considered.next().await {
+            reports.push(match decided {
+                Ok((_, events)) if !events.is_empty() => {
+                    report(&item, reason_of(&events), ItemOutcome::WouldCollect, None)
+                }
+                Ok((loaded, _)) => match &loaded.media {
+                    Media::Collecting(_, claimed) => {
+                        report(&item, Some(claimed.reason), ItemOutcome::WouldCollect, None)
+                    }
+                    _ => continue,
+                },
+                Err(error) => stays(&item, &error),
+            });
+        }
+        drop(considered);
+        reports.into_iter().for_each(|report| run.report.count(report));
+    }
+
+    /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
+    /// since the projection is only a hint.
+    pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
+        let patience = Patience::default();
+        let look = |item: DueItem| {
+            // An upload that was recorded needs no second look, and neither does what was put into the trash.
+            let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
+            let asks = !known && !patience.is_lost();
+            let patience = &patience;
+            async move {
+                let seen = if asks { Some(self.look(&item, patience).await) } else { None };
+                (item, seen)
+            }
+        };
+        let looked: Vec<_> = stream::iter(items).map(look).buffered(self.parts.looks).collect().await;
+        let mut opened = Opened::default();
+        // Claims cannot be taken back: none is made for a server that wants to be left alone.
+        if patience.is_lost() || self.parts.gateway.wants_rest() {
+            opened.left_alone = true;
+            for (item, seen) in looked {
+                // Should it be this key alone that is never answered, it must not be the first in every run.
+                if let Some(Seen::Unknown) = seen {
+                    opened.postponed.push(postpone(item.media_id, None, SLOW_DOWN));
+                }
+                opened.others.push(report(&item, None, ItemOutcome::Unknown, Some(SLOW_DOWN.to_owned())));
+            }
+            return opened;
+        }
+        let mut answers = stream::iter(looked).map(|(item, seen)| self.claim(pass, item, seen, run)).buffered(APPENDS);
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Answer::Claimed(item) => opened.claimed.push(item),
+                Answer::Stays(report) => opened.others.push(report),
+                Answer::Broken(report) => {
+                    opened.postponed.push(postpone(report.id, None, report.code.as_deref().unwrap_or_default()));
+                    opened.others.push(report);
+                }
+            }
+        }
+        drop(answers);
+        opened
+    }
+
+    /// Each waits for a time of its own, longer where it is no use to try again soon.
+    pub(super) async fn postpone_all(&self, postponed: Vec<Postponed>, now: DateTime<Utc>) -> Result<(), RunError> {
+        let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
+        for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
+            if !items.is_empty() {
+                self.parts.read_models.retries().postpone(&items, now, backoff).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, item: &DueItem, patience: &Patience) -> Seen {
+        let looked = self.parts.gateway.head(&location(item)).await;
+        patience.note(looked.as_ref().err());
+        match looked {
+            Ok(Some(facts)) => Seen::Present { etag: facts.etag, content_length: facts.content_length },
+            Ok(None) => Seen::Absent,
+            Err(error) => {
+                tracing::warn!(media.id = %item.media_id, %error, "the look before a claim failed");
+                Seen::Unknown
+            }
+        }
+    }
+
+    /// The decision that P-1 rests on: an item that was confirmed meanwhile is refused here, and nothing has been deleted yet.
+    async fn claim(&self, pass: Pass, item: DueItem, seen: Option<Seen>, run: &Run) -> Answer {
+        // A claim cannot be taken back, and of another bucket's item nothing can be seen or deleted here.
+        if !self.parts.gateway.serves(&location(&item)) {
+            return Answer::Broken(report(&item, None, ItemOutcome::Failed, Some(OTHER_BUCKET.to_owned())));
+        }
+        let command = Command::StartCollection { run_id: run.report.run_id, looked: seen };
+        let loaded = match self.parts.commands.execute_internal(item.media_id, command, &run.origin, run.now).await {
+            Ok(loaded) => loaded,
+            Err(error @ CommandError::Refused(_)) => return Answer::Stays(stays(&item, &error)),
+            // Tried again by the next run, since the item has no part in it.
+            Err(error) if error.is_outage() => return Answer::Stays(stays(&item, &error)),
+            Err(error) => return Answer::Broken(stays(&item, &error)),
+        };
+        match loaded.media {
+            // What another run has claimed meanwhile is its own, until it gives it up.
+            Media::Collecting(ticketed, claimed) if loaded.is_new || matches!(pass, Pass::Finish) => {
+                let Loaded { id, sequence, position, .. } = loaded;
+                Answer::Claimed(Claimed { id, ticketed, claimed, sequence, position })
+            }
+            Media::Collecting(..) => {
+                Answer::Stays(report(&item, None, ItemOutcome::InUse, Some(TAKEN_OVER.to_owned())))
+            }
+            // Another process finished it between the list and the claim.
+            _ => Answer::Stays(report(&item, None, ItemOutcome::InUse, Some("already-collected".to_owned()))),
+        }
+    }
+}
+
+fn reason_of(events: &[Event]) -> Option<CollectReason> {
+    events.iter().find_map(|event| match event {
+        Event::CollectionStarted(started) => Some(started.reason),
+        _ => None,
+    })
+}
+
+pub(super) fn report(
+    item: &DueItem,
+    reason: Option<CollectReason>,
+    outcome: ItemOutcome,
+    code: Option<String>,
+) -> ItemReport {
+    ItemReport {
+        id: item.media_id,
+        object_key: item.object_key.clone(),
+        reason: reason.map(CollectReason::as_str),
+        outcome,
+        code,
+    }
+}
+
+pub(super) fn location(item: &DueItem) -> Location<'_> {
+    Location { store: &item.store, bucket: &item.bucket, object_key: &item.object_key }
+}
+
+pub(super) fn postpone(media_id: MediaId, claim: Option<Claim>, code: &str) -> Postponed {
+    Postponed { media_id, claim, code: code.to_owned() }
+}
+
+/// The report of an item whose claim was not won.
+fn stays(item: &DueItem, error: &CommandError) -> ItemReport {
+    match error {
+        CommandError::Refused(refusal @ (Refusal::InUse | Refusal::NotDue { .. })) => {
+            report(item, None, ItemOutcome::InUse, Some(refusal.code().to_owned()))
+        }
+        CommandError::Refused(refusal) => report(item, None, ItemOutcome::Failed, Some(refusal.code().to_owned())),
+        other => {
+            tracing::warn!(media.id = %item.media_id, error = %other, "an item could not be claimed");
+            report(item, None, ItemOutcome::Unknown, Some("not-claimed".to_owned()))
+        }
+    }
+}

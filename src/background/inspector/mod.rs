@@ -1,0 +1,176 @@
+//! Looks again at items whose story seemed to have ended.
+//!
+//! Keeps P-7: a PUT that lands after its item was collected, or while it was, is found at the planned times after the
+//! collection, whoever gives notice of it or does not. And an object that is not the confirmed one is noticed, once no
+//! ticket can write it any more.
+//!
+//! A run does bounded work page by page and asks S3 nothing where nothing is to be looked at. Whatever it is doing when
+//! the process dies is done again by the next run, and a repeat changes nothing.
+
+mod recheck;
+mod seal;
+mod timer;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use zeroload_clock::{Clock, Ids};
+use zeroload_journal::{Journal, ReadError};
+use zeroload_projections::{Backoff, Inspected, ReadModels};
+
+pub use self::timer::{InspectorActor, InspectorHandle};
+use crate::{
+    media::{
+        bucket::BucketGuard,
+        commands::{Commands, Origin},
+        late_uploads::LateUploads,
+    },
+    storage::{Gateway, Location},
+};
+
+/// Items that one run looks at for each of its purposes, at most.
+const RUN_LIMIT: usize = 20_000;
+
+/// Items in memory at a time.
+const PAGE: usize = 500;
+
+/// Per item that could not be looked at: doubles from a minute to six hours.
+const BACKOFF: Backoff = Backoff { first: TimeDelta::minutes(1), cap: TimeDelta::hours(6) };
+
+/// Why a run did not take place, or broke off. What it had looked at by then is noted.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("nothing is looked at again: {0}")]
+    Bucket(String),
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] ReadError),
+    #[error("the read models cannot be used: {0}")]
+    ReadModels(#[from] zeroload_projections::Error),
+}
+
+/// What an inspector works with.
+pub struct Parts {
+    pub late_uploads: LateUploads,
+    pub journal: Journal,
+    pub gateway: Gateway,
+    pub guard: Arc<BucketGuard>,
+    pub read_models: ReadModels,
+    pub clock: Clock,
+    pub ids: Ids,
+    /// When an item is looked at again, counted from its collection.
+    pub recheck_after: Vec<Duration>,
+    /// HEADs under way at once.
+    pub looks: usize,
+    pub commands: Commands,
+    /// How long after its end a ticket may still write.
+    pub late_write_margin: TimeDelta,
+}
+
+/// The inspector as a plain value: whoever calls [`Inspector::run`] decides when.
+pub struct Inspector {
+    parts: Parts,
+    stopping: AtomicBool,
+}
+
+/// What one run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunReport {
+    /// Collected items that were looked at.
+    pub rechecked: u64,
+    /// Those whose bytes had come back; they are claimed.
+    pub late: u64,
+    /// Confirmed items whose object was proven to be the confirmed one.
+    pub sealed: u64,
+    /// Confirmed items whose object was found to be another one, or gone, for the first time.
+    pub substituted: u64,
+    /// Items that could not be looked at; each is tried again at a time of its own.
+    pub put_aside: u64,
+    /// The run ended at its limit; more is due now.
+    pub more: bool,
+}
+
+/// One run: the time and identity that all its decisions share.
+struct Run {
+    now: DateTime<Utc>,
+    origin: Origin,
+    report: RunReport,
+    looked: usize,
+    /// Asked once, and only if there is something to look at.
+    believed: bool,
+    /// The same for seals, which ask for less.
+    sealing: bool,
+    seal_origin: Origin,
+}
+
+impl Run {
+    fn room(&self) -> usize {
+        RUN_LIMIT.saturating_sub(self.looked).min(PAGE)
+    }
+}
+
+impl Inspector {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, stopping: AtomicBool::new(false) }
+    }
+
+    /// Lets a run that is under way end after its page.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
+    /// make anything due early.
+    ///
+    /// # Errors
+    /// [`RunError`]; a later run goes on from what is noted.
+    pub async fn run(&self) -> Result<RunReport, RunError> {
+        let now = self.parts.clock.now().min(self.parts.journal.database_now().await?);
+        self.run_at(now).await
+    }
+
+    /// One run as of `now`.
+    ///
+    /// # Errors
+    /// As [`Inspector::run`].
+    pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
+        let request_id = self.parts.ids.new_id(now).to_string();
+        let origin = Origin { request_id, caller: "inspector".to_owned(), route: "re-check" };
+        let seal_origin = Origin { route: "seal", ..origin.clone() };
+        let report = RunReport::default();
+        let mut run = Run { now, origin, report, looked: 0, believed: false, sealing: false, seal_origin };
+        let rechecked = self.recheck(&mut run).await;
+        // A limit for each, so that a backlog of the one never keeps the other waiting.
+        run.looked = 0;
+        let sealed = self.seal(&mut run).await;
+        rechecked.and(sealed).map(|()| run.report)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// A look is worth nothing in a bucket that is not ours, and a journal that was set back decides nothing.
+    async fn believe(&self, run: &mut Run) -> Result<(), RunError> {
+        if !run.believed {
+            if let Some(problem) = self.parts.guard.check().await.problem() {
+                return Err(RunError::Bucket(problem));
+            }
+            run.believed = true;
+        }
+        Ok(())
+    }
+
+    fn serves(&self, item: &Inspected) -> bool {
+        self.parts.gateway.serves(&location(item))
+    }
+}
+
+fn location(item: &Inspected) -> Location<'_> {
+    Location { store: &item.store, bucket: &item.bucket, object_key: &item.object_key }
+}

@@ -1,0 +1,203 @@
+//! Seals: after the last ticket for a confirmed item has ended, its object is compared with the one that was confirmed.
+//!
+//! Before that a ticket might still overwrite it, where the server does not enforce `If-None-Match`; after it nobody with
+//! a ticket can. So one look then proves it for good, or shows that the object is another one, or gone. That is recorded
+//! and raised as an alarm, and nothing is ever deleted for it (P-1). A look that fails is neither.
+//!
+//! Those that were found to be others are looked at again now and then: once the confirmed object is back, it is sealed.
+
+use chrono::TimeDelta;
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{Command, Found, MediaId, Refusal, media::Seal};
+use zeroload_projections::{Backoff, Inspected, Inspection, PutAside};
+
+use super::{BACKOFF, Inspector, PAGE, Run, RunError};
+use crate::{
+    media::commands::CommandError,
+    storage::{Location, Patience},
+};
+
+/// How often an object that is not the confirmed one is looked at again.
+const AGAIN: Backoff = Backoff { first: TimeDelta::hours(1), cap: TimeDelta::hours(24) };
+
+/// Where a confirmed item stands after its look.
+enum Looked {
+    /// Sealed, `new` if by this look; or nobody wants it any more.
+    Settled { new: bool },
+    /// It is not the confirmed object; `new` if nobody had found that yet.
+    Substituted { found: Found, new: bool },
+    /// A ticket that is longer than the newest may still write it.
+    Early { wait: TimeDelta },
+    /// Nothing is known.
+    Failed { code: String },
+}
+
+/// How far a page was compared.
+enum Compared {
+    Whole,
+    /// The server asks for fewer requests.
+    InPart,
+}
+
+impl Inspector {
+    pub(super) async fn seal(&self, run: &mut Run) -> Result<(), RunError> {
+        self.take_up_seals(run).await?;
+        let inspections = self.parts.read_models.inspections();
+        let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
+        let Some(ended) = run.now.checked_sub_signed(self.parts.late_write_margin) else { return Ok(()) };
+        let mut after = None;
+        while !self.is_stopping() {
+            let room = run.room();
+            let limit = u32::try_from(room.max(1)).unwrap_or(u32::MAX);
+            let page = inspections.unsealed(store, bucket, ended, after, limit).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            if room == 0 {
+                run.report.more = true;
+                return Ok(());
+            }
+            after = Some((last.ticket_expires_at, last.media_id));
+            if let Compared::InPart = self.compare(&page, run).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that were put aside and whose time has come.
+    async fn take_up_seals(&self, run: &mut Run) -> Result<(), RunError> {
+        let inspections = self.parts.read_models.inspections();
+        let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
+        let mut pruned = false;
+        while run.room() > 0 && !self.is_stopping() {
+            let items = inspections.put_aside_due(Inspection::Seal, run.now, limit).await?;
+            if items.is_empty() {
+                return Ok(());
+            }
+            if !std::mem::replace(&mut pruned, true) {
+                inspections.prune().await?;
+            } else if let Compared::InPart = self.compare(&items, run).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare(&self, items: &[Inspected], run: &mut Run) -> Result<Compared, RunError> {
+        self.believe_for_seals(run).await?;
+        run.looked += items.len();
+        let shared = &*run;
+        let patience = Patience::default();
+        let compare = |item: Inspected| {
+            let (patience, asks) = (&patience, !patience.is_lost());
+            async move {
+                if !asks {
+                    return None;
+                }
+                Some((item.media_id, self.compare_one(item.media_id, patience, shared).await))
+            }
+        };
+        let looked: Vec<_> =
+            stream::iter(items.to_vec()).map(compare).buffer_unordered(self.parts.looks).collect().await;
+        // The others are listed again by a later run.
+        let compared = if looked.iter().all(Option::is_some) { Compared::Whole } else { Compared::InPart };
+        let (mut settled, mut again, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (media_id, looked) in looked.into_iter().flatten() {
+            match looked {
+                Looked::Settled { new } => {
+                    run.report.sealed += u64::from(new);
+                    settled.push(media_id);
+                }
+                Looked::Substituted { found, new } => {
+                    run.report.substituted += u64::from(new);
+                    again.push(PutAside { media_id, code: format!("substituted-{}", found.as_str()) });
+                }
+                Looked::Early { wait } => {
+                    let until = Backoff { first: wait, cap: wait };
+                    let early = [PutAside { media_id, code: "not-sealable".to_owned() }];
+                    let inspections = self.parts.read_models.inspections();
+                    inspections.put_aside(Inspection::Seal, &early, run.now, until).await?;
+                }
+                Looked::Failed { code } => failed.push(PutAside { media_id, code }),
+            }
+        }
+        if !failed.is_empty() {
+            // If it is the bucket as a whole, no item is to blame: all are listed again once it is back.
+            run.sealing = false;
+            self.believe_for_seals(run).await?;
+        }
+        run.report.put_aside += failed.len() as u64;
+        let inspections = self.parts.read_models.inspections();
+        inspections.put_aside(Inspection::Seal, &failed, run.now, BACKOFF).await?;
+        inspections.put_aside(Inspection::Seal, &again, run.now, AGAIN).await?;
+        inspections.settle(Inspection::Seal, &settled).await?;
+        Ok(compared)
+    }
+
+    async fn compare_one(&self, id: MediaId, patience: &Patience, run: &Run) -> Looked {
+        match self.try_to_compare(id, patience, run).await {
+            Ok(looked) => looked,
+            Err(code) => {
+                tracing::warn!(media.id = %id, code, "a confirmed object could not be compared yet");
+                Looked::Failed { code }
+            }
+        }
+    }
+
+    async fn try_to_compare(&self, id: MediaId, patience: &Patience, run: &Run) -> Result<Looked, String> {
+        let commands = &self.parts.commands;
+        // The list is a hint: what the stream says now decides whether there is anything to look at.
+        let loaded = match commands.consider(id, Command::Seal { found: Found::Absent }, run.now).await {
+            Ok((loaded, _)) => loaded,
+            Err(CommandError::Refused(Refusal::NotSealable { sealable_at })) => {
+                return Ok(Looked::Early { wait: sealable_at - run.now });
+            }
+            Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
+            Err(error) => return Err(not_recorded(&error)),
+        };
+        let (Some(ticketed), Some(Seal::Open | Seal::Broken(_))) = (loaded.media.ticketed(), loaded.media.seal())
+        else {
+            return Ok(Looked::Settled { new: false });
+        };
+        let looked = self.parts.gateway.head(&Location::of(&ticketed.request)).await;
+        patience.note(looked.as_ref().err());
+        let found = match looked.map_err(|error| error.reason().to_owned())? {
+            Some(facts) => Found::Present(facts),
+            None if self.parts.guard.recent().await.can_be_believed() => Found::Absent,
+            // It was ours when the run began: a bucket that is not any more says nothing.
+            None => return Err("bucket".to_owned()),
+        };
+        let command = Command::Seal { found };
+        let recorded = match commands.execute_internal(id, command, &run.seal_origin, run.now).await {
+            Ok(recorded) => recorded,
+            Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
+            Err(error) => return Err(not_recorded(&error)),
+        };
+        let new = recorded.sequence > loaded.sequence;
+        let Some(Seal::Broken(found)) = recorded.media.seal() else { return Ok(Looked::Settled { new }) };
+        if new {
+            tracing::error!(
+                media.id = %id, object.key = %ticketed.request.object_key, found = found.as_str(),
+                recorded.etag = loaded.media.object().map(|facts| facts.etag.as_str()),
+                "the object of a confirmed item is not the one that was confirmed"
+            );
+        }
+        Ok(Looked::Substituted { found: found.clone(), new })
+    }
+
+    /// A journal that was set back may not know what happened to its objects since.
+    async fn believe_for_seals(&self, run: &mut Run) -> Result<(), RunError> {
+        if !run.sealing {
+            let status = self.parts.guard.check().await;
+            if !status.can_be_believed() || matches!(status, crate::media::bucket::BucketStatus::Rewound { .. }) {
+                return Err(RunError::Bucket(status.problem().unwrap_or_default()));
+            }
+            run.sealing = true;
+        }
+        Ok(())
+    }
+}
+
+fn not_recorded(error: &CommandError) -> String {
+    tracing::debug!(%error, "a seal could not be recorded");
+    "not-recorded".to_owned()
+}

@@ -1,0 +1,249 @@
+//! A suspicion against what is true now: the item's stream, and a HEAD.
+//!
+//! An answer that tells nothing of an entry is asked for again, and the bucket for its marker in between: while the bucket
+//! does not answer, nothing is said of what is in it, and the walk waits. An entry that goes on failing while the bucket
+//! answers is put aside, with the reason, and stops no other.
+
+use futures_util::{StreamExt, stream};
+use zeroload_domain::{Media, MediaId, SeenVia};
+use zeroload_projections::{Finding, FindingKind, Owned};
+
+use super::{ReconcileError, Reconciler, Step, compare::Suspicion, shown};
+use crate::{
+    media::{
+        commands::{CommandError, Loaded},
+        late_uploads::Looked,
+    },
+    storage::{Illegible, Listed, Location, Patience},
+};
+
+/// Looks under way at once.
+const LOOKS: usize = 16;
+
+/// Looks at an entry before it is put aside. The gateway asks each time once more, after a pause.
+const TRIES: usize = 3;
+
+/// Characters of a key that cannot be read which are kept: more than S3 lets a key have, escaped.
+const KEY: usize = 3072;
+
+pub(super) const REPORTED: &str = "reported";
+pub(super) const COLLECTED_AGAIN: &str = "collected_again";
+
+impl Reconciler {
+    /// Looks at what is suspicious, and does what is to be done about it. Where it was told to stop before the end, it answers
+    /// with the place that it has reached.
+    pub(super) async fn verify(
+        &self,
+        batch: Vec<Suspicion>,
+        step: &mut Step,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<String>, ReconcileError> {
+        let mut batch = batch.into_iter();
+        let patience = Patience::default();
+        let mut stopped_at = None;
+        loop {
+            let chunk: Vec<Suspicion> = batch.by_ref().take(LOOKS).collect();
+            let Some(place) = chunk.last().map(|last| last.place().to_owned()) else { break };
+            self.look_at(chunk, &patience, step, findings).await?;
+            if self.is_stopping() && batch.len() > 0 {
+                stopped_at = Some(place);
+                break;
+            }
+        }
+        if step.walk.report_only.is_none() {
+            self.remove_orphans(findings, step).await?;
+            if let Some(age) = step.walk.delete_older_than {
+                self.delete_unknown(findings, age, step).await?;
+            }
+        }
+        Ok(stopped_at)
+    }
+
+    async fn look_at(
+        &self,
+        mut open: Vec<Suspicion>,
+        patience: &Patience,
+        step: &mut Step,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), ReconcileError> {
+        let mut failed = Vec::new();
+        for _ in 0..TRIES {
+            failed.clear();
+            for _ in open.iter().filter(|suspicion| suspicion.needs_look()) {
+                self.pace(step).await;
+            }
+            let shared = &*step;
+            let look = |suspicion: Suspicion| async move {
+                let verified = self.verify_one(&suspicion, shared).await;
+                (suspicion, verified)
+            };
+            let looked: Vec<_> = stream::iter(open).map(look).buffered(LOOKS).collect().await;
+            let mut broken = None;
+            for (suspicion, verified) in looked {
+                match verified {
+                    Ok(found) => {
+                        patience.note(None);
+                        findings.extend(found);
+                    }
+                    Err(ReconcileError::Storage(why)) => failed.push((suspicion, why)),
+                    Err(error) => broken = broken.or(Some(error)),
+                }
+            }
+            if let Some(error) = broken {
+                return Err(error);
+            }
+            if failed.is_empty() {
+                return Ok(());
+            }
+            // If it is the bucket as a whole, no entry is to blame: the walk goes on once it is back.
+            self.pace(step).await;
+            if let Some(problem) = self.look_at_bucket().await? {
+                step.walk.report_only = Some(problem);
+            }
+            open = failed.iter().map(|(suspicion, _)| suspicion.clone()).collect();
+        }
+        for (suspicion, why) in failed.drain(..) {
+            patience.note(Some(&why));
+            if patience.is_lost() {
+                return Err(why.into());
+            }
+            findings.push(self.unreadable(&suspicion, &why.to_string()));
+        }
+        Ok(())
+    }
+
+    /// What is wrong, if it still is.
+    async fn verify_one(&self, suspicion: &Suspicion, step: &Step) -> Result<Option<Finding>, ReconcileError> {
+        match suspicion {
+            Suspicion::Confirmed { item } => self.confirmed(item).await,
+            Suspicion::CameBack { id, object } => self.came_back(*id, object, step).await,
+            Suspicion::Unknown { id: None, object } => Ok(Some(self.unknown(object))),
+            // The event of a request comes before its object: whoever reads the stream after the listing sees it.
+            Suspicion::Unknown { id: Some(id), object } => match self.owner(*id, &object.key).await? {
+                None => Ok(Some(self.unknown(object))),
+                Some(Loaded { media: Media::Collected(..), .. }) => self.came_back(*id, object, step).await,
+                Some(_) => Ok(None),
+            },
+            Suspicion::Orphaned { key, object } => self.orphaned(key, object).await,
+            Suspicion::Illegible(entry) => Ok(Some(self.unreadable(suspicion, entry.reason))),
+        }
+    }
+
+    /// What is said of an entry of which nothing is known.
+    fn unreadable(&self, suspicion: &Suspicion, reason: &str) -> Finding {
+        let finding = match suspicion {
+            Suspicion::Confirmed { item } => Finding {
+                media_id: Some(item.media_id),
+                expected_size: Some(item.content_length.bytes()),
+                expected_etag: item.etag.as_ref().map(ToString::to_string),
+                ..self.bare(item.object_key.as_str())
+            },
+            Suspicion::CameBack { id, object } => {
+                Finding { media_id: Some(*id), ..self.of_object(FindingKind::Unreadable, object) }
+            }
+            Suspicion::Unknown { id, object } => {
+                Finding { media_id: *id, ..self.of_object(FindingKind::Unreadable, object) }
+            }
+            Suspicion::Orphaned { key, object } => {
+                Finding { media_id: Some(key.media_id()), ..self.of_object(FindingKind::Unreadable, object) }
+            }
+            Suspicion::Illegible(Illegible { key, .. }) => self.bare(&key.chars().take(KEY).collect::<String>()),
+        };
+        Finding { action: format!("skipped: {}", shown(reason)), ..finding }
+    }
+
+    fn bare(&self, key: &str) -> Finding {
+        Finding {
+            kind: FindingKind::Unreadable,
+            object_key: key.to_owned(),
+            media_id: None,
+            found_at: self.parts.clock.now(),
+            size: None,
+            etag: None,
+            last_modified: None,
+            expected_size: None,
+            expected_etag: None,
+            action: REPORTED.to_owned(),
+        }
+    }
+
+    /// The item of this id, if this is the key of its object in this bucket.
+    pub(super) async fn owner(&self, id: MediaId, key: &str) -> Result<Option<Loaded>, CommandError> {
+        let loaded = self.parts.commands.load_internal(id).await?;
+        let owns = loaded.media.ticketed().is_some_and(|ticketed| {
+            ticketed.request.object_key.as_str() == key && self.parts.gateway.serves(&Location::of(&ticketed.request))
+        });
+        Ok(owns.then_some(loaded))
+    }
+
+    /// A confirmed item's object is missing or another one only if it is so by a look between two reads of its stream
+    /// that agree.
+    async fn confirmed(&self, item: &Owned) -> Result<Option<Finding>, ReconcileError> {
+        let before = self.parts.commands.load_internal(item.media_id).await?;
+        let Media::Confirmed(ticketed, pinned, _) = &before.media else { return Ok(None) };
+        let recorded = &pinned.facts;
+        let found = self.parts.gateway.head(&Location::of(&ticketed.request)).await?;
+        let kind = match &found {
+            None => FindingKind::Missing,
+            Some(found) if found.etag == recorded.etag && found.content_length == recorded.content_length => {
+                return Ok(None);
+            }
+            Some(_) => FindingKind::Differs,
+        };
+        if self.parts.commands.load_internal(item.media_id).await?.sequence != before.sequence {
+            return Ok(None);
+        }
+        Ok(Some(Finding {
+            kind,
+            object_key: item.object_key.as_str().to_owned(),
+            media_id: Some(item.media_id),
+            found_at: self.parts.clock.now(),
+            size: found.as_ref().map(|found| found.content_length.bytes()),
+            etag: found.as_ref().map(|found| found.etag.to_string()),
+            last_modified: None,
+            expected_size: Some(recorded.content_length.bytes()),
+            expected_etag: Some(recorded.etag.to_string()),
+            action: REPORTED.to_owned(),
+        }))
+    }
+
+    /// Claims what came back after its collection; the collector deletes it. The claim that was there before the look goes
+    /// along, so that bytes of before the collection cannot be taken for new ones.
+    async fn came_back(&self, id: MediaId, object: &Listed, step: &Step) -> Result<Option<Finding>, ReconcileError> {
+        let Some(Loaded { media: Media::Collected(ticketed, claimed, _), .. }) = self.owner(id, &object.key).await?
+        else {
+            return Ok(None);
+        };
+        let mut finding = self.of_object(FindingKind::CameBack, object);
+        finding.media_id = Some(id);
+        let at = Location::of(&ticketed.request);
+        if step.walk.report_only.is_some() {
+            return Ok(self.parts.gateway.head(&at).await?.map(|_| finding));
+        }
+        COLLECTED_AGAIN.clone_into(&mut finding.action);
+        let (via, now) = (SeenVia::Reconciliation, self.parts.clock.now());
+        match self.parts.late_uploads.look(id, &at, claimed.claim, via, &step.origin, now).await? {
+            Looked::Found => Ok(Some(finding)),
+            Looked::Gone | Looked::NotCollected => Ok(None),
+        }
+    }
+
+    pub(super) fn unknown(&self, object: &Listed) -> Finding {
+        self.of_object(FindingKind::Unknown, object)
+    }
+
+    pub(super) fn of_object(&self, kind: FindingKind, object: &Listed) -> Finding {
+        Finding {
+            kind,
+            object_key: object.key.clone(),
+            media_id: None,
+            found_at: self.parts.clock.now(),
+            size: Some(object.size),
+            etag: Some(object.etag.clone()),
+            last_modified: object.last_modified,
+            expected_size: None,
+            expected_etag: None,
+            action: REPORTED.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What a backend can ask for, and the one write path.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`commands`] | the one write path: load, decide, append, and again where others were first |
+//! | [`service`] | a backend's calls: commands combined with looks at the bucket |
+//! | [`restore`] | brings an item back from the trash |
+//! | [`late_uploads`] | claims bytes that arrived after their item was collected |
+//! | [`notifications`] | what S3 servers send when an object was written |
+//! | [`bucket`] | is the bucket ours? |
+//! | [`remembered`] | what waits for its confirm, for the write path |
+//! | [`recent`] | what was just recorded, for the projector |
+
+pub mod bucket;
+pub mod commands;
+pub mod late_uploads;
+pub mod notifications;
+pub mod recent;
+pub mod remembered;
+pub mod restore;
+pub mod service;

@@ -1,0 +1,65 @@
+//! Items whose upload this process has recorded, as they were then: the confirm, which comes next, need not read them.
+//!
+//! A hint and nothing more: other processes write too. What is decided on it counts if the append, which names the
+//! sequence that it builds on, is taken; all else is decided again on what the journal tells.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use zeroload_domain::{Media, MediaId};
+
+use crate::media::commands::Loaded;
+
+/// Items that are kept at most, some 20 MB; the oldest go first.
+pub(crate) const ROOM: usize = 16_384;
+
+/// Cheap to clone; all clones share the items.
+#[derive(Clone)]
+pub struct Remembered(Option<Arc<Mutex<Kept>>>);
+
+#[derive(Default)]
+struct Kept {
+    items: HashMap<MediaId, Loaded>,
+    /// Oldest first; also of items that were taken meanwhile.
+    order: VecDeque<MediaId>,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self(Some(Arc::default()))
+    }
+}
+
+impl Remembered {
+    /// Remembers nothing.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Keeps an item as it was just recorded, if it waits for its confirm.
+    pub fn note(&self, recorded: &Loaded) {
+        if !matches!(recorded.media, Media::Uploaded(..)) || self.0.is_none() {
+            return;
+        }
+        let item = recorded.clone();
+        let Some(mut kept) = self.kept() else { return };
+        if kept.items.insert(item.id, item).is_none() {
+            kept.order.push_back(recorded.id);
+        }
+        if kept.order.len() > ROOM
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.items.remove(&oldest);
+        }
+    }
+
+    pub fn take(&self, id: MediaId) -> Option<Loaded> {
+        self.kept()?.items.remove(&id)
+    }
+
+    fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

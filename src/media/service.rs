@@ -1,0 +1,346 @@
+//! What a backend can ask for: the write path combined with looks at the bucket.
+//!
+//! Keeps P-6: bytes never pass here, only tickets for them and what a HEAD shows. A look happens before the command and
+//! its result travels inside it, so a decision never waits for the network.
+
+mod allowance;
+mod checksums;
+mod tickets;
+
+use std::{sync::Arc, time::Duration};
+
+use zeroload_clock::{Clock, Ids, Sleeper};
+use zeroload_domain::{
+    AttachedTo, ByteSize, Claim, Command, ContentType, FileName, Media, MediaId, ObjectFacts, ObjectKey, Owner,
+    Refusal, SeenVia, Sha256Digest, Tenant,
+};
+
+pub use self::{allowance::Allowance, checksums::ChecksumPolicy};
+use crate::{
+    media::{
+        bucket::BucketGuard,
+        commands::{CommandError, Commands, Loaded, Origin},
+        late_uploads::LateUploads,
+        restore::{self, RestoreError},
+    },
+    storage::{Gateway, Location, SignError, StorageError, Upload},
+};
+
+/// What a backend says about the media it wants a ticket for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub owner: Owner,
+    pub content_type: ContentType,
+    pub content_length: ByteSize,
+    pub checksum_sha256: Option<Sha256Digest>,
+    pub filename: Option<FileName>,
+}
+
+/// A media item, with a ticket where one can be used.
+#[derive(Debug)]
+pub struct Issued {
+    pub loaded: Loaded,
+    pub upload: Option<Upload>,
+}
+
+/// What became of an object that the bucket says was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// It is one of ours; what was there is recorded.
+    Looked,
+    NotOurs,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("storage is unavailable: {0}")]
+    Storage(String),
+    #[error("a ticket cannot be signed: {0}")]
+    Sign(SignError),
+    #[error(
+        "the media was requested with a checksum, and the bucket does not show the object's SHA-256; checksum_policy is \
+         require, so it is not taken for the right one"
+    )]
+    ChecksumUnverified,
+}
+
+impl From<Refusal> for ServiceError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Command(refusal.into())
+    }
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error.to_string())
+    }
+}
+
+/// How long callers wait, and by what.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    /// For the S3 server, in all that one call asks.
+    pub s3: Duration,
+    pub sleeper: Sleeper,
+}
+
+/// The backend's calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    commands: Commands,
+    late_uploads: LateUploads,
+    gateway: Gateway,
+    guard: Arc<BucketGuard>,
+    clock: Clock,
+    ids: Ids,
+    waits: Waits,
+    checksum_policy: ChecksumPolicy,
+}
+
+impl Service {
+    pub fn new(
+        commands: Commands,
+        late_uploads: LateUploads,
+        gateway: Gateway,
+        guard: Arc<BucketGuard>,
+        clock: Clock,
+        ids: Ids,
+        waits: Waits,
+    ) -> Self {
+        Self { commands, late_uploads, gateway, guard, clock, ids, waits, checksum_policy: ChecksumPolicy::Trust }
+    }
+
+    #[must_use]
+    pub fn with_checksum_policy(self, checksum_policy: ChecksumPolicy) -> Self {
+        Self { checksum_policy, ..self }
+    }
+
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn get(&self, id: MediaId, tenant: &Tenant) -> Result<Loaded, ServiceError> {
+        Ok(self.commands.load(id, tenant).await?)
+    }
+
+    /// Somebody says that the upload is done: looks, and records what is there.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`] for a collected item; bytes that arrived late are then claimed for collection (P-7).
+    pub async fn uploaded(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        seen_via: SeenVia,
+        origin: &Origin,
+        allowance: &Allowance,
+    ) -> Result<Loaded, ServiceError> {
+        let loaded = self.commands.load(id, tenant).await?;
+        let collected = match &loaded.media {
+            Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => return Ok(loaded),
+            // What arrives now goes with it, at the end of its time in the trash.
+            Media::Trashed(..) => return Err(Refusal::Gone.into()),
+            Media::Collected(_, claimed, _) => Some(claimed.claim),
+            Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
+        };
+        let seen = match (self.look(&loaded.media, allowance).await?, collected) {
+            (None, Some(claim)) => self.left_over(&loaded.media, claim, allowance).await?,
+            (seen, _) => seen,
+        };
+        let Some(facts) = seen else {
+            // It may have been collected between the load and the look.
+            let loaded = self.commands.load(id, tenant).await?;
+            return match &loaded.media {
+                Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => Ok(loaded),
+                Media::Trashed(..) | Media::Collected(..) => Err(Refusal::Gone.into()),
+                Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => {
+                    Err(Refusal::NotUploaded.into())
+                }
+            };
+        };
+        let now = self.clock.now();
+        if matches!(loaded.media, Media::Pending(_) | Media::Uploaded(..)) {
+            self.checksum_policy.check(&loaded.media, Some(&facts))?;
+        }
+        if let Some(claim) = collected {
+            self.late_uploads.claim(id, facts, claim, seen_via, origin, now).await?;
+            return Err(Refusal::Gone.into());
+        }
+        let command = Command::RecordUpload { facts, seen_via, collected };
+        Ok(self.commands.execute(id, tenant, command, origin, now).await?)
+    }
+
+    /// The bucket says that an object was written: a hint for which the same is done, if the object is one of ours.
+    ///
+    /// # Errors
+    /// [`ServiceError`], but never a refusal: what is there is none of the sender's business, and a repeat would not
+    /// change it.
+    pub async fn notified(
+        &self,
+        bucket: &str,
+        key: &ObjectKey,
+        origin: &Origin,
+        allowance: &Allowance,
+    ) -> Result<Notified, ServiceError> {
+        if bucket != self.gateway.bucket().as_str() || !key.is_in(self.gateway.prefix()) {
+            return Ok(Notified::NotOurs);
+        }
+        let loaded = self.commands.load_internal(key.media_id()).await?;
+        let request = match loaded.media.ticketed() {
+            Some(ticketed) if ticketed.request.object_key == *key => &ticketed.request,
+            _ => return Ok(Notified::NotOurs),
+        };
+        if !self.gateway.serves(&Location::of(request)) {
+            return Ok(Notified::NotOurs);
+        }
+        match self.uploaded(loaded.id, &request.tenant, SeenVia::Notification, origin, allowance).await {
+            Err(ServiceError::Command(CommandError::Refused(refusal))) => {
+                if matches!(refusal, Refusal::UploadMismatch { .. } | Refusal::ContentChanged { .. }) {
+                    tracing::warn!(media.id = %loaded.id, %refusal, "the bucket holds an object that does not fit");
+                }
+                Ok(Notified::Looked)
+            }
+            Err(error @ ServiceError::ChecksumUnverified) => {
+                tracing::warn!(media.id = %loaded.id, %error, "an upload is not recorded");
+                Ok(Notified::Looked)
+            }
+            other => other.map(|_| Notified::Looked),
+        }
+    }
+
+    /// The backend's post is saved. Looks at the bucket only if the upload was never seen.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+        allowance: &Allowance,
+    ) -> Result<Loaded, ServiceError> {
+        match self.confirm_recorded(id, tenant, attached_to.clone(), origin).await? {
+            Some(loaded) => Ok(loaded),
+            None => self.confirm_found(id, tenant, attached_to, origin, allowance).await,
+        }
+    }
+
+    /// As [`Service::confirm`], for an item whose upload was not seen: looks at the bucket, unless it has been by now.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm_found(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+        allowance: &Allowance,
+    ) -> Result<Loaded, ServiceError> {
+        let loaded = self.commands.load(id, tenant).await?;
+        // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
+        // says whether there never was an object or there is none any more.
+        let facts = match &loaded.media {
+            media @ Media::Pending(_) => self.look(media, allowance).await?,
+            _ => None,
+        };
+        self.checksum_policy.check(&loaded.media, facts.as_ref())?;
+        let command = Command::Confirm { attached_to, facts };
+        Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
+    }
+
+    /// As [`Service::confirm`], without a look at the bucket: nothing where the upload was never seen.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn confirm_recorded(
+        &self,
+        id: MediaId,
+        tenant: &Tenant,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Option<Loaded>, ServiceError> {
+        if self.checksum_policy == ChecksumPolicy::Require {
+            // What was recorded before the policy was this one may lack it.
+            self.checksum_policy.check(&self.commands.load(id, tenant).await?.media, None)?;
+        }
+        let command = Command::Confirm { attached_to, facts: None };
+        match self.commands.execute(id, tenant, command, origin, self.clock.now()).await {
+            Err(CommandError::Refused(Refusal::NotUploaded)) => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn release(&self, id: MediaId, tenant: &Tenant, origin: &Origin) -> Result<Loaded, ServiceError> {
+        Ok(self.commands.execute(id, tenant, Command::Release, origin, self.clock.now()).await?)
+    }
+
+    /// An operator brings an item back from the trash: it is in use again, under a new key.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; it may be on its way, and a repeat goes on.
+    pub async fn restore(
+        &self,
+        id: MediaId,
+        tenant: Option<&Tenant>,
+        attached_to: Option<AttachedTo>,
+        origin: &Origin,
+    ) -> Result<Loaded, ServiceError> {
+        // The copies that follow take as long as they take.
+        let status = self.allowance().within(self.guard.recent()).await?;
+        if !status.can_be_believed() {
+            return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
+        }
+        let now = self.clock.now();
+        let restored = restore::restore(&self.commands, &self.gateway, (id, tenant), attached_to, origin, now).await;
+        restored.map_err(|error| match error {
+            RestoreError::Command(error) => error.into(),
+            RestoreError::Storage(error) => error.into(),
+            error @ RestoreError::Failed { .. } => ServiceError::Storage(error.to_string()),
+        })
+    }
+
+    /// The time that one call has for the S3 server.
+    pub fn allowance(&self) -> Allowance {
+        Allowance::new(self.waits.s3, &self.waits.sleeper)
+    }
+
+    /// What the bucket holds. An answer counts only from the bucket that is this journal's.
+    ///
+    /// # Errors
+    /// [`ServiceError::Storage`]: nothing is known. [`Refusal::UploadMismatch`]: the object came with more than was signed.
+    async fn look(&self, media: &Media, allowance: &Allowance) -> Result<Option<ObjectFacts>, ServiceError> {
+        let Some(ticketed) = media.ticketed() else { return Err(Refusal::NotFound.into()) };
+        let at = Location::of(&ticketed.request);
+        let looked = async {
+            let status = self.guard.recent().await;
+            if !status.can_be_believed() {
+                return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
+            }
+            Ok(self.gateway.look(&at).await?)
+        };
+        // Large, and within every call that may have to look.
+        let Some(sighting) = allowance.within(Box::pin(looked)).await?? else { return Ok(None) };
+        media.admits(sighting.unsigned.as_ref())?;
+        Ok(Some(sighting.facts))
+    }
+
+    /// What the trash holds of a collected item whose key was seen to hold nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::Storage`]: nothing is known.
+    async fn left_over(
+        &self,
+        media: &Media,
+        collected: Claim,
+        allowance: &Allowance,
+    ) -> Result<Option<ObjectFacts>, ServiceError> {
+        let Some(ticketed) = media.ticketed() else { return Ok(None) };
+        let at = Location::of(&ticketed.request);
+        Ok(allowance.within(Box::pin(self.late_uploads.left_over(&at, collected))).await??)
+    }
+}
