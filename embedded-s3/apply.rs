@@ -5,8 +5,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::blobs::BlobName;
 use super::conditions::{Unmet, WriteCondition};
 use super::index;
-use super::transaction::Files;
-use super::writer::{Outcome, Put, Write};
+use super::write::{Files, Outcome, Put, Write};
 
 const PUT: &str = include_str!("put.sql");
 const DELETE: &str = "DELETE FROM objects WHERE bucket = ?1 AND key = ?2";

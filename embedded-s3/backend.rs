@@ -20,7 +20,8 @@ use super::exchange::Exchange;
 use super::faults::Faults;
 use super::index::Index;
 use super::now_ms;
-use super::writer::{Outcome, Write, Writer};
+use super::write::{Outcome, Write};
+use super::writer::Writer;
 
 #[derive(Clone)]
 pub(super) struct Backend {

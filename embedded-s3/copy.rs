@@ -17,7 +17,7 @@ use super::index::ObjectRow;
 use super::now_ms;
 use super::objects::only_version;
 use super::put::{is_presigned, refuse_unsupported};
-use super::writer::{Outcome, Put, Write};
+use super::write::{Outcome, Put, Write};
 
 impl Backend {
     pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {

@@ -10,7 +10,7 @@ use super::backend::{Backend, internal};
 use super::conditions::WriteCondition;
 use super::faults::Manner;
 use super::objects::only_version;
-use super::writer::{Outcome, Write};
+use super::write::{Outcome, Write};
 
 /// S3's limit for one `DeleteObjects`.
 const MAX_KEYS: usize = 1000;

@@ -57,6 +57,7 @@ mod server;
 mod store;
 mod transaction;
 mod upload;
+mod write;
 mod writer;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::faults::Manner;
 use super::index::StoredHeaders;
 use super::now_ms;
 use super::upload::Received;
-use super::writer::{Outcome, Put, Write};
+use super::write::{Outcome, Put, Write};
 
 /// S3's limit for user metadata, names and values together, in bytes.
 const MAX_METADATA: usize = 2048;

@@ -25,7 +25,7 @@ use super::front::Front;
 use super::index::{self, Index};
 use super::transaction::Rows;
 #[cfg(test)]
-use super::writer::Write;
+use super::write::Write;
 use super::writer::Writer;
 use super::{now_ms, server};
 

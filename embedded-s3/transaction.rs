@@ -22,19 +22,7 @@ use zeroload_database_access::open_files::OpenFiles;
 use super::apply::apply;
 use super::blobs::{Blob, BlobName};
 use super::index;
-use super::writer::{Outcome, Write};
-
-/// The files that a batch is about.
-#[derive(Default)]
-pub(super) struct Files {
-    /// Files that the new rows name. Empty once COMMIT has been sent: until then dropping them
-    /// removes them.
-    pub named: Vec<Blob>,
-    /// Files of refused PUTs; dropping them removes them.
-    pub refused: Vec<Blob>,
-    /// Files that no row names any more once the batch is over, to be removed then.
-    pub unneeded: Vec<BlobName>,
-}
+use super::write::{Files, Outcome, Write};
 
 /// The rows, write side.
 pub(super) struct Rows {

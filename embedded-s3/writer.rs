@@ -10,56 +10,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::blobs::{Blob, Blobs};
-use super::conditions::{Unmet, WriteCondition};
-use super::transaction::{Files, Rows};
+use super::blobs::Blobs;
+use super::transaction::Rows;
+use super::write::{Files, Outcome, Write};
 
 /// Jobs that share one transaction at most.
 const BATCH: usize = 256;
 const QUEUE: usize = 1024;
 /// Files of one task.
 const REMOVED_AT_ONCE: usize = 512;
-
-/// A row to be written, with the file it will name.
-pub(super) struct Put {
-    pub bucket: String,
-    pub key: String,
-    pub blob: Blob,
-    pub size: i64,
-    pub etag: String,
-    pub sha256: String,
-    pub modified_at: i64,
-    /// JSON of [`super::index::StoredHeaders`]
-    pub headers: String,
-    pub condition: WriteCondition,
-}
-
-pub(super) enum Write {
-    Put(Box<Put>),
-    Delete {
-        bucket: String,
-        key: String,
-        condition: WriteCondition,
-    },
-    /// Keys with their conditions; one transaction for all.
-    DeleteMany {
-        bucket: String,
-        keys: Vec<(String, WriteCondition)>,
-    },
-    CreateBucket {
-        name: String,
-        now_ms: i64,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Done,
-    Unmet(Unmet),
-    /// One answer per key, in order.
-    Many(Vec<Result<(), Unmet>>),
-    AlreadyThere,
-}
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum WriteError {

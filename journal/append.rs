@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::StreamKind;
+use super::error::StoreError;
 use super::hash::{Hash, Leaf};
-use super::store::StoreError;
 
 /// One event as its writer hands it over. The texts are stored as they are, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,16 +73,8 @@ impl FromStr for Hash {
     type Err = ParseHashError;
 
     fn from_str(text: &str) -> Result<Self, ParseHashError> {
-        let refused = || ParseHashError { length: text.len() };
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(refused());
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |at: usize| char::from(pair[at]).to_digit(16).ok_or_else(refused);
-            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).map_err(|_| refused())?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseHashError { length: text.len() })?;
         Ok(Self(bytes))
     }
 }

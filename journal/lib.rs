@@ -25,9 +25,11 @@
 
 mod append;
 mod batch;
+mod error;
 mod handle;
 mod hash;
 mod lane;
+mod options;
 pub mod postgres;
 mod reader;
 pub mod sqlite;
@@ -44,10 +46,12 @@ mod contract;
 pub mod memory;
 
 pub use append::{Append, AppendError, Appended, NewEvent, Prepared};
-pub use handle::{Journal, Options, WriterTask, assemble, start};
+pub use error::{StoreError, StoreErrorKind};
+pub use handle::{Journal, WriterTask, assemble, start};
 pub use hash::{Hash, ParseHashError};
+pub use options::Options;
 pub use reader::Reader;
-pub use store::{Commit, Found, Outcome, ReadStore, StoreError, StoreErrorKind, WriteError, WriteStore};
+pub use store::{Commit, Found, Outcome, ReadStore, WriteError, WriteStore};
 pub use stored::{Edges, Fact, Head, RawCommit, RawEvent, RawFact, RawHead, ReadError, StoredEvent};
 pub use thread::WriterThread;
 pub use verify::{Fault, Verified, VerifyError, verify};

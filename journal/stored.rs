@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::StreamKind;
+use super::error::StoreError;
 use super::hash::{Hash, Leaf};
-use super::store::StoreError;
 
 /// One event as readers get it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::StreamKind;
-use super::store::{StoreError, StoreErrorKind};
+use super::error::{StoreError, StoreErrorKind};
 use super::stored::{RawFact, ReadError};
 
 /// Streams per query.

@@ -17,9 +17,10 @@ use tracing::Instrument;
 
 use super::append::{AppendError, Appended, Prepared};
 use super::batch::{Backlog, Request};
-use super::handle::Options;
+use super::error::StoreError;
 use super::lane::Lane;
-use super::store::{Found, Outcome, StoreError, WriteError, WriteStore};
+use super::options::Options;
+use super::store::{Found, Outcome, WriteError, WriteStore};
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
-use super::super::store::{StoreError, StoreErrorKind};
 use super::settings::Settings;
+use crate::error::{StoreError, StoreErrorKind};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -30,8 +30,8 @@ pub use self::settings::{Settings, SettingsError};
 pub use self::writer::PostgresWriter;
 
 use self::seen::Seen;
+use super::error::StoreError;
 use super::reader::Reader;
-use super::store::StoreError;
 
 /// A journal opened for writing: what [`start`](super::start) takes.
 pub struct PostgresJournal {

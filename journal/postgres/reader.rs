@@ -17,12 +17,13 @@ use uuid::Uuid;
 use zeroload_database_access::pool;
 
 use super::super::StreamKind;
-use super::super::store::{ReadStore, StoreError, StoreErrorKind};
+use super::super::store::ReadStore;
 use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::connection::{answered, on, store_error, was_ended};
 use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
+use crate::error::{StoreError, StoreErrorKind};
 
 const CONNECTIONS: u32 = 3;
 

@@ -10,8 +10,8 @@ use sqlx::Row;
 use sqlx::error::Error as SqlxError;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::super::store::{StoreError, StoreErrorKind};
 use super::connection::{answered, store_error};
+use crate::error::{StoreError, StoreErrorKind};
 
 /// Whether the event of a [`Mark`] stands where it stood: a condition with the numbers of two parameters, its position and
 /// its command. One look at the end of an index.

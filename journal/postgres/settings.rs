@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::super::store::StoreError;
 use super::OpenError;
+use crate::error::StoreError;
 
 const PARAMETERS: [&str; 7] = ["application_name", "host", "pgbouncer", "sslcert", "sslkey", "sslmode", "sslrootcert"];
 const FILES: [&str; 3] = ["sslcert", "sslkey", "sslrootcert"];

@@ -11,11 +11,12 @@ use sqlx::query::Query;
 use sqlx::{Connection, Row};
 
 use super::super::append::Prepared;
-use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
+use super::super::store::{Commit, Found, Outcome, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
 use super::row::NewRows;
 use super::seen::{Mark, Seen};
 use super::settings::Settings;
+use crate::error::{StoreError, StoreErrorKind};
 
 const APPEND_ALL: &str = "SELECT first_position, recorded_at
     FROM journal_append_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";

@@ -29,8 +29,8 @@ pub use self::writer::SqliteWriter;
 use zeroload_database_access::open_files::OpenFiles;
 use zeroload_database_access::private_file;
 
+use super::error::{StoreError, StoreErrorKind};
 use super::reader::Reader;
-use super::store::{StoreError, StoreErrorKind};
 
 /// Nobody else writes, so only a checkpoint or a closing process of another reader is ever waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,10 +14,11 @@ use uuid::Uuid;
 use zeroload_database_access::open_files::OpenFiles;
 
 use super::super::StreamKind;
-use super::super::store::{ReadStore, StoreError, StoreErrorKind};
+use super::super::store::ReadStore;
 use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::{check, store_error};
+use crate::error::{StoreError, StoreErrorKind};
 
 /// Each is a thread of its own with its own page cache.
 const CONNECTIONS: u32 = 4;

@@ -19,8 +19,9 @@ use zeroload_database_access::open_files::OpenFiles;
 
 use super::super::append::Prepared;
 use super::super::hash::{CommitHasher, Hash};
-use super::super::store::{Commit, Found, Outcome, StoreError, StoreErrorKind, WriteError, WriteStore};
+use super::super::store::{Commit, Found, Outcome, WriteError, WriteStore};
 use super::{check, result_code, store_error};
+use crate::error::{StoreError, StoreErrorKind};
 
 /// Rows per INSERT: each size is prepared once, and a batch takes at most one statement of each but the largest. Every
 /// statement is a round trip to the connection's thread.

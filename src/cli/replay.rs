@@ -13,7 +13,7 @@ use zeroload_journal::{Reader, StoredEvent, StreamKind};
 use super::Ended;
 use crate::{
     http::{EventShape, MediaShape},
-    media::commands::{Loaded, decode},
+    media::{Loaded, commands::decode},
     settings::Settings,
 };
 

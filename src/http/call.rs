@@ -9,16 +9,17 @@ use actix_web::{
     web,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 use zeroload_domain::{IdempotencyKey, MediaId, Tenant};
 
 use super::{
-    Api, Problem, body,
+    Api, Problem, Role, body,
     connection::Hangup,
     edge::{Body, RequestId},
-    notifications,
+    paths,
 };
-use crate::{http::Role, media::commands::Origin};
+use crate::media::commands::Origin;
 
 /// An authenticated request.
 pub struct Call {
@@ -47,7 +48,7 @@ impl Call {
         let (tenant, caller, role) = match api.keys.current() {
             None => (Tenant::parse("default")?, "anonymous".to_owned(), Role::Operator),
             Some(keys) => {
-                let may_be_basic = request.match_pattern().as_deref() == Some(notifications::PATH);
+                let may_be_basic = request.match_pattern().as_deref() == Some(paths::notifications::PATH);
                 let authorization = authorization.and_then(|value| value.to_str().ok());
                 let presented = match authorization.and_then(bearer) {
                     None if may_be_basic => authorization.and_then(basic_password),
@@ -200,19 +201,7 @@ fn basic_password(authorization: &str) -> Option<String> {
 
 /// The parser of the query puts a mark for what is no UTF-8, and a filter would then look for the mark.
 fn decodes_to_text(query: &str) -> bool {
-    let mut decoded = Vec::with_capacity(query.len());
-    let mut rest = query.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let digits = behind.split_at_checked(2).filter(|_| byte == b'%');
-        let escaped = digits.and_then(|(digits, behind)| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            Some((u8::from_str_radix(digits, 16).ok()?, behind))
-        });
-        let (byte, behind) = escaped.unwrap_or((byte, behind));
-        decoded.push(byte);
-        rest = behind;
-    }
-    std::str::from_utf8(&decoded).is_ok()
+    percent_decode_str(query).decode_utf8().is_ok()
 }
 
 /// The parameters behind the `?`; what nobody took is refused.

@@ -14,6 +14,7 @@ use zeroload_projections::RunRow;
 use super::{
     Api, Problem,
     call::Call,
+    paths,
     shapes::{optional_time, time},
 };
 use crate::{
@@ -51,7 +52,7 @@ pub struct CollectBody {
 ///
 /// For all tenants, whichever the key belongs to.
 #[utoipa::path(
-    post, path = "/v1/collections", operation_id = "collect", tag = "collections", request_body(content = Option<CollectBody>),
+    post, path = paths::collections::PATH, operation_id = "collect", tag = "collections", request_body(content = Option<CollectBody>),
     responses(
         (status = 200, body = RunReport),
         (status = 503, description = "`storage-unavailable`: nothing is collected, and why; `review-unavailable`: the backend does not say what is in use, and nothing more is claimed; `collector-unavailable`, `journal-unavailable`, `projection-unavailable`"),
@@ -61,7 +62,7 @@ pub async fn run(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     call.allow(&[])?;
     call.no_parameters()?;
     let CollectBody { dry_run, override_brake } = call.optional_json()?;
-    let override_brake = override_brake.then(|| call.origin("POST /v1/collections override_brake"));
+    let override_brake = override_brake.then(|| call.origin(paths::OVERRIDES_THE_BRAKE));
     let wanted = Wanted { dry_run, override_brake, caller: Some(call.caller().to_owned()) };
     let report = api.collector.run_now(wanted).await.map_err(|stopped| {
         Problem::new(503, "collector-unavailable", format!("the collector did not answer: {stopped}"))
@@ -191,7 +192,7 @@ impl CollectionRun {
 ///
 /// Of all tenants, whichever the key belongs to.
 #[utoipa::path(
-    get, path = "/v1/collections", operation_id = "get_collections", tag = "collections",
+    get, path = paths::collections::PATH, operation_id = "get_collections", tag = "collections",
     params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "runs at most, 100 where absent"),
            ("cursor" = Option<Uuid>, Query, description = "the next_cursor of an earlier page")),
     responses(
@@ -216,7 +217,7 @@ pub async fn list(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Probl
 
 /// One run, with what it claimed
 #[utoipa::path(
-    get, path = "/v1/collections/{id}", operation_id = "get_collection", tag = "collections",
+    get, path = paths::collection::PATH, operation_id = "get_collection", tag = "collections",
     params(("id" = Uuid, Path, description = "the run's id")),
     responses(
         (status = 200, body = CollectionRunWhole),

@@ -9,13 +9,13 @@ use zeroload_domain::{CollectReason, Found, Media, media::Seal};
 use zeroload_projections::Retry;
 
 use super::{
-    Api, Problem,
+    Api, Problem, Role,
     call::Call,
+    paths,
     shapes::{MediaState, optional_time},
 };
 use crate::{
-    http::Role,
-    media::{bucket::BucketStatus, commands::Loaded},
+    media::{Loaded, bucket::BucketStatus},
     storage::remove,
 };
 
@@ -124,7 +124,7 @@ impl Obstacle {
 
 /// Why an item may stay, goes or went
 #[utoipa::path(
-    get, path = "/v1/media/{id}/explain", operation_id = "explain_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    get, path = paths::explain::PATH, operation_id = "explain_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = Explanation),
         (status = 404, description = "`not-found`, also for another tenant's id"),

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Problem};
+use super::{Api, Problem, paths};
 use crate::{background::projector, metrics::Levels, outside::bounded, storage::Status};
 
 /// Due items that a scrape counts at most.
@@ -48,14 +48,14 @@ fn check(name: &str, status: Status, detail: impl Into<String>) -> ReadyCheck {
 }
 
 /// Whether the process is alive
-#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, body = Liveness)))]
+#[utoipa::path(get, path = paths::livez::PATH, tag = "operations", responses((status = 200, body = Liveness)))]
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(Liveness { alive: true })
 }
 
 /// Whether it can do its work, and what is wrong if not
 #[utoipa::path(
-    get, path = "/readyz", tag = "operations",
+    get, path = paths::readyz::PATH, tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "a check has failed"))
 )]
 pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
@@ -183,7 +183,7 @@ async fn projection(api: &Api, head: u64) -> ReadyCheck {
 }
 
 /// Counters and gauges, in the OpenMetrics text format
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics 1.0")))]
+#[utoipa::path(get, path = paths::metrics::PATH, tag = "operations", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics 1.0")))]
 pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let shared = api.clone();
     let levels = api.on_runtime(async move {

@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 use zeroload_domain::{Refusal, Tenant};
 use zeroload_journal::{self as journal, Journal, ReadError, StoredEvent, VerifyError};
 
-use super::{Api, Problem, call::Call, shapes::EventShape};
-use crate::http::Role;
+use super::{Api, Problem, Role, call::Call, paths, shapes::EventShape};
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 500;
@@ -37,7 +36,7 @@ pub struct Verified {
 
 /// The history of one item
 #[utoipa::path(
-    get, path = "/v1/media/{id}/events", operation_id = "get_media_events", tag = "history",
+    get, path = paths::media_events::PATH, operation_id = "get_media_events", tag = "history",
     params(("id" = uuid::Uuid, Path),
            ("after" = Option<u64>, Query, minimum = 0, description = "the `sequence` of the last event already known"),
            ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "events at most; 1000 if not given")),
@@ -75,7 +74,7 @@ pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
 /// Only events of the caller's tenant; for an operator also those of no tenant, which tell of collection runs. Without `limit` it ends at what was the head when it began; a connection that
 /// ends without the closing chunk was cut short.
 #[utoipa::path(
-    get, path = "/v1/events", operation_id = "get_events", tag = "history",
+    get, path = paths::events::PATH, operation_id = "get_events", tag = "history",
     params(("after" = Option<u64>, Query, minimum = 0, description = "the last position already known"),
            ("limit" = Option<u64>, Query, minimum = 1, description = "events at most")),
     responses(
@@ -138,7 +137,7 @@ async fn page(journal: &Journal, mut cursor: Cursor) -> Result<(Bytes, Cursor), 
 ///
 /// Of all tenants: the chain is one. Who asks while a verification is under way gets the outcome of that one.
 #[utoipa::path(
-    get, path = "/v1/journal/verify", operation_id = "verify_journal", tag = "history",
+    get, path = paths::verify::PATH, operation_id = "verify_journal", tag = "history",
     responses(
         (status = 200, body = Verified),
         (status = 409, description = "`journal-broken`, with the position"),

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::http::{ApiKeys, KeysError};
+use super::{ApiKeys, KeysError};
 
 /// The API keys, which can be reread while serving.
 pub struct KeyRing {

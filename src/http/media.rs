@@ -11,14 +11,14 @@ use utoipa::ToSchema;
 use zeroload_domain::{AttachedTo, ByteSize, ContentType, FileName, MediaId, Owner, SeenVia, Sha256Digest};
 
 use super::{
-    Api, Problem,
+    Api, Problem, Role,
     call::Call,
+    paths,
     problem::ProblemShape,
     shapes::{MediaShape, MediaState},
 };
 use crate::{
-    http::Role,
-    media::{commands::Loaded, service::Wish},
+    media::{Loaded, service::Wish},
     storage::Upload,
 };
 
@@ -129,7 +129,7 @@ fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Uplo
 /// With `Idempotency-Key` a repeat answers with the same item, for ever. While it waits for its upload the bucket is looked
 /// at: if the bytes are there, its state is `uploaded` and it has no ticket. Without a key each call makes a new item.
 #[utoipa::path(
-    post, path = "/v1/media", operation_id = "request_media", tag = "media", request_body = RequestBody,
+    post, path = paths::media::PATH, operation_id = "request_media", tag = "media", request_body = RequestBody,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "visible ASCII characters")),
     responses(
         (status = 201, body = MediaShape, headers(("Location" = String, description = "the item's address"))),
@@ -155,7 +155,7 @@ pub async fn request(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         checksum_sha256: body.checksum_sha256,
         filename: body.filename,
     };
-    let origin = call.origin("POST /v1/media");
+    let origin = call.origin(paths::media::POST);
     let at_once = api.here(api.service.request_at_once(&call.tenant, wish.clone(), key.as_ref(), &origin)).await?;
     let issued = match at_once? {
         Some(issued) => issued,
@@ -164,13 +164,13 @@ pub async fn request(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
             api.on_runtime(async move { service.request(&tenant, wish, key.as_ref(), &origin).await }).await??
         }
     };
-    let location = format!("/v1/media/{}", issued.loaded.id);
+    let location = format!("{}/{}", paths::media::PATH, issued.loaded.id);
     show(HttpResponse::Created().insert_header((header::LOCATION, location)), &issued.loaded, issued.upload)
 }
 
 /// Show an item
 #[utoipa::path(
-    get, path = "/v1/media/{id}", operation_id = "get_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    get, path = paths::one::PATH, operation_id = "get_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`, also for another tenant's id"),
@@ -188,7 +188,7 @@ pub async fn get(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
 ///
 /// The bucket is looked at: nobody's word is taken for it.
 #[utoipa::path(
-    post, path = "/v1/media/{id}/uploaded", operation_id = "report_upload", tag = "media", params(("id" = uuid::Uuid, Path)),
+    post, path = paths::uploaded::PATH, operation_id = "report_upload", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = MediaShape),
         (status = 404, description = "`not-found`"),
@@ -201,7 +201,7 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     call.allow(&[Role::Backend])?;
     call.nothing_else()?;
     let (service, id) = (api.service.clone(), call.id()?);
-    let origin = call.origin("POST /v1/media/{id}/uploaded");
+    let origin = call.origin(paths::uploaded::POST);
     let allowance = service.allowance();
     let work = async move { service.uploaded(id, &call.tenant, SeenVia::Notice, &origin, &allowance).await };
     let loaded = api.on_runtime(work).await??;
@@ -210,7 +210,7 @@ pub async fn uploaded(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
 
 /// Confirm: the backend's own post, which refers to the item, is saved
 #[utoipa::path(
-    post, path = "/v1/media/{id}/confirm", operation_id = "confirm_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    post, path = paths::confirm::PATH, operation_id = "confirm_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<ConfirmBody>),
     responses(
         (status = 200, body = MediaShape),
@@ -225,7 +225,7 @@ pub async fn confirm(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     call.no_parameters()?;
     let id = call.id()?;
     let ConfirmBody { attached_to } = call.optional_json()?;
-    let origin = call.origin("POST /v1/media/{id}/confirm");
+    let origin = call.origin(paths::confirm::POST);
     let known = api.here(api.service.confirm_recorded(id, &call.tenant, attached_to.clone(), &origin)).await?;
     let loaded = match known? {
         Some(loaded) => loaded,
@@ -240,7 +240,7 @@ pub async fn confirm(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
 
 /// Confirm up to 1000 items; each succeeds or fails alone
 #[utoipa::path(
-    post, path = "/v1/media/confirm", operation_id = "confirm_many", tag = "media", request_body = ConfirmManyBody,
+    post, path = paths::confirm_many::PATH, operation_id = "confirm_many", tag = "media", request_body = ConfirmManyBody,
     responses(
         (status = 200, body = ConfirmResults),
         (status = 400, description = "`invalid`: a malformed id is named as `ids[3]`"),
@@ -253,7 +253,7 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
     if !(1..=1000).contains(&body.ids.len()) {
         return Err(Problem::invalid("ids", "ids must name 1 to 1000 items"));
     }
-    let (service, origin) = (api.service.clone(), call.origin("POST /v1/media/confirm"));
+    let (service, origin) = (api.service.clone(), call.origin(paths::confirm_many::POST));
     let (tenant, allowance) = (call.tenant.clone(), service.allowance());
     let work = async move {
         stream::iter(body.ids)
@@ -287,7 +287,7 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
 /// The bucket is looked at first: if the bytes are there, that is recorded and answered with `already-uploaded`. In the
 /// first half of a ticket's life the answer is that ticket, signed once more, and nothing is recorded.
 #[utoipa::path(
-    post, path = "/v1/media/{id}/ticket", operation_id = "renew_ticket", tag = "media", params(("id" = uuid::Uuid, Path)),
+    post, path = paths::ticket::PATH, operation_id = "renew_ticket", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<TicketBody>),
     responses(
         (status = 200, body = MediaShape),
@@ -302,7 +302,7 @@ pub async fn ticket(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pro
     call.no_parameters()?;
     let (service, id) = (api.service.clone(), call.id()?);
     let TicketBody { filename } = call.optional_json()?;
-    let origin = call.origin("POST /v1/media/{id}/ticket");
+    let origin = call.origin(paths::ticket::POST);
     let work = async move { service.renew(id, &call.tenant, filename, &origin).await };
     let issued = api.on_runtime(work).await??;
     show(&mut HttpResponse::Ok(), &issued.loaded, issued.upload)
@@ -310,7 +310,7 @@ pub async fn ticket(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pro
 
 /// Release: the item is no longer wanted
 #[utoipa::path(
-    delete, path = "/v1/media/{id}", operation_id = "release_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    delete, path = paths::one::PATH, operation_id = "release_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
         (status = 202, body = MediaShape, description = "the object is deleted once no ticket can write it any more"),
         (status = 404, description = "`not-found`"),
@@ -322,7 +322,7 @@ pub async fn release(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     call.allow(&[Role::Backend])?;
     call.nothing_else()?;
     let (service, id) = (api.service.clone(), call.id()?);
-    let origin = call.origin("DELETE /v1/media/{id}");
+    let origin = call.origin(paths::one::DELETE);
     let loaded = api.on_runtime(async move { service.release(id, &call.tenant, &origin).await }).await??;
     show(&mut HttpResponse::Accepted(), &loaded, None)
 }

@@ -11,9 +11,9 @@
 //! | [`problem`] | RFC 9457 errors with stable codes |
 //! | [`shapes`] | the JSON of Media and Event |
 //! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`reconciliations`], [`notifications`], [`health`] | the routes |
+//! | [`paths`] | where each route is |
 //! | [`verifying`] | one verification of the journal at a time |
-//! | [`openapi`], [`events`], [`alphabets`] | the interface as OpenAPI, generated from the handlers; what each event holds; which texts are allowed |
-//! | [`guide`] | where everything is, for who opens the address |
+//! | [`openapi`], [`events`], [`alphabets`] | the interface as OpenAPI, generated from the handlers, and where everything is, for who opens the address; what each event holds; which texts are allowed |
 //!
 //! Sockets to database and S3 belong to the service's runtime. A handler hands its work over to it, so that a client that goes
 //! away stops nothing halfway; tickets and confirms, of which there are many and which have no such half, it does itself.
@@ -26,7 +26,6 @@ mod connection;
 mod edge;
 mod events;
 mod explain;
-mod guide;
 mod health;
 mod history;
 mod hosts;
@@ -36,6 +35,7 @@ pub mod listen;
 mod media;
 mod notifications;
 mod openapi;
+mod paths;
 mod problem;
 mod read_side;
 mod reconciliations;
@@ -73,6 +73,7 @@ use zeroload_clock::{Clock, Ids};
 use zeroload_journal::Journal;
 use zeroload_projections::ReadModels;
 
+use self::openapi::guide;
 use crate::{
     background::{
         collector::CollectorHandle, inspector::InspectorHandle, projector::Projector, reconciler::ReconcilerHandle,
@@ -163,31 +164,31 @@ pub fn app(
 > {
     App::new()
         .app_data(api)
-        .service(at("/v1/media", [post(media::request)]))
+        .service(at(paths::media::PATH, [post(media::request)]))
         // Before `{id}`, which would take it for an id.
-        .service(at("/v1/media/confirm", [post(media::confirm_many)]))
-        .service(at("/v1/media/{id}", [get(media::get), delete(media::release)]))
-        .service(at("/v1/media/{id}/uploaded", [post(media::uploaded)]))
-        .service(at("/v1/media/{id}/confirm", [post(media::confirm)]))
-        .service(at("/v1/media/{id}/ticket", [post(media::ticket)]))
-        .service(at("/v1/media/{id}/restore", [post(restore::restore)]))
-        .service(at("/v1/media/{id}/explain", [get(explain::explain)]))
-        .service(at("/v1/media/{id}/events", [get(history::of_media)]))
-        .service(at("/v1/events", [get(history::all)]))
-        .service(at("/v1/journal/verify", [get(history::verify)]))
-        .service(at("/v1/projections", [get(read_side::projections)]))
-        .service(at("/v1/projections/pending", [get(read_side::pending)]))
-        .service(at("/v1/collections", [get(collections::list), post(collections::run)]))
-        .service(at("/v1/collections/{id}", [get(collections::one)]))
-        .service(at(notifications::PATH, [post(notifications::s3)]))
-        .service(at("/v1/reconciliations", [get(reconciliations::list), post(reconciliations::begin)]))
-        .service(at("/v1/reconciliations/{id}", [get(reconciliations::one)]))
-        .service(at("/", [get(guide::home)]))
-        .service(at("/docs", [get(guide::docs)]))
-        .service(at("/livez", [get(health::livez)]))
-        .service(at("/readyz", [get(health::readyz)]))
-        .service(at("/metrics", [get(health::metrics)]))
-        .service(at("/openapi.json", [get(openapi::serve)]))
+        .service(at(paths::confirm_many::PATH, [post(media::confirm_many)]))
+        .service(at(paths::one::PATH, [get(media::get), delete(media::release)]))
+        .service(at(paths::uploaded::PATH, [post(media::uploaded)]))
+        .service(at(paths::confirm::PATH, [post(media::confirm)]))
+        .service(at(paths::ticket::PATH, [post(media::ticket)]))
+        .service(at(paths::restore::PATH, [post(restore::restore)]))
+        .service(at(paths::explain::PATH, [get(explain::explain)]))
+        .service(at(paths::media_events::PATH, [get(history::of_media)]))
+        .service(at(paths::events::PATH, [get(history::all)]))
+        .service(at(paths::verify::PATH, [get(history::verify)]))
+        .service(at(paths::projections::PATH, [get(read_side::projections)]))
+        .service(at(paths::pending::PATH, [get(read_side::pending)]))
+        .service(at(paths::collections::PATH, [get(collections::list), post(collections::run)]))
+        .service(at(paths::collection::PATH, [get(collections::one)]))
+        .service(at(paths::notifications::PATH, [post(notifications::s3)]))
+        .service(at(paths::reconciliations::PATH, [get(reconciliations::list), post(reconciliations::begin)]))
+        .service(at(paths::reconciliation::PATH, [get(reconciliations::one)]))
+        .service(at(paths::home::PATH, [get(guide::home)]))
+        .service(at(paths::docs::PATH, [get(guide::docs)]))
+        .service(at(paths::livez::PATH, [get(health::livez)]))
+        .service(at(paths::readyz::PATH, [get(health::readyz)]))
+        .service(at(paths::metrics::PATH, [get(health::metrics)]))
+        .service(at(paths::openapi::PATH, [get(openapi::serve)]))
         .default_service(web::to(not_found))
         .wrap(from_fn(edge::edge))
 }

@@ -5,17 +5,13 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Problem, call::Call, subscription};
-use crate::{
-    http::Role,
-    media::{
-        commands::CommandError,
-        notifications::{Malformed, Notification},
-        service::{Notified, ServiceError},
-    },
+use super::{Api, Problem, Role, call::Call, paths, subscription};
+use crate::media::{
+    ServiceError,
+    commands::CommandError,
+    notifications::{Malformed, Notification},
+    service::Notified,
 };
-
-pub const PATH: &str = "/v1/notifications/s3";
 
 /// Objects of one message that are looked at at once.
 const LOOKS: usize = 16;
@@ -51,7 +47,7 @@ impl From<Malformed> for Problem {
 /// ours is answered 200 too, and so is a message of which only some records can be read: the answer names the others.
 /// After a 503 the sender should repeat.
 #[utoipa::path(
-    post, path = "/v1/notifications/s3", operation_id = "notify_s3", tag = "notifications",
+    post, path = paths::notifications::PATH, operation_id = "notify_s3", tag = "notifications",
     request_body(content = Object, content_type = "application/json", description = "the sender's message, or a list of them, at most 1000 records"),
     responses(
         (status = 200, body = NotificationResult),
@@ -71,7 +67,7 @@ pub async fn s3(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem
         tracing::warn!(unreadable, ?problems, "a notification has records that cannot be read; the others were taken");
     }
     let mut result = NotificationResult { looked: 0, ignored: others, unreadable, problems };
-    let (service, origin) = (api.service.clone(), call.origin("POST /v1/notifications/s3"));
+    let (service, origin) = (api.service.clone(), call.origin(paths::notifications::POST));
     let allowance = service.allowance();
     let work = async move {
         stream::iter(objects)

@@ -3,6 +3,8 @@
 //! A handler says what is its own; what every call shares (keys, request ids, problems) is added here once, so that no
 //! call can lack it.
 
+pub(super) mod guide;
+
 use std::{io::Write, sync::LazyLock};
 
 use actix_web::{
@@ -20,7 +22,7 @@ use utoipa::{
 };
 
 use super::{
-    alphabets, collections, events, explain, guide, health, history, media, notifications, problem::ProblemShape,
+    alphabets, collections, events, explain, health, history, media, notifications, paths, problem::ProblemShape,
     read_side, reconciliations, restore,
 };
 
@@ -189,7 +191,7 @@ pub fn document() -> Document {
 ///
 /// Compressed for whoever says `Accept-Encoding: gzip`.
 #[utoipa::path(
-    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    get, path = paths::openapi::PATH, operation_id = "openapi", tag = "operations",
     responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1"))
 )]
 pub async fn serve(request: HttpRequest) -> HttpResponse {

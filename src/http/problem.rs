@@ -13,7 +13,7 @@ use zeroload_journal::{AppendError, ReadError};
 
 use crate::{
     background::collector::RunError,
-    media::{commands::CommandError, service::ServiceError},
+    media::{ServiceError, commands::CommandError},
 };
 
 /// Seconds after which a client may try again.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroload_domain::Owner;
 use zeroload_projections::{Cursor, PendingQuery};
 
-use super::{Api, Problem, call::Call, shapes::time};
+use super::{Api, Problem, call::Call, paths, shapes::time};
 use crate::{background::projector, http::Role};
 
 /// How long a read waits for its `min_position`.
@@ -65,7 +65,7 @@ pub struct ProjectionState {
 
 /// The PENDING view: requested or uploaded, neither confirmed nor being collected
 #[utoipa::path(
-    get, path = "/v1/projections/pending", operation_id = "get_pending", tag = "projections",
+    get, path = paths::pending::PATH, operation_id = "get_pending", tag = "projections",
     params(("owner" = Option<String>, Query, min_length = 1, max_length = 255, description = "only items of this owner"),
            ("due_before" = Option<DateTime<Utc>>, Query, description = "only items collectable before then"),
            ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "items at most, 100 where absent"),
@@ -121,7 +121,7 @@ pub async fn pending(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
 
 /// How far each projection is
 #[utoipa::path(
-    get, path = "/v1/projections", operation_id = "get_projections", tag = "projections",
+    get, path = paths::projections::PATH, operation_id = "get_projections", tag = "projections",
     responses(
         (status = 200, body = Projections),
         (status = 503, description = "`journal-unavailable`, `projection-unavailable`"),

@@ -13,6 +13,7 @@ use zeroload_projections::{Counts, Finding, Walk};
 use super::{
     Api, Problem,
     call::Call,
+    paths,
     shapes::{optional_time, time},
 };
 use crate::background::reconciler::{LEAST_AGE, ReconcileError, Wanted};
@@ -212,7 +213,7 @@ pub fn parse_age(raw: &str) -> Result<TimeDelta, String> {
 ///
 /// For all tenants, whichever the key belongs to. A walk that was cut off is taken up if it is what is asked for.
 #[utoipa::path(
-    post, path = "/v1/reconciliations", operation_id = "reconcile", tag = "collections",
+    post, path = paths::reconciliations::PATH, operation_id = "reconcile", tag = "collections",
     request_body(content = Option<ReconcileBody>),
     responses(
         (status = 202, body = Reconciliation, description = "under way; see it at `/v1/reconciliations/{id}`"),
@@ -238,7 +239,7 @@ pub async fn begin(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Prob
 
 /// Reconciliations, newest first
 #[utoipa::path(
-    get, path = "/v1/reconciliations", operation_id = "get_reconciliations", tag = "collections",
+    get, path = paths::reconciliations::PATH, operation_id = "get_reconciliations", tag = "collections",
     params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "reconciliations at most, 100 where absent"),
            ("cursor" = Option<Uuid>, Query, description = "the next_cursor of an earlier page")),
     responses(
@@ -263,7 +264,7 @@ pub async fn list(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Probl
 
 /// One reconciliation, and what it has found so far
 #[utoipa::path(
-    get, path = "/v1/reconciliations/{id}", operation_id = "get_reconciliation", tag = "collections",
+    get, path = paths::reconciliation::PATH, operation_id = "get_reconciliation", tag = "collections",
     params(("id" = Uuid, Path),
            ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "findings at most, 100 where absent"),
            ("cursor" = Option<String>, Query, description = "the next_cursor of an earlier page")),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroload_domain::AttachedTo;
 
-use super::{Api, Problem, call::Call, shapes::MediaShape};
+use super::{Api, Problem, call::Call, paths, shapes::MediaShape};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = Restoration)]
@@ -20,7 +20,7 @@ pub struct RestoreBody {
 ///
 /// Under a new object key, which no delete that is still under way can hit.
 #[utoipa::path(
-    post, path = "/v1/media/{id}/restore", operation_id = "restore_media", tag = "media", params(("id" = uuid::Uuid, Path)),
+    post, path = paths::restore::PATH, operation_id = "restore_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<RestoreBody>),
     responses(
         (status = 200, body = MediaShape),
@@ -35,7 +35,7 @@ pub async fn restore(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
     call.no_parameters()?;
     let (service, id) = (api.service.clone(), call.id()?);
     let RestoreBody { attached_to } = call.optional_json()?;
-    let origin = call.origin("POST /v1/media/{id}/restore");
+    let origin = call.origin(paths::restore::POST);
     let work = async move { service.restore(id, Some(&call.tenant), attached_to, &origin).await };
     let loaded = api.on_runtime(work).await??;
     Ok(HttpResponse::Ok().json(MediaShape::of(&loaded, None).ok_or_else(Problem::internal)?))

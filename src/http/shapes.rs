@@ -10,7 +10,7 @@ use uuid::Uuid;
 use zeroload_domain::{AttachedTo, ContentType, Media, ObjectKey, Owner, Sha256Digest};
 use zeroload_journal::{StoredEvent, StreamKind};
 
-use crate::{media::commands::Loaded, storage::Upload};
+use crate::{media::Loaded, storage::Upload};
 
 /// RFC 3339 in UTC with microseconds.
 pub use zeroload_domain::time_text::serialize_fixed as time;

@@ -11,7 +11,7 @@ use zeroload_domain::{Command, Context, DecodeError, Event, Media, MediaId, Poli
 use zeroload_journal::{Append, AppendError, Appended, Journal, NewEvent, ReadError, StoredEvent, StreamKind};
 use zeroload_projections::{RecordedEvent, What};
 
-use crate::media::{recent::Recent, remembered::Remembered};
+use crate::media::{Loaded, recent::Recent, remembered::Remembered};
 
 /// How often a decision is taken again on what others wrote before the caller hears of it.
 const MAX_ATTEMPTS: usize = 8;
@@ -25,26 +25,6 @@ pub struct Origin {
     pub caller: String,
     /// What was called, such as `POST /v1/media`.
     pub route: &'static str,
-}
-
-/// A media item as its stream tells.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    pub id: MediaId,
-    pub media: Media,
-    /// The last event's place in the stream; 0 where there is none.
-    pub sequence: u64,
-    /// The last event's place in the journal; 0 where there is none.
-    pub position: u64,
-    /// The command that this answers has appended that event. Else it was true already, or was only read.
-    pub is_new: bool,
-}
-
-impl Loaded {
-    /// An id under which nothing is stored.
-    pub fn unrequested(id: MediaId) -> Self {
-        Self { id, media: Media::default(), sequence: 0, position: 0, is_new: false }
-    }
 }
 
 /// Why a command did not happen, or may not have.

@@ -13,9 +13,9 @@ use zeroload_domain::{Claim, Command, Media, MediaId, ObjectFacts, SeenVia};
 
 use crate::{
     media::{
+        Loaded, ServiceError,
         bucket::BucketGuard,
-        commands::{CommandError, Commands, Loaded, Origin},
-        service::ServiceError,
+        commands::{CommandError, Commands, Origin},
     },
     metrics::Metrics,
     storage::{Gateway, Location, StorageError},

@@ -13,9 +13,14 @@
 
 pub mod bucket;
 pub mod commands;
+mod error;
 pub mod late_uploads;
+mod loaded;
 pub mod notifications;
 pub mod recent;
 pub mod remembered;
 pub mod restore;
 pub mod service;
+
+pub use error::ServiceError;
+pub use loaded::Loaded;

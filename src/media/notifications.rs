@@ -32,6 +32,8 @@ use zeroload_domain::ObjectKey;
 
 use carried::Reader;
 
+use crate::outside::unescaped;
+
 /// An object that is said to have been written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -108,22 +110,6 @@ fn text<'a>(object: &'a Map<String, Value>, member: &str, within: &str) -> Resul
 
 fn malformed(field: impl Into<String>, allowed: &'static str) -> Malformed {
     Malformed { field: field.into(), allowed }
-}
-
-/// Percent escapes read back. A plus would be a space, which no key of ours has, so it may stay.
-fn unescaped(key: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 
 use zeroload_domain::{Media, MediaId};
 
-use crate::media::commands::Loaded;
+use crate::media::Loaded;
 
 /// Items that are kept at most, some 20 MB; the oldest go first.
 pub(crate) const ROOM: usize = 16_384;

@@ -12,7 +12,10 @@ use chrono::{DateTime, Utc};
 use zeroload_domain::{AttachedTo, Command, Media, MediaId, Place, Refusal, Tenant};
 
 use crate::{
-    media::commands::{CommandError, Commands, Loaded, Origin},
+    media::{
+        Loaded,
+        commands::{CommandError, Commands, Origin},
+    },
     storage::{Gateway, Location, NotRestored, Removal, StorageError, remove},
 };
 

@@ -18,12 +18,13 @@ use zeroload_domain::{
 pub use self::{allowance::Allowance, checksums::ChecksumPolicy};
 use crate::{
     media::{
+        Loaded, ServiceError,
         bucket::BucketGuard,
-        commands::{CommandError, Commands, Loaded, Origin},
+        commands::{CommandError, Commands, Origin},
         late_uploads::LateUploads,
         restore::{self, RestoreError},
     },
-    storage::{Gateway, Location, SignError, StorageError, Upload},
+    storage::{Gateway, Location, Upload},
 };
 
 /// What a backend says about the media it wants a ticket for.
@@ -49,34 +50,6 @@ pub enum Notified {
     /// It is one of ours; what was there is recorded.
     Looked,
     NotOurs,
-}
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    #[error(transparent)]
-    Command(#[from] CommandError),
-    #[error("storage is unavailable: {0}")]
-    Storage(String),
-    #[error("a ticket cannot be signed: {0}")]
-    Sign(SignError),
-    #[error(
-        "the media was requested with a checksum, and the bucket does not show the object's SHA-256; checksum_policy is \
-         require, so it is not taken for the right one"
-    )]
-    ChecksumUnverified,
-}
-
-impl From<Refusal> for ServiceError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Command(refusal.into())
-    }
-}
-
-impl From<StorageError> for ServiceError {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error.to_string())
-    }
 }
 
 /// How long callers wait, and by what.

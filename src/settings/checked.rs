@@ -9,6 +9,7 @@ use zeroload_journal::postgres;
 use super::{
     RawSettings, SettingError, collecting, reconciling,
     s3::{self, S3Settings},
+    values::{duration, must_be, truth},
 };
 use crate::{
     background::collector::BrakeSettings,
@@ -110,30 +111,10 @@ fn allowed_hosts(raw: Option<&str>, has_keys: bool) -> Result<AllowedHosts, Sett
     AllowedHosts::parse(raw).ok_or_else(|| SettingError::new("allowed_hosts", must_be(HOSTS_MUST_BE)))
 }
 
-pub(super) fn must_be(allowed: &str) -> String {
-    format!("must be {allowed}")
-}
-
 fn address(setting: &'static str, raw: Option<&str>, default: &str) -> Result<SocketAddr, SettingError> {
     let raw = raw.unwrap_or(default);
     SocketAddr::from_str(raw)
         .map_err(|_| SettingError::new(setting, format!("{raw:?} must be an address such as {default}")))
-}
-
-pub(super) fn truth(setting: &'static str, raw: Option<&str>) -> Result<Option<bool>, SettingError> {
-    raw.map(|raw| raw.parse().map_err(|_| SettingError::new(setting, format!("{raw:?} must be true or false"))))
-        .transpose()
-}
-
-pub(super) fn duration(
-    setting: &'static str,
-    raw: Option<&str>,
-    default_seconds: u64,
-) -> Result<Duration, SettingError> {
-    let Some(raw) = raw else { return Ok(Duration::from_secs(default_seconds)) };
-    humantime::parse_duration(raw).map_err(|error| {
-        SettingError::new(setting, format!("{raw:?} must be a duration such as 90s, 5m, 24h or 7d ({error})"))
-    })
 }
 
 fn at_least_a_second(setting: &'static str, duration: Duration) -> Result<Duration, SettingError> {

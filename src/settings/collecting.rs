@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{
     RawSettings, SettingError,
-    checked::{duration, truth},
+    values::{duration, truth},
 };
 use crate::{
     background::collector::BrakeSettings,

@@ -6,6 +6,7 @@ mod collecting;
 mod raw;
 mod reconciling;
 mod s3;
+mod values;
 
 pub use aws::AwsVariables;
 pub use checked::Settings;

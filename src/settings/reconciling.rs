@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{SettingError, checked::duration};
+use super::{SettingError, values::duration};
 use crate::background::reconciler::LEAST_AGE;
 
 const DAY: u64 = 86_400;

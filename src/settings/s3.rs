@@ -6,7 +6,7 @@ use zeroload_domain::{Bucket, Store};
 
 use super::{
     RawSettings, SettingError,
-    checked::{must_be, truth},
+    values::{must_be, truth},
 };
 use crate::storage::{KeepsVersions, PublicAddress, StaticKeys, Style, unusable_region};
 

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     media::{
-        commands::{CommandError, Loaded, Origin},
-        service::{ServiceError, Wish},
+        Loaded, ServiceError,
+        commands::{CommandError, Origin},
+        service::Wish,
     },
     storage::Upload,
 };

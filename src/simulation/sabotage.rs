@@ -11,7 +11,7 @@ use zeroload_projections::{DueItem, What};
 use super::process::Process;
 use crate::{
     background::projector::read_batch,
-    media::commands::{Loaded, Origin},
+    media::{Loaded, commands::Origin},
     storage::Location,
 };
 

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     background::collector::{BrakeSettings, RunReport},
-    media::commands::Loaded,
+    media::Loaded,
 };
 
 /// Rounds of quiet after which everything must be settled.

@@ -21,7 +21,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 use zeroload_clock::Clock;
 
-use super::{connect::ConnectError, probe::Status};
+use super::{check::Status, settings::ConnectError};
 use crate::outside::{causes, innermost};
 
 /// Metadata services hand out new credentials at least five minutes before the old ones end.

@@ -18,38 +18,19 @@ use zeroload_domain::ObjectKey;
 use super::{
     connect::delete_config,
     delete_singly::has_no_bulk_delete,
+    deletion::{Answers, DELETE_MARKER, Deletion, Named},
     error::{StorageError, clean_code},
-    gateway::{Gateway, Location},
+    gateway::Gateway,
+    location::Location,
     manners::Deletes,
     split::may_be_one_key,
     whole::WholeAnswer,
 };
 
-/// S3 refuses a call that names more keys.
-pub const MAX_KEYS: usize = 1000;
 /// The key is not under our prefix; nothing was asked.
 pub const OUTSIDE_PREFIX: &str = "outside-prefix";
 /// The item is in a bucket that is not served here; nothing was asked.
 pub const OTHER_BUCKET: &str = "other-bucket";
-/// The bucket is versioned: a marker hides the object, whose bytes are still there.
-pub const DELETE_MARKER: &str = "delete-marker";
-
-/// What is known about one key after a delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deletion {
-    /// The bucket no longer holds it.
-    Gone,
-    /// The server (or, with a code in small letters, this gateway) refused this key.
-    Failed { code: String },
-    /// It may be gone or not.
-    Unknown { why: StorageError },
-}
-
-impl Deletion {
-    pub(super) fn failed(code: &str) -> Self {
-        Self::Failed { code: code.to_owned() }
-    }
-}
 
 impl Gateway {
     /// Deletes objects; one answer each, in the same order. A thousand keys are one call, or several where the server wants
@@ -115,7 +96,7 @@ impl Gateway {
         }
     }
 
-    /// Deletes at most [`MAX_KEYS`] keys, each in the version that it names if it names one: with one call, or with one for
+    /// Deletes at most [`MAX_KEYS`](super::pace::MAX_KEYS) keys, each in the version that it names if it names one: with one call, or with one for
     /// each key where the server has no other.
     pub(super) async fn delete_page(&self, named: &[Named<'_>]) -> Result<Answers, StorageError> {
         if !self.manners().deletes_singly.is_set() {
@@ -155,9 +136,6 @@ impl Gateway {
     }
 }
 
-/// A key, and the version of it that is to be deleted.
-pub(super) type Named<'k> = (&'k str, Option<&'k str>);
-
 /// Adds the `Content-MD5` that S3 once demanded of `DeleteObjects`, and some servers still do, beside the SDK's CRC32.
 #[derive(Debug)]
 struct ContentMd5;
@@ -179,32 +157,6 @@ impl Intercept for ContentMd5 {
             request.headers_mut().try_insert("content-md5", digest)?;
         }
         Ok(())
-    }
-}
-
-/// What a delete's answer says, for the keys and versions that it names.
-#[derive(Debug, Default)]
-pub(super) struct Answers(HashMap<(String, Option<String>), Deletion>);
-
-impl Answers {
-    /// What is said of one key, or of one version of it. A failure that names no version is one of each.
-    pub fn of(&self, key: &str, version: Option<&str>) -> Option<&Deletion> {
-        let named = |version: Option<&str>| self.0.get(&(key.to_owned(), version.map(str::to_owned)));
-        named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
-    }
-
-    pub(super) fn insert(&mut self, (key, version): Named<'_>, deletion: Deletion) {
-        self.0.insert((key.to_owned(), version.map(str::to_owned)), deletion);
-    }
-
-    pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
-    /// Whether the server wants fewer keys at once.
-    pub fn ask_for_fewer(&self) -> bool {
-        let slow = |code: &str| matches!(code, "SlowDown" | "ServiceUnavailable" | "InternalError");
-        self.0.values().any(|deletion| matches!(deletion, Deletion::Failed { code } if slow(code)))
     }
 }
 

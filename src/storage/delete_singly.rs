@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     connect::delete_config,
-    delete::{Answers, DELETE_MARKER, Deletion, Named},
+    deletion::{Answers, DELETE_MARKER, Deletion, Named},
     error::{Fault, StorageError},
     gateway::Gateway,
 };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use zeroload_domain::FileName;
 
-use super::ticket::percent_encode;
+use crate::outside::{escaped, unescaped};
 
 /// `inline`, since media is for showing; the object is on the bucket's own host either way.
 const BEFORE: &str = "inline; filename*=UTF-8''";
@@ -21,13 +21,13 @@ const ELLIPSIS: char = '…';
 /// begins, and programs by how it ends.
 pub(super) fn disposition(name: &FileName) -> String {
     let mut value = BEFORE.to_owned();
-    percent_encode(&mut value, &fitting(name.as_str(), LONGEST - BEFORE.len()));
+    value.extend(escaped(&fitting(name.as_str(), LONGEST - BEFORE.len())));
     value
 }
 
 /// Whether a header is one that [`disposition`] makes of some name.
 pub(super) fn is_ours(value: &str) -> bool {
-    let name = value.strip_prefix(BEFORE).and_then(decode);
+    let name = value.strip_prefix(BEFORE).and_then(unescaped);
     name.and_then(|name| FileName::parse(name).ok()).is_some_and(|name| disposition(&name) == value)
 }
 
@@ -51,22 +51,7 @@ fn takes(left: &mut usize, character: char) -> bool {
 }
 
 fn escaped_length(character: char) -> usize {
-    let mut escaped = String::new();
-    percent_encode(&mut escaped, character.encode_utf8(&mut [0; 4]));
-    escaped.len()
-}
-
-fn decode(escaped: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(escaped.len());
-    let mut rest = escaped.bytes();
-    while let Some(byte) = rest.next() {
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        match byte {
-            b'%' => bytes.push(u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?),
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).ok()
+    escaped(character.encode_utf8(&mut [0; 4])).map(str::len).sum()
 }
 
 #[cfg(test)]
@@ -77,7 +62,7 @@ mod tests {
         let value = disposition(&FileName::parse(name).unwrap());
         assert!(value.is_ascii() && value.len() <= LONGEST, "{value}");
         assert!(is_ours(&value), "{value}");
-        decode(value.strip_prefix(BEFORE).unwrap()).unwrap()
+        unescaped(value.strip_prefix(BEFORE).unwrap()).unwrap()
     }
 
     #[test]

@@ -18,34 +18,20 @@ use std::{
 use aws_sdk_s3::Client;
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_clock::{Ids, Sleeper};
-use zeroload_domain::{Bucket, KeyPrefix, ObjectKey, Store, event::MediaRequested};
+use zeroload_domain::{Bucket, KeyPrefix, Store};
 
 use super::{
-    connect::{self, ConnectError},
+    check::Check,
+    connect::{self},
     credentials::CredentialSource,
-    delete::MAX_KEYS,
     error::StorageError,
     headers::KeptHeaders,
+    location::Location,
     manners::{Deletes, Manners},
-    pace::{Pace, PaceSettings, TRIES, asks_for_fewer},
-    probe::Check,
-    settings::{GatewaySettings, KeepsVersions},
+    pace::{MAX_KEYS, Pace, PaceSettings, TRIES, asks_for_fewer},
+    settings::{ConnectError, GatewaySettings, KeepsVersions},
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
-
-/// Where an item's object is, as its journal recorded it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location<'a> {
-    pub store: &'a Store,
-    pub bucket: &'a Bucket,
-    pub object_key: &'a ObjectKey,
-}
-
-impl<'a> Location<'a> {
-    pub fn of(request: &'a MediaRequested) -> Self {
-        Self { store: &request.store, bucket: &request.bucket, object_key: &request.object_key }
-    }
-}
 
 /// One bucket of one S3 server. Clones share their connections.
 #[derive(Clone)]

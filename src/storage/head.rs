@@ -7,12 +7,7 @@ use aws_sdk_s3::{
 };
 use zeroload_domain::{ByteSize, ETag, ObjectFacts, Sha256Digest, StoredType, UnsignedHeader, VersionId};
 
-use super::{
-    absence::NotFoundLook,
-    error::StorageError,
-    gateway::{Gateway, Location},
-    headers::KeptHeaders,
-};
+use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, location::Location, not_found::NotFoundLook};
 
 /// An object that may be an item's upload.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{error::StorageError, gateway::Gateway, whole::WholeAnswer};
+use crate::outside;
 
 /// Keys that S3 lists at once.
 pub const LISTED_AT_ONCE: u64 = 1000;
@@ -132,19 +133,7 @@ fn listed(object: Object, key: &str, escaped: bool) -> Result<Listed, &'static s
 
 /// A key as S3 escapes it: percent signs with two digits, and a plus for a space.
 pub(super) fn unescaped(key: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    outside::unescaped(&key.replace('+', " "))
 }
 
 #[cfg(test)]

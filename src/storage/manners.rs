@@ -10,7 +10,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::absence::NotFoundLook;
+use super::not_found::NotFoundLook;
 
 /// How objects are deleted on this server, as far as it has shown in this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

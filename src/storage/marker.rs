@@ -9,7 +9,7 @@ use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primit
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, probe::tries::ServerClock};
+use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, server_clock::ServerClock};
 use crate::outside::json;
 
 /// A marker is about 200 bytes long; more than this is somebody else's object.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, stream};
 
 use super::{
-    delete::Deletion,
+    deletion::Deletion,
     error::{Fault, StorageError},
     gateway::Gateway,
     whole::WholeAnswer,

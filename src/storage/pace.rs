@@ -15,7 +15,10 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use zeroload_clock::{Ids, Sleeper};
 
-use super::{delete::MAX_KEYS, error::StorageError};
+use super::error::StorageError;
+
+/// S3 refuses a delete that names more keys.
+pub const MAX_KEYS: usize = 1000;
 
 /// Of a second: in each part of it may begin as many requests as fit, and not all of them at its start.
 const PARTS: u32 = 20;

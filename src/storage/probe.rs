@@ -1,17 +1,15 @@
 //! What this server enforces and what it does not, found out by trying.
 //!
 //! S3 servers differ: some ignore conditions, some keep no checksums, some accept headers that nobody signed. Each check
-//! says what it found and, where something is missing, what zeroload does instead ([`Status::Degraded`]); only what makes
-//! work impossible is [`Status::Failed`]. What it learns about the server's own ways is noted in the gateway, which heeds it.
+//! says what it found and, where something is missing, what zeroload does instead ([`Degraded`](super::Status::Degraded)); only what makes
+//! work impossible is [`Failed`](super::Status::Failed). What it learns about the server's own ways is noted in the gateway, which heeds it.
 //!
 //! It writes only under [`KeyPrefix::probe`](zeroload_domain::KeyPrefix::probe), where no item's key can be, and deletes
 //! what it wrote. A probe that is dropped or killed leaves a few objects of some bytes; a later probe removes them.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 
-use super::gateway::Gateway;
+use super::{check::ProbeReport, gateway::Gateway};
 
 mod deletes;
 mod looks;
@@ -19,64 +17,6 @@ mod public;
 mod trial;
 pub(super) mod tries;
 mod uploads;
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Status {
-    Ok,
-    /// It works, with something missing.
-    Degraded,
-    /// It cannot work like this.
-    Failed,
-}
-
-impl Status {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Degraded => "degraded",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// Stable; `s3-…`.
-    pub name: &'static str,
-    pub status: Status,
-    /// A sentence without a full stop, for people.
-    pub detail: String,
-}
-
-/// What a probe found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeReport {
-    /// In the order in which they were tried; what could not be tried for an earlier failure is left out.
-    pub checks: Vec<Check>,
-    /// The bucket keeps or has kept versions, so a plain delete frees nothing: each version is deleted by its id.
-    pub versioned: bool,
-    /// Something failed, or could not be found out, which may be otherwise in a while.
-    pub unsettled: bool,
-}
-
-impl ProbeReport {
-    /// The worst status of all checks.
-    pub fn status(&self) -> Status {
-        self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
-    }
-
-    pub fn check(&self, name: &str) -> Option<&Check> {
-        self.checks.iter().find(|check| check.name == name)
-    }
-}
 
 impl Gateway {
     /// Tries out the server. About two dozen calls, one after the other; never fails, since what it could not find out is a

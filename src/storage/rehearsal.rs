@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::{
-    delete::{DELETE_MARKER, Deletion},
+    deletion::{DELETE_MARKER, Deletion},
     error::StorageError,
     gateway::Gateway,
 };

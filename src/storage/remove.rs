@@ -15,11 +15,11 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{ByteSize, ObjectKey};
 
 use super::{
-    delete::{DELETE_MARKER, Deletion},
+    deletion::{DELETE_MARKER, Deletion},
     error::StorageError,
-    gateway::{Gateway, Location},
+    gateway::Gateway,
+    location::Location,
     multipart::{UPLOAD_DENIED, UPLOAD_LEFT},
-    trash::{COPY_DIFFERS, TRASH_LOST},
     versioning::{Version, What},
 };
 
@@ -31,6 +31,10 @@ pub const LEGAL_HOLD: &str = "legal-hold";
 pub const VERSION_DENIED: &str = "version-denied";
 /// Versions of the key went on appearing.
 pub const VERSIONS_LEFT: &str = "versions-left";
+/// A copy is not what was copied, as far as the server tells.
+pub const COPY_DIFFERS: &str = "copy-differs";
+/// What the trash kept is no longer there: somebody else has removed it.
+pub const TRASH_LOST: &str = "trash-lost";
 
 /// The bucket asked for fewer requests, and the item was left alone.
 pub const SLOW_DOWN: &str = "slow-down";

@@ -98,3 +98,27 @@ pub enum KeepsVersions {
     /// The operator says that it does, or did. The server is not asked.
     Always,
 }
+
+/// Why a gateway could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("s3_endpoint must be http:// or https:// with a host and nothing but a path behind it")]
+    BadEndpoint,
+    #[error("no region was given and none is found where the AWS SDK looks for it")]
+    NoRegion,
+    #[error(
+        "no credentials were given and none are found where the AWS SDK looks for them: set s3_access_key and s3_secret_key, \
+         or AWS's own variables or profile"
+    )]
+    NoCredentials,
+    #[error("the credentials that the AWS SDK is told to use cannot be had: {reason}")]
+    Credentials { reason: String },
+    #[error("the region {region} that the AWS SDK finds {problem}")]
+    Region { region: String, problem: &'static str },
+    #[error(
+        "the AWS profile has an endpoint_url; set s3_endpoint to it, or AWS_IGNORE_CONFIGURED_ENDPOINT_URLS to true"
+    )]
+    ProfileEndpoint,
+    #[error("region {region} and the bucket do not make an address: {reason}")]
+    NoAddress { region: String, reason: String },
+}

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    delete::{Answers, Deletion, Named},
+    deletion::{Answers, Deletion, Named},
     error::{Fault, StorageError},
     gateway::Gateway,
     pace::Pace,

@@ -10,7 +10,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fmt::{self, Write},
+    fmt,
     ops::Bound,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -22,7 +22,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use zeroload_domain::{Bucket, ByteSize, ContentType, FileName, Sha256Digest, Store, event::MediaRequested, time_text};
 
-use super::{credentials::end_of, disposition::disposition, gateway::Location};
+use super::{credentials::end_of, disposition::disposition, location::Location};
+use crate::outside::escaped;
 
 /// The longest life that S3 grants a URL, in seconds.
 const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60;
@@ -35,8 +36,6 @@ const ESCAPED: &str = "%3B";
 
 /// Neither a URL nor what is signed often has more bytes.
 const TYPICAL: usize = 1024;
-
-const TAKES_ALL: &str = "a string takes everything";
 
 /// What a ticket permits.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +189,7 @@ impl Signer {
         let mut token = String::new();
         if let Some(session) = credentials.session_token() {
             token.push_str("&X-Amz-Security-Token=");
-            percent_encode(&mut token, session);
+            token.extend(escaped(session));
         }
         let life = life.to_string();
         let algorithm = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=";
@@ -245,8 +244,7 @@ impl Signer {
             }
             _ => {
                 let scope = format!("{name}/{}/s3/aws4_request", self.region);
-                let mut credential = String::new();
-                percent_encode(&mut credential, access_key);
+                let mut credential: String = escaped(access_key).collect();
                 credential.extend(["/", &scope]);
                 let day = Arc::new(Day {
                     name: name.to_owned(),
@@ -287,17 +285,6 @@ fn one_line(value: &str) -> Cow<'_, str> {
         return value.into();
     }
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into()
-}
-
-/// All but RFC 3986's unreserved characters as `%XX`.
-pub(super) fn percent_encode(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect(TAKES_ALL);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,15 +15,12 @@ use zeroload_domain::{ByteSize, Claim, ETag, Kept, ObjectFacts, ObjectKey, Place
 use super::{
     connect::copy_config,
     error::StorageError,
-    gateway::{Gateway, Location},
-    remove::{Removal, VERSIONS_LEFT},
+    gateway::Gateway,
+    location::Location,
+    remove::{COPY_DIFFERS, Removal, TRASH_LOST, VERSIONS_LEFT},
     versioning::{Version, What},
 };
-
-/// A copy is not what was copied, as far as the server tells.
-pub const COPY_DIFFERS: &str = "copy-differs";
-/// What the trash kept is no longer there: somebody else has removed it.
-pub const TRASH_LOST: &str = "trash-lost";
+use crate::outside::escaped;
 
 /// A list has no more entries.
 const LIST: usize = 1000;
@@ -259,7 +256,7 @@ impl Gateway {
     ) -> Result<(), StorageError> {
         let mut source = format!("{}/{from}", self.bucket());
         if let Some(version) = version {
-            source = format!("{source}?versionId={}", escaped(version));
+            source = format!("{source}?versionId={}", escaped(version).collect::<String>());
         }
         self.asked(|| async {
             let asked = self.client().copy_object().bucket(self.bucket().as_str()).key(to);
@@ -312,17 +309,6 @@ fn same(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
 /// Both are known, and not the same.
 fn digests_differ(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
     source.checksum_sha256.zip(copy.checksum_sha256).is_some_and(|(source, copy)| source != copy)
-}
-
-/// The characters of a version id that mean something in a URL.
-fn escaped(version: &str) -> String {
-    version.bytes().fold(String::new(), |mut escaped, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-        escaped
-    })
 }
 
 #[cfg(test)]

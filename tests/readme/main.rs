@@ -9,6 +9,7 @@
 //! | `run` | commands for one shell that lives from the first to the last block |
 //! | `banner` | what the first server prints |
 //! | `sql` | a query of the read models that must find something |
+//! | `places` | who may know whom, see [`places`] |
 //! | all others | a table, see [`claims`] |
 //!
 //! What differs from a reader's terminal: `cargo` is a script that starts the binary under test, and the two addresses are
@@ -16,7 +17,9 @@
 
 mod claims;
 mod document;
+mod imports;
 mod names;
 mod place;
+mod places;
 mod shell;
 mod walkthrough;

@@ -10,7 +10,7 @@ use super::{
     steps::{APPENDS, Claimed, Opened, postpone},
 };
 use crate::{
-    media::commands::{CommandError, Loaded},
+    media::{Loaded, commands::CommandError},
     storage::{Removal, Trashing, remove::SLOW_DOWN},
 };
 

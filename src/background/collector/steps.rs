@@ -10,7 +10,7 @@ use zeroload_projections::{Backoff, DueItem, Postponed};
 
 use super::{Collector, ItemOutcome, ItemReport, Pass, Run, RunError};
 use crate::{
-    media::commands::{CommandError, Loaded},
+    media::{Loaded, commands::CommandError},
     storage::{
         Location, OTHER_BUCKET, Patience,
         remove::{SLOW_DOWN, is_lasting},

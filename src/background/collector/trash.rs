@@ -12,7 +12,7 @@ use zeroload_projections::{DueItem, Postponed};
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
     media::{
-        commands::Loaded,
+        Loaded,
         restore::{self, RestoreError},
     },
     storage::{Location, Patience, Removal, Trashing, remove::SLOW_DOWN},

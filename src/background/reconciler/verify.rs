@@ -10,10 +10,7 @@ use zeroload_projections::{Finding, FindingKind, Owned};
 
 use super::{ReconcileError, Reconciler, Step, compare::Suspicion, shown};
 use crate::{
-    media::{
-        commands::{CommandError, Loaded},
-        late_uploads::Looked,
-    },
+    media::{Loaded, commands::CommandError, late_uploads::Looked},
     storage::{Illegible, Listed, Location, Patience},
 };
 

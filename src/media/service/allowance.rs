@@ -9,7 +9,7 @@ use futures_util::{
 };
 use zeroload_clock::Sleeper;
 
-use super::ServiceError;
+use crate::media::ServiceError;
 
 /// What a call still waits for the S3 server, in all: everything that the call asks shares it. It begins with the first
 /// question.

@@ -2,7 +2,7 @@
 
 use zeroload_domain::{Media, ObjectFacts};
 
-use super::ServiceError;
+use crate::media::ServiceError;
 
 /// What a confirm does where a checksum was declared with the request, and the bucket shows none of the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use zeroload_domain::{
     Command, FileName, Fingerprint, IdempotencyKey, Media, MediaId, ObjectKey, SeenVia, Tenant, command::RequestMedia,
 };
 
-use super::{Allowance, Issued, Service, ServiceError, Wish};
+use super::{Allowance, Issued, Service, Wish};
 use crate::{
-    media::commands::{Loaded, Origin},
+    media::{Loaded, ServiceError, commands::Origin},
     storage::{Location, SignError, TicketSpec},
 };
 

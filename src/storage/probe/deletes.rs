@@ -1,10 +1,9 @@
 //! Trials of a probe: what a delete does, and how it has to be asked for.
 
-use super::{
-    Status,
-    trial::{BODY, Trial, refuses},
+use super::trial::{BODY, Trial, refuses};
+use crate::storage::{
+    Deletes, Deletion, StorageError, check::Status, delete_singly::may_lack_bulk_delete, marker::refuses_condition,
 };
-use crate::storage::{Deletes, Deletion, StorageError, delete_singly::may_lack_bulk_delete, marker::refuses_condition};
 
 const NAME: &str = "s3-delete";
 

@@ -3,11 +3,8 @@
 use aws_sdk_s3::{primitives::ByteStream, types::EncodingType};
 use zeroload_domain::{ByteSize, ObjectFacts, Sha256Digest, StoredType};
 
-use super::{
-    Status,
-    trial::{BODY, Trial, media_type, refuses},
-};
-use crate::storage::{StorageError, head::Head, listing::unescaped};
+use super::trial::{BODY, Trial, media_type, refuses};
+use crate::storage::{StorageError, check::Status, head::Head, listing::unescaped};
 
 /// Escaped it is another text, and each of its two marks may be escaped alone.
 const ODD: &str = "a+b%20c";

@@ -8,13 +8,10 @@ use std::{io, time::Duration};
 use reqwest::{Client, redirect};
 use zeroload_domain::Sha256Digest;
 
-use super::{
-    Status,
-    trial::{BODY, Trial},
-};
+use super::trial::{BODY, Trial};
 use crate::{
     outside::innermost,
-    storage::{StorageError, Upload},
+    storage::{StorageError, Upload, check::Status},
 };
 
 const NAME: &str = "s3-public-endpoint";

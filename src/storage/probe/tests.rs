@@ -4,6 +4,7 @@ use zeroload_embedded_s3::{Effect, Fault, Manner, Operation, Refusal};
 use super::*;
 use crate::storage::{
     Deletes, GatewaySettings, KeepsVersions, StaticKeys,
+    check::Status,
     test_s3::{RealServer, Scripted, answer, error_body, now, settings},
 };
 

@@ -3,13 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::{ByteSize, ContentType, Sha256Digest};
 
-use super::{
-    Check, ProbeReport, Status,
-    tries::{ServerClock, put},
-};
+use super::tries::put;
 use crate::storage::{
     Fault, KeepsVersions, Multipart, StorageError, Versioning,
+    check::{Check, ProbeReport, Status},
     gateway::Gateway,
+    server_clock::ServerClock,
     ticket::{SignError, Signer, Upload, required_headers},
     versioning::versioning_advice,
 };

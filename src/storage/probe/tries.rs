@@ -1,18 +1,13 @@
 //! The calls of a probe that the SDK does not make by itself.
 
-use std::sync::{Arc, OnceLock};
-
 use aws_sdk_s3::{
     Config,
     config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut},
-        retry::RetryConfig,
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut, retry::RetryConfig,
     },
     error::BoxError,
     primitives::ByteStream,
 };
-use chrono::{DateTime, Utc};
 
 use crate::storage::{StorageError, Upload, gateway::Gateway};
 
@@ -63,36 +58,6 @@ impl Intercept for AsClient {
         }
         if let Some((name, value)) = self.extra {
             request.headers_mut().try_insert(name, value)?;
-        }
-        Ok(())
-    }
-}
-
-/// Takes the server's clock from the first answer, of whatever status.
-#[derive(Clone, Debug, Default)]
-pub(in crate::storage) struct ServerClock(Arc<OnceLock<DateTime<Utc>>>);
-
-impl ServerClock {
-    pub fn read(&self) -> Option<DateTime<Utc>> {
-        self.0.get().copied()
-    }
-}
-
-impl Intercept for ServerClock {
-    fn name(&self) -> &'static str {
-        "ServerClock"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
-        if let Some(date) = date {
-            // A repeat keeps the first, which is nearest to our own reading.
-            let _ = self.0.set(date.with_timezone(&Utc));
         }
         Ok(())
     }

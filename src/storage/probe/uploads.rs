@@ -3,11 +3,8 @@
 use chrono::TimeDelta;
 use zeroload_domain::Sha256Digest;
 
-use super::{
-    Status,
-    trial::{BODY, OTHER_BODY, Trial, refuses},
-};
-use crate::storage::{StorageError, Upload, head::Head, marker::refuses_condition};
+use super::trial::{BODY, OTHER_BODY, Trial, refuses};
+use crate::storage::{StorageError, Upload, check::Status, head::Head, marker::refuses_condition};
 
 /// Of another length than [`BODY`].
 const LONGER: &[u8] = b"longer than signed";

@@ -1,8 +1,10 @@
 use zeroload_clock::{Ids, Sleeper};
 
 use super::*;
-use crate::storage::PaceSettings;
-use crate::storage::test_s3::{Scripted, answer, error_body};
+use crate::storage::{
+    PaceSettings,
+    test_s3::{Scripted, answer, error_body},
+};
 
 /// What is named in a request.
 fn named(request: &str) -> Vec<String> {

@@ -304,7 +304,7 @@ async fn a_hidden_version_is_copied_before_anything_is_removed() {
 #[test]
 fn a_version_id_is_escaped_in_the_name_of_a_source() {
     assert_eq!(
-        escaped("3HL4kqtJlcpXroDTDmJ-rMSpXd3dIbrHY+MTRCxf3vjVBH40Nrjfkd"),
+        escaped("3HL4kqtJlcpXroDTDmJ-rMSpXd3dIbrHY+MTRCxf3vjVBH40Nrjfkd").collect::<String>(),
         "3HL4kqtJlcpXroDTDmJ-rMSpXd3dIbrHY%2BMTRCxf3vjVBH40Nrjfkd"
     );
 }

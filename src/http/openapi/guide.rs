@@ -8,11 +8,12 @@ use actix_web::{
 };
 use utoipa::openapi::{HttpMethod, OpenApi};
 
-use super::openapi;
+use super::{document, operations};
+use crate::http::paths;
 
 /// Where everything is, as a page of text
 #[utoipa::path(
-    get, path = "/", operation_id = "guide", tag = "operations",
+    get, path = paths::home::PATH, operation_id = "guide", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain", description = "a page of text"))
 )]
 pub async fn home() -> HttpResponse {
@@ -21,7 +22,7 @@ pub async fn home() -> HttpResponse {
 
 /// The same page
 #[utoipa::path(
-    get, path = "/docs", operation_id = "docs", tag = "operations",
+    get, path = paths::docs::PATH, operation_id = "docs", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain", description = "a page of text"))
 )]
 pub async fn docs() -> HttpResponse {
@@ -29,7 +30,7 @@ pub async fn docs() -> HttpResponse {
 }
 
 fn page() -> HttpResponse {
-    static PAGE: LazyLock<String> = LazyLock::new(|| written(&openapi::document()));
+    static PAGE: LazyLock<String> = LazyLock::new(|| written(&document()));
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -48,7 +49,7 @@ fn written(document: &OpenApi) -> String {
         let about = tag.description.as_deref().unwrap_or_default();
         write!(page, "\n{}: {about}\n", tag.name).expect("a string takes any text");
         for (path, item) in &document.paths.paths {
-            for (method, operation) in openapi::operations(item) {
+            for (method, operation) in operations(item) {
                 if operation.tags.iter().flatten().any(|of| *of == tag.name) {
                     let summary = operation.summary.as_deref().unwrap_or_default();
                     let call = format!("{} {path}", name(&method));

@@ -1,0 +1,54 @@
+//! What is known about keys after a delete.
+
+use std::collections::HashMap;
+
+use super::error::StorageError;
+
+/// The bucket is versioned: a marker hides the object, whose bytes are still there.
+pub const DELETE_MARKER: &str = "delete-marker";
+
+/// What is known about one key after a delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The bucket no longer holds it.
+    Gone,
+    /// The server (or, with a code in small letters, this gateway) refused this key.
+    Failed { code: String },
+    /// It may be gone or not.
+    Unknown { why: StorageError },
+}
+
+impl Deletion {
+    pub(super) fn failed(code: &str) -> Self {
+        Self::Failed { code: code.to_owned() }
+    }
+}
+
+/// A key, and the version of it that is to be deleted.
+pub(super) type Named<'k> = (&'k str, Option<&'k str>);
+
+/// What a delete's answer says, for the keys and versions that it names.
+#[derive(Debug, Default)]
+pub(super) struct Answers(pub(super) HashMap<(String, Option<String>), Deletion>);
+
+impl Answers {
+    /// What is said of one key, or of one version of it. A failure that names no version is one of each.
+    pub fn of(&self, key: &str, version: Option<&str>) -> Option<&Deletion> {
+        let named = |version: Option<&str>| self.0.get(&(key.to_owned(), version.map(str::to_owned)));
+        named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
+    }
+
+    pub(super) fn insert(&mut self, (key, version): Named<'_>, deletion: Deletion) {
+        self.0.insert((key.to_owned(), version.map(str::to_owned)), deletion);
+    }
+
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// Whether the server wants fewer keys at once.
+    pub fn ask_for_fewer(&self) -> bool {
+        let slow = |code: &str| matches!(code, "SlowDown" | "ServiceUnavailable" | "InternalError");
+        self.0.values().any(|deletion| matches!(deletion, Deletion::Failed { code } if slow(code)))
+    }
+}
