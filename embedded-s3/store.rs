@@ -91,7 +91,9 @@ impl EmbeddedS3 {
         // Before the writer starts: a file of a PUT under way has no row yet.
         sweep(&dir, &blobs, &index).await?;
         // A lost index is an error to the writer, never a new, empty one.
-        let files = OpenFiles::of_database_alone(&index::path(&dir))
+        let schema =
+            sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut connection).await.map_err(index_error)?;
+        let files = OpenFiles::of_database_alone(&index::path(&dir), schema)
             .map_err(|source| OpenError::Io { path: index::path(&dir), source })?;
         let rows = Rows::new(index::options(&dir).create_if_missing(false), connection, files);
         let writer = Writer::start(rows, Arc::clone(&blobs), lock);

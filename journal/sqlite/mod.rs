@@ -46,6 +46,9 @@ const WRITER_CACHE: &str = "-8000";
 /// Page cache of each reading connection.
 const READER_CACHE: &str = "-2000";
 
+/// Raised by each change of the tables, and by a VACUUM.
+const SCHEMA: &str = "PRAGMA schema_version";
+
 /// A journal opened for writing: what [`start`](super::start) takes.
 pub struct SqliteJournal {
     pub writer: SqliteWriter,
@@ -87,10 +90,11 @@ impl SqliteJournal {
         private_file::database(path).map_err(file)?;
         let options = writer_options(path);
         migrate::migrate(path, &options, new_id).await?;
-        let connection = SqliteWriter::connect(&options).await.map_err(database)?;
+        let mut connection = SqliteWriter::connect(&options).await.map_err(database)?;
         let pool = SqliteReader::connect(reader_options(path)).await.map_err(database)?;
         // With both open all files are there, and stay: SQLite removes its own only with the last connection.
-        let files = Arc::new(OpenFiles::of_database(path).map_err(file)?);
+        let schema = sqlx::query_scalar(SCHEMA).fetch_one(&mut connection).await.map_err(database)?;
+        let files = Arc::new(OpenFiles::of_database(path, schema).map_err(file)?);
         let writer = SqliteWriter::open(options, connection, files.clone(), lock).await.map_err(database)?;
         Ok(Self { writer, reader: Reader::new(SqliteReader::new(pool, Some(files))) })
     }

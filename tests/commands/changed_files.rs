@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::{ConnectOptions, Connection, Executor, sqlite::SqliteConnectOptions};
 
 use crate::{
     process::Site,
@@ -62,4 +63,37 @@ async fn nothing_is_taken_into_a_journal_that_was_cut() {
     refuses(&api, "was cut").await;
     fs::write(journal(&site), whole).expect("written");
     api.confirmed(b"bytes").await;
+}
+
+#[tokio::test]
+async fn a_vacuum_by_another_process_cuts_nothing() {
+    let site = Site::new(&[]);
+    let serving = site.serve_anywhere();
+    let api = Api::of(&serving);
+    let mut kept = vec![api.confirmed(b"bytes").await];
+    let length = || fs::metadata(journal(&site)).expect("the journal").len();
+    for round in 0..2 {
+        let options =
+            SqliteConnectOptions::new().filename(journal(&site)).busy_timeout(std::time::Duration::from_secs(30));
+        let mut shell = options.connect().await.expect("the journal opens");
+        shell.execute("CREATE TABLE much (bytes); INSERT INTO much VALUES (zeroblob(1000000))").await.expect("grown");
+        shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.expect("folded");
+        kept.push(api.confirmed(b"bytes").await);
+        let long = length();
+        shell.execute("DROP TABLE much; VACUUM").await.expect("it is vacuumed");
+        shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.expect("folded");
+        assert!(length() < long - 900_000, "{round}: {} of {long}", length());
+        shell.close().await.expect("closed");
+        kept.push(api.confirmed(b"bytes").await);
+        api.get("/readyz").await;
+    }
+    let whole = fs::read(journal(&site)).expect("the journal");
+    fs::OpenOptions::new().write(true).open(journal(&site)).expect("opened").set_len(4096).expect("cut");
+    refuses(&api, "was cut").await;
+    fs::write(journal(&site), whole).expect("written");
+    serving.signal("-TERM");
+    assert!(serving.wait().success());
+    succeeds(&site.run(&["verify"]));
+    let history = succeeds(&site.run(&["replay", "--json"]));
+    assert!(kept.iter().all(|media| history.contains(id(media))), "what was acknowledged is there");
 }
