@@ -3,7 +3,11 @@
 //! The parser answers by itself what is no HTTP, or comes too slowly: with a status, without a body, and with a line in the
 //! log at level ERROR that anybody may cause as often as they like. No handler sees these answers, so they are recognised
 //! where they are written: nothing else here is a 400, 408, 431 or 500 without a request id and without a body. A problem
-//! takes their place, and then the connection ends without a word of the parser.
+//! takes their place, and then the connection ends without a word of the parser. Where the request that it is about has had
+//! its answer already, nothing takes it.
+//!
+//! The parser waits with a deadline for the first head of a connection alone. Here the others have theirs: who has begun a
+//! head and does not end it gets a 408, and the connection ends.
 
 use std::{
     io,
@@ -12,10 +16,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use futures_util::future::LocalBoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
 };
+
+use super::heads::Heads;
 
 /// Bytes of the parser's answer: a status line and three headers.
 const MAX_HEAD: usize = 512;
@@ -26,10 +33,22 @@ const MAX_UNREAD: usize = 1024 * 1024;
 /// Makes what is sent in place of the parser's answer of a status; the head is that of the parser, line by line.
 pub type Refusal = Rc<dyn Fn(u16, &str) -> Vec<u8>>;
 
+/// Makes what ends when a head that begins now must be whole.
+pub type Deadline = Rc<dyn Fn() -> LocalBoxFuture<'static, ()>>;
+
+/// What the parser would say of a head that comes too slowly.
+const TOO_SLOW: (u16, &str) = (408, "HTTP/1.1 408 Request Timeout\r\n\r\n");
+
 /// A socket whose bare refusals become problems.
 pub struct Connection<S> {
     socket: S,
     refusal: Refusal,
+    deadline: Deadline,
+    heads: Rc<Heads>,
+    /// Of the head that has begun behind so many requests.
+    alarm: Option<(u64, LocalBoxFuture<'static, ()>)>,
+    /// The client has not taken all of what was said to it.
+    is_behind: bool,
     state: State,
     ended: watch::Sender<bool>,
 }
@@ -54,8 +73,22 @@ impl Hangup {
 }
 
 impl<S> Connection<S> {
-    pub fn new(socket: S, refusal: Refusal) -> Self {
-        Self { socket, refusal, state: State::Open, ended: watch::Sender::new(false) }
+    pub fn new(socket: S, refusal: Refusal, deadline: Deadline) -> Self {
+        Self {
+            socket,
+            refusal,
+            deadline,
+            heads: Rc::default(),
+            alarm: None,
+            is_behind: false,
+            state: State::Open,
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Is told which requests the bytes of this connection make.
+    pub fn heads(&self) -> Rc<Heads> {
+        self.heads.clone()
     }
 
     pub fn hangup(&self) -> Hangup {
@@ -63,10 +96,14 @@ impl<S> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_given_up(cx) {
+            return self.poll_end(cx);
+        }
         let (before, room) = (buf.filled().len(), buf.remaining());
         let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
+        self.heads.note_read(&buf.filled()[before..]);
         if read.is_err() || (room > 0 && buf.filled().len() == before) {
             self.ended.send_replace(true);
         }
@@ -76,15 +113,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { socket, refusal, state, .. } = &mut *self;
+        let Self { socket, refusal, heads, state, is_behind, .. } = &mut *self;
         if let State::Open = state {
-            match bare_refusal(buf) {
-                None => return Pin::new(socket).poll_write(cx, buf),
+            let answers = match bare_refusal(buf) {
+                None => buf,
+                Some((0, _)) if heads.is_last() => {
+                    *state = State::Refused;
+                    return Poll::Ready(Ok(buf.len()));
+                }
                 Some((0, status)) => {
                     *state = State::Refusing(refusal(status, &String::from_utf8_lossy(buf)), 0);
+                    b""
                 }
                 // The answers to what came before it go first.
-                Some((earlier, _)) => return Pin::new(socket).poll_write(cx, &buf[..earlier]),
+                Some((earlier, _)) => &buf[..earlier],
+            };
+            if !answers.is_empty() {
+                let written = Pin::new(socket).poll_write(cx, answers);
+                *is_behind = written.is_pending();
+                return written;
             }
         }
         if let State::Refusing(answer, sent) = state {
@@ -100,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.set_alarm(cx);
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         if let State::Refused = self.state {
             self.read_out(cx);
@@ -116,7 +164,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// The parser flushes whenever it has done what could be done, so a head that came whole is known to be by now.
+    fn set_alarm(&mut self, cx: &mut Context<'_>) {
+        let awaited = self.heads.awaited();
+        if self.alarm.as_ref().map(|(behind, _)| *behind) == awaited {
+            return;
+        }
+        self.alarm = awaited.map(|behind| (behind, (self.deadline)()));
+        // It is waited for where the parser reads, which it does first of all.
+        cx.waker().wake_by_ref();
+    }
+
+    /// Whether the head that has begun is not awaited any more; then the connection ends, by the parser's word or without.
+    fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
+        if !matches!(self.state, State::Open) {
+            return true;
+        }
+        let awaited = self.heads.awaited();
+        let alarm = self.alarm.as_mut().filter(|(behind, _)| Some(*behind) == awaited);
+        let is_late = alarm.is_some_and(|(_, deadline)| deadline.as_mut().poll(cx).is_ready());
+        if is_late {
+            // In the middle of an answer that the client does not take, or behind the last one, nothing can be said.
+            self.state = match self.is_behind || self.heads.is_last() {
+                true => State::Refused,
+                false => State::Refusing((self.refusal)(TOO_SLOW.0, TOO_SLOW.1), 0),
+            };
+        }
+        is_late
+    }
+
+    /// Sends what is left of the refusal, and ends the connection with an error.
+    fn poll_end(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_write(cx, b""))?;
+        self.poll_flush(cx)
+    }
+
     fn read_out(&mut self, cx: &mut Context<'_>) {
         let mut room = [0; 8192];
         let mut read = 0;
@@ -145,8 +228,9 @@ fn bare_refusal(sent: &[u8]) -> Option<(usize, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use std::future::{pending, poll_fn, ready};
 
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
@@ -155,6 +239,11 @@ mod tests {
 
     fn refusal() -> Refusal {
         Rc::new(|status, head| format!("{status} in place of {} lines", head.lines().count()).into_bytes())
+    }
+
+    /// Nobody is ever late.
+    fn never() -> Deadline {
+        Rc::new(|| pending().boxed_local())
     }
 
     #[test]
@@ -181,7 +270,7 @@ mod tests {
     async fn a_refusal_goes_behind_the_answers_before_it_and_ends_the_connection() {
         // Less room than either answer needs at once.
         let (near, mut far) = duplex(16);
-        let mut connection = Connection::new(near, refusal());
+        let mut connection = Connection::new(near, refusal(), never());
         let hangup = connection.hangup();
         far.write_all(b"never read").await.unwrap();
         let reader = tokio::spawn(async move {
@@ -200,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_ends_its_side_has_hung_up() {
         let (near, mut far) = duplex(64);
-        let mut connection = Connection::new(near, refusal());
+        let mut connection = Connection::new(near, refusal(), never());
         let mut hangup = Box::pin(connection.hangup().wait());
         far.write_all(b"hello").await.unwrap();
         let mut read = [0; 64];
@@ -209,5 +298,42 @@ mod tests {
         far.shutdown().await.unwrap();
         assert_eq!(connection.read(&mut read).await.unwrap(), 0);
         hangup.await;
+    }
+
+    #[tokio::test]
+    async fn a_next_head_that_is_not_whole_in_time_is_refused_and_an_idle_connection_is_not() {
+        let (near, mut far) = duplex(1024);
+        let mut connection = Connection::new(near, refusal(), Rc::new(|| ready(()).boxed_local()));
+        let mut read = [0; 64];
+        far.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let first = connection.read(&mut read).await.unwrap();
+        connection.flush().await.unwrap();
+        drop(connection.heads().begin());
+        connection.flush().await.unwrap();
+        let idle =
+            poll_fn(|cx| Poll::Ready(Pin::new(&mut connection).poll_read(cx, &mut ReadBuf::new(&mut read)))).await;
+        assert!(first > 0 && idle.is_pending());
+        far.write_all(b"GET").await.unwrap();
+        assert_eq!(connection.read(&mut read).await.unwrap(), 3);
+        connection.flush().await.unwrap();
+        assert!(connection.read(&mut read).await.is_err());
+        drop(connection);
+        let mut said = String::new();
+        far.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "408 in place of 2 lines");
+    }
+
+    #[tokio::test]
+    async fn behind_the_answer_to_a_broken_body_the_parser_says_nothing() {
+        let (near, mut far) = duplex(1024);
+        let mut connection = Connection::new(near, refusal(), never());
+        connection.heads().begin().note_broken_body();
+        let answer = b"HTTP/1.1 400 Bad Request\r\nx-request-id: r\r\ncontent-length: 2\r\n\r\n{}".as_slice();
+        connection.write_all(&[answer, BARE].concat()).await.unwrap();
+        assert!(connection.flush().await.is_err());
+        drop(connection);
+        let mut said = Vec::new();
+        far.read_to_end(&mut said).await.unwrap();
+        assert_eq!(said, answer);
     }
 }

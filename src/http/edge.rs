@@ -3,15 +3,21 @@
 //! The body is read to its end before anything is answered: a client that is still sending when an early answer closes
 //! the connection sees a reset instead of the answer.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use actix_web::{
     Error, HttpMessage,
     body::{self, BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method,
-        header::{HeaderName, HeaderValue},
+        ConnectionType, Method,
+        header::{HeaderName, HeaderValue, TRANSFER_ENCODING},
     },
     middleware::Next,
     rt::time::sleep,
@@ -23,7 +29,10 @@ use futures_util::{
     future::{Either, select},
 };
 
-use super::{Api, Problem};
+use super::{
+    Api, Problem,
+    heads::{Heads, OpenRequest},
+};
 
 /// Bytes of the largest body that is understood: a confirm of 1000 ids needs about 40 KiB.
 const MAX_BODY: usize = 256 * 1024;
@@ -52,7 +61,16 @@ pub async fn edge(
     let api = request.app_data::<web::Data<Api>>().cloned();
     let request_id = request_id(&request, api.as_ref().map(|api| &***api));
     let method = request.method().clone();
+    let open = request.conn_data::<Rc<Heads>>().map(Heads::begin);
+    let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
     let body = read_body(&mut request, sleep(BODY_MAY_TAKE)).await;
+    let is_broken = matches!(body, Err(Refused { is_broken: true, .. }));
+    match &open {
+        Some(open) if is_broken => open.note_broken_body(),
+        Some(open) => open.note_body(body.as_deref().ok(), in_chunks),
+        None => {}
+    }
+    let body = body.map_err(|refused| refused.problem);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let served = api.as_ref().map_or(Ok(()), |api| api.allowed_hosts.check(request.request()));
     let mut response = match served.and(body) {
@@ -72,7 +90,34 @@ pub async fn edge(
         let route = response.request().match_pattern().unwrap_or_default();
         api.metrics.answered(label(&method), &route, response.status().as_u16());
     }
-    Ok(if method == Method::HEAD { headers_only(response) } else { response })
+    if is_broken {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let response = if method == Method::HEAD { headers_only(response) } else { response };
+    Ok(response.map_body(|_, body| BoxBody::new(Answer { body, _open: open })))
+}
+
+/// The body of an answer. Its request is open until the last of it was taken.
+struct Answer {
+    body: BoxBody,
+    _open: Option<OpenRequest>,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.body.as_pin_mut().poll_next(cx)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, _open } = self;
+        body.try_into_bytes().map_err(|body| Self { body, _open })
+    }
 }
 
 /// A counter for every word that somebody sends as a method would never end.
@@ -102,8 +147,17 @@ fn request_id(request: &ServiceRequest, api: Option<&Api>) -> String {
     }
 }
 
+/// A body that is not understood.
+#[derive(Debug)]
+struct Refused {
+    problem: Problem,
+    /// It was not read to its end, so nothing that follows is understood either.
+    is_broken: bool,
+}
+
 /// The whole body, if it is there before `deadline` ends.
-async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = ()>) -> Result<Bytes, Problem> {
+async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = ()>) -> Result<Bytes, Refused> {
+    let broken = |problem| Refused { problem, is_broken: true };
     let mut payload = request.take_payload();
     let mut deadline = pin!(deadline);
     let mut body = Pieces::default();
@@ -113,11 +167,12 @@ async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = 
             Either::Left((next, _)) => next,
             Either::Right(_) => {
                 let detail = format!("the body was not there after {} s", BODY_MAY_TAKE.as_secs());
-                return Err(Problem::new(408, "timeout", detail));
+                return Err(broken(Problem::new(408, "timeout", detail)));
             }
         };
         let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|error| Problem::invalid("body", format!("the body cannot be read: {error}")))?;
+        let chunk =
+            chunk.map_err(|error| broken(Problem::invalid("body", format!("the body cannot be read: {error}"))))?;
         read = read.saturating_add(chunk.len());
         if read <= MAX_BODY {
             body.push(chunk);
@@ -126,7 +181,8 @@ async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = 
         }
     }
     if read > MAX_BODY {
-        return Err(Problem::new(413, "too-large", format!("a body may have at most {MAX_BODY} bytes")));
+        let problem = Problem::new(413, "too-large", format!("a body may have at most {MAX_BODY} bytes"));
+        return Err(Refused { problem, is_broken: read > MAX_DRAIN });
     }
     Ok(body.whole())
 }
@@ -186,8 +242,8 @@ mod tests {
         let mut request = TestRequest::post().to_srv_request();
         let begun = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(b"{"))]).chain(stream::pending());
         request.set_payload(Payload::Stream { payload: Box::pin(begun) });
-        let problem = read_body(&mut request, ready(())).await.unwrap_err();
-        assert_eq!(problem.status(), 408);
+        let refused = read_body(&mut request, ready(())).await.unwrap_err();
+        assert_eq!((refused.problem.status(), refused.is_broken), (408, true));
     }
 
     #[actix_web::test]
@@ -204,7 +260,7 @@ mod tests {
             waits += 1;
             if waits > 100 { Poll::Ready(()) } else { Poll::Pending }
         });
-        assert_eq!(read_body(&mut request, deadline).await.unwrap_err().status(), 408);
+        assert_eq!(read_body(&mut request, deadline).await.unwrap_err().problem.status(), 408);
     }
 
     #[actix_web::test]

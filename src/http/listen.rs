@@ -7,15 +7,17 @@ use std::{future::ready, io, net::TcpListener, rc::Rc, time::Duration};
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::{dev::AppConfig, web};
+use actix_web::{dev::AppConfig, rt::time::sleep, web};
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 
 use super::{
     Api, Problem, app,
-    connection::{Connection, Refusal},
+    connection::{Connection, Deadline, Refusal},
 };
 
-/// How long the head of a request may take, from the first byte of a connection to the last of the head.
+/// How long the head of a request may take: that of the first from the begin of the connection to its last byte, that of each
+/// further one from its first byte.
 const HEAD_MAY_TAKE: Duration = Duration::from_secs(20);
 
 /// How long a connection may lie idle between two requests: longer than clients and load balancers keep one (60 and 90 s are
@@ -43,6 +45,7 @@ pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) ->
     let server = server.listen("http", socket, move || {
         let (draining, refusing) = (draining.clone(), api.clone());
         let refusal: Refusal = Rc::new(move |status, head| refused(&refusing, status, head));
+        let deadline: Deadline = Rc::new(|| sleep(HEAD_MAY_TAKE).boxed_local());
         let routes = app(api.clone()).into_factory().map_err(|error: actix_web::Error| error.error_response());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -55,11 +58,13 @@ pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) ->
             .local_addr(address)
             .on_connect_ext(|connection: &Connection<TcpStream>, data| {
                 data.insert(connection.hangup());
+                data.insert(connection.heads());
             })
             .finish(map_config(routes, |()| AppConfig::default()));
         fn_service(move |socket: TcpStream| {
             let peer = socket.peer_addr().ok();
-            ready(Ok::<_, DispatchError>((Connection::new(socket, refusal.clone()), Protocol::Http1, peer)))
+            let connection = Connection::new(socket, refusal.clone(), deadline.clone());
+            ready(Ok::<_, DispatchError>((connection, Protocol::Http1, peer)))
         })
         .and_then(http)
     })?;
@@ -79,6 +84,9 @@ fn refused(api: &Api, status: u16, head: &str) -> Vec<u8> {
             answer.push_str(line);
             answer.push_str("\r\n");
         }
+    }
+    if !head.to_ascii_lowercase().contains("\ndate:") {
+        answer.push_str(&api.clock.now().format("date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string());
     }
     answer.push_str(&format!(
         "connection: close\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\r\n{body}",

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`listen`], [`connection`] | the server, and what is said to those who speak no HTTP |
+//! | [`listen`], [`connection`], [`heads`] | the server, what is said to those who speak no HTTP, and whose head comes too slowly |
 //! | [`hosts`] | under which names it is asked |
 //! | [`edge`] | what every request passes: request id, drained body, errors as problems, counters |
 //! | [`call`] | who calls, with which role, and the values of path, query and body |
@@ -26,6 +26,7 @@ mod connection;
 mod edge;
 mod events;
 mod explain;
+mod heads;
 mod health;
 mod history;
 mod hosts;

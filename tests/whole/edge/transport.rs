@@ -109,8 +109,44 @@ async fn a_body_that_breaks_off_is_refused_and_never_understood_as_far_as_it_cam
     );
     let mut wire = Wire::to(&untouched.app).await;
     wire.send(bad_chunk).await;
-    assert_eq!(wire.answer(true).await.status, 400);
+    let answer = wire.answer(true).await;
+    answer.invalid("body", "cannot be read", "a chunk without a size");
+    assert_eq!(answer.header("connection"), "close");
+    // One answer for one request.
+    wire.ended().await;
     untouched.check().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_may_lie_idle_but_a_head_that_has_begun_must_come_to_its_end() {
+    let app = TestApp::start().await;
+    let mut idle = Wire::to(&app).await;
+    idle.send(request("GET", "/livez", "", b"")).await;
+    assert_eq!(idle.answer(true).await.status, 200);
+    let slow = async |first: Vec<u8>, status, next: &str| {
+        let mut wire = Wire::to(&app).await;
+        wire.send(first).await;
+        assert_eq!(wire.answer(true).await.status, status);
+        wire.send(next).await;
+        let answer = wire.answer(true).await;
+        assert_eq!(answer.problem(408, next)["code"], "timeout");
+        assert_eq!((answer.header("connection"), answer.header("date").ends_with(" GMT")), ("close", true));
+        wire.ended().await;
+    };
+    let get = || request("GET", "/livez", "", b"");
+    let together = |mut first: Vec<u8>| {
+        first.extend_from_slice(b"GET /livez HTTP/1.1\r\n");
+        first
+    };
+    tokio::join!(
+        slow(get(), 200, "G"),
+        slow(request("POST", "/v1/media", JSON, WISH), 201, "GET /livez HTTP/1.1\r\nHost: local"),
+        slow(together(get()), 200, ""),
+        slow(together(request("POST", "/v1/media", JSON, WISH)), 201, ""),
+    );
+    assert_eq!(app.metric("zeroload_http_requests_total{method=\"none\",route=\"\",status=\"408\"}").await, 4);
+    idle.send(get()).await;
+    assert_eq!(idle.answer(true).await.status, 200);
 }
 
 #[tokio::test]
