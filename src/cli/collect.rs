@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use zeroload_clock::{Clock, Ids};
 
-use super::{Ended, log};
+use super::{Ended, log, output::print};
 use crate::{
     app::{Core, StartError, serving_address},
     background::collector::{RunReport, Wanted},
@@ -67,7 +67,10 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
                 return Err(error.into());
             }
         };
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        if let Err(error) = print(serde_json::to_string_pretty(&report)?) {
+            core.close().await;
+            return Err(error.into());
+        }
         if report.failed + report.unknown > 0 {
             code = ExitCode::FAILURE;
         }
@@ -76,7 +79,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             code = if arguments.dry_run { code } else { ExitCode::FAILURE };
         }
         if let Some(reason) = &report.withheld {
-            eprintln!("zeroload: {reason}");
+            log::say(&format!("zeroload: {reason}"));
             code = ExitCode::FAILURE;
         }
         if !arguments.goes_on(&report) || !core.collector.may_go_on() {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use zeroload_clock::{Clock, Ids};
 use zeroload_domain::Sha256Digest;
 
-use super::{Ended, fail, progress::Progress};
+use super::{Ended, fail, output::print, progress::Progress};
 use crate::{
     app::{Core, Server},
     settings::{RawSettings, Settings},
@@ -80,8 +80,12 @@ pub fn run(arguments: Arguments, runtime: &Runtime, clock: Clock, ids: Ids) -> E
     let ended = actix_web::rt::System::new().block_on(async {
         let server = Server::start(core, &settings, handle.clone())?;
         let url = format!("http://{}", server.address);
-        println!("A server of its own: {url}, tickets for 2 s, 4 s to confirm, collection every second.");
-        let played = handle.spawn(async move { play(&url, &arguments).await }).await;
+        let own = format!("A server of its own: {url}, tickets for 2 s, 4 s to confirm, collection every second.");
+        let played = handle.spawn(async move {
+            print(own)?;
+            play(&url, &arguments).await
+        });
+        let played = played.await;
         server.stop().await;
         played?
     });
@@ -109,10 +113,10 @@ async fn play(url: &str, arguments: &Arguments) -> Ended {
     }
     drop(crowd);
     bar.end();
-    println!("{} clients have played:", items.len());
+    print(format_args!("{} clients have played:", items.len()))?;
     print_states(&api, &items).await?;
     wait_for_collection(&api, &items).await?;
-    println!("What is left:");
+    print("What is left:")?;
     let intact = print_states(&api, &items).await?;
     if intact { Ok(ExitCode::SUCCESS) } else { fail("an item did not end as its client's habit says") }
 }
@@ -162,7 +166,9 @@ async fn wait_for_collection(api: &Backend, items: &[(Habit, String)]) -> Result
     let due = chrono::DateTime::parse_from_rfc3339(&latest)?.with_timezone(&chrono::Utc);
     let wait = due - Clock::system().now();
     if wait > chrono::TimeDelta::minutes(1) {
-        println!("The server's own settings let unconfirmed items live until {latest}; the demo does not wait.");
+        print(format_args!(
+            "The server's own settings let unconfirmed items live until {latest}; the demo does not wait."
+        ))?;
         return Ok(());
     }
     let bar = Progress::start("items collected", open.len() as u64);
@@ -188,7 +194,7 @@ async fn print_states(api: &Backend, items: &[(Habit, String)]) -> Result<bool> 
         *table.entry((*habit, state)).or_default() += 1;
     }
     for ((habit, state), count) in &table {
-        println!("  {:<28} {count:>5} {state}", habit.words());
+        print(format_args!("  {:<28} {count:>5} {state}", habit.words()))?;
     }
     Ok(table.keys().all(|(habit, state)| (*habit == Habit::Finishes) == (state == "confirmed")))
 }

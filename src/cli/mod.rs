@@ -5,6 +5,7 @@ mod demo;
 mod files;
 mod log;
 mod migrate;
+mod output;
 mod progress;
 mod rebuild;
 mod reconcile;

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use zeroload_journal::Reader;
 use zeroload_projections::{RecordedEvent, Swapped};
 
-use super::{Ended, fail, progress::Progress};
+use super::{Ended, fail, output::print, progress::Progress};
 use crate::{
     background::projector::{ProjectorError, read_batch},
     settings::Settings,
@@ -33,8 +33,9 @@ pub async fn run(settings: &Settings) -> Ended {
         match rebuild.swap().await? {
             Swapped::Swapped => {
                 progress.end();
-                println!("version {} is live at position {applied}", rebuild.version());
+                let printed = print(format_args!("version {} is live at position {applied}", rebuild.version()));
                 read_models.close().await;
+                printed?;
                 return Ok(ExitCode::SUCCESS);
             }
             // The journal has no more, and the live version is further: it belongs to another past.

@@ -1,15 +1,12 @@
 //! `zeroload reconcile`.
 
-use std::{
-    io::{BufWriter, Write, stdout},
-    process::ExitCode,
-};
+use std::{io::Write, process::ExitCode};
 
 use chrono::TimeDelta;
 use zeroload_clock::{Clock, Ids};
 use zeroload_projections::{Walk, WalkStatus};
 
-use super::{Ended, fail, log, progress::Progress};
+use super::{Ended, fail, log, output::Output, progress::Progress};
 use crate::{
     app::{Core, StartError, serving_address},
     background::reconciler::Wanted,
@@ -83,7 +80,7 @@ async fn with_core(core: &Core, arguments: &Arguments, delete_older_than: Option
 }
 
 async fn report(core: &Core, walk: &Walk, json: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = Output::lock();
     let mut after = Some(String::new());
     while let Some(from) = after {
         let page = core.read_models.walks().findings(walk.id, &from, PAGE).await?;

@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use zeroload_domain::{Media, MediaId};
 use zeroload_journal::{Reader, StoredEvent, StreamKind};
 
-use super::Ended;
+use super::{Ended, output::wanted};
 use crate::{
     http::{EventShape, MediaShape},
     media::{Loaded, commands::decode},
@@ -78,8 +78,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> Ended {
     };
     match printed.and_then(|()| out.finish()) {
         // `replay | head` closes the pipe early, and wants nothing more.
-        Err(Stop::Out(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(Stop::Out(error)) => Err(error.into()),
+        Err(Stop::Out(error)) => Ok(wanted(error).map(|()| ExitCode::SUCCESS)?),
         Err(Stop::Other(error)) => Err(error),
         Ok(()) | Err(Stop::Ended) => Ok(ExitCode::SUCCESS),
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use zeroload_clock::{Clock, Ids};
 use zeroload_domain::{AttachedTo, MediaId};
 
-use super::Ended;
+use super::{Ended, output::print};
 use crate::{
     app::{Core, StartError, serving_address},
     http::MediaShape,
@@ -47,6 +47,6 @@ pub async fn run(settings: &Settings, arguments: Arguments, clock: Clock, ids: I
     };
     let restored = core.service.restore(id, None, attached_to, &origin).await;
     core.close().await;
-    println!("{}", serde_json::to_string_pretty(&MediaShape::of(&restored?, None))?);
+    print(serde_json::to_string_pretty(&MediaShape::of(&restored?, None))?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `zeroload serve`.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use tokio::{
     runtime::Runtime,
@@ -41,21 +41,33 @@ pub fn run(settings: &Settings, runtime: &Runtime, clock: Clock, ids: Ids) -> En
     })
 }
 
-/// Where everything is. On standard output, so that a script can read the ports that the system chose.
+/// Says on standard output where everything is, so that a script can read the ports that the system chose. A thread of its
+/// own waits for whoever reads it; what nobody can read keeps nothing from being served.
 fn announce(server: &Server, settings: &Settings) {
+    let lines = lines(server, settings);
+    let say = move || {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "standard output could not be written: where everything is stands in /docs");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("announce".to_owned()).spawn(say) {
+        tracing::warn!(%error, "standard output could not be written: where everything is stands in /docs");
+    }
+}
+
+/// Where everything is.
+fn lines(server: &Server, settings: &Settings) -> String {
     let address = server.address;
-    println!("API   http://{address}/v1");
-    println!("Docs  http://{address}/openapi.json");
     let public = settings.embedded_s3_public.as_ref().or_else(|| settings.s3.as_ref()?.public.as_ref());
     let public = public.map_or_else(String::new, |public| format!(", clients at {}", public.endpoint));
-    match &server.core().embedded {
-        Some(s3) => println!("S3    http://{} (embedded, bucket {}{public})", s3.address, s3.bucket),
-        None => println!("S3    {} (bucket {}{public})", server.core().gateway.store(), server.core().gateway.bucket()),
-    }
-    println!("Data  {}", settings.data_dir.display());
-    if let Some(problem) = server.core().guard.last().problem() {
-        println!("Note  {problem}");
-    }
+    let s3 = match &server.core().embedded {
+        Some(s3) => format!("http://{} (embedded, bucket {}{public})", s3.address, s3.bucket),
+        None => format!("{} (bucket {}{public})", server.core().gateway.store(), server.core().gateway.bucket()),
+    };
+    let note = server.core().guard.last().problem().map_or_else(String::new, |problem| format!("Note  {problem}\n"));
+    let data = settings.data_dir.display();
+    format!("API   http://{address}/v1\nDocs  http://{address}/openapi.json\nS3    {s3}\nData  {data}\n{note}")
 }
 
 /// The signals that a server obeys.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use zeroload_journal::{self as journal, Hash, VerifyError};
 
-use super::{Ended, fail, progress::Progress};
+use super::{Ended, fail, output::print, progress::Progress};
 use crate::settings::Settings;
 
 #[derive(clap::Args)]
@@ -25,7 +25,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> Ended {
     progress.end();
     match verified {
         Ok(verified) => {
-            println!("{}:{}", verified.position, verified.hash);
+            print(format_args!("{}:{}", verified.position, verified.hash))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error @ (VerifyError::Broken { .. } | VerifyError::NotAsExpected { .. })) => fail(error),

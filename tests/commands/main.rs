@@ -16,6 +16,7 @@ mod restoring;
 mod rights;
 mod serving;
 mod settings;
+mod standard_output;
 mod tampering;
 mod terminal;
 mod tool;
