@@ -69,6 +69,16 @@ pub enum AppendError {
     Stopped,
 }
 
+impl AppendError {
+    /// Whether the journal's writer has said it in the log, once for all appends that it concerns.
+    pub const fn is_logged(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Settling { .. } | Self::Unknown { .. } | Self::Stopped => true,
+            Self::Conflict { .. } | Self::Empty { .. } | Self::QueueFull { .. } => false,
+        }
+    }
+}
+
 /// An append ready to be stored: ids as text, leaves hashed.
 #[derive(Debug, Clone)]
 pub struct Prepared {

@@ -278,7 +278,7 @@ impl From<zeroload_projections::Error> for Problem {
 impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Bucket(_) => Self::new(503, "storage-unavailable", error.to_string()),
+            RunError::Bucket(_) | RunError::Marker(_) => Self::new(503, "storage-unavailable", error.to_string()),
             RunError::Review(_) => Self::new(503, "review-unavailable", error.to_string()),
             RunError::Journal(error) => error.into(),
             RunError::Record(error) => crate::media::commands::CommandError::Append(error).into(),

@@ -117,6 +117,15 @@ struct Look {
     marked: Option<Marked>,
 }
 
+/// Why nothing may be claimed.
+#[derive(Debug)]
+pub enum Unready {
+    /// What a look at the bucket has shown. The log says it already.
+    Bucket(String),
+    /// How far the journal is could not be written into the marker.
+    Marker(String),
+}
+
 /// Looks at the marker, and remembers what it saw.
 pub struct BucketGuard {
     gateway: Gateway,
@@ -175,15 +184,15 @@ impl BucketGuard {
     /// claims, so that a journal which is put back to before that run is noticed.
     ///
     /// # Errors
-    /// Says why nothing may be claimed: the bucket is not ours, or the marker was not written.
-    pub async fn check_and_advance(&self) -> Result<(), String> {
+    /// The bucket is not ours, or the marker was not written.
+    pub async fn check_and_advance(&self) -> Result<(), Unready> {
         let _one_at_a_time = self.looking.lock().await;
         for _ in 0..LOOKS {
             let Look { status, head, marked } = self.look_and_remember(Need::Now).await;
             if let Some(problem) = status.problem() {
-                return Err(problem);
+                return Err(Unready::Bucket(problem));
             }
-            let head = head.map_err(|error| error.to_string())?;
+            let head = head.map_err(|error| Unready::Marker(error.to_string()))?;
             // One that this look has made itself is read by the next one.
             let Some(marked) = marked else { continue };
             // Another process may have marked a later commit than the head that was read here.
@@ -193,10 +202,11 @@ impl BucketGuard {
             match self.mark(&marked, &head).await {
                 Ok(()) => return Ok(()),
                 Err(MarkerError::Moved | MarkerError::Missing) => {}
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(Unready::Marker(error.to_string())),
             }
         }
-        Err("other processes go on writing the bucket's marker; the next run tries again".to_owned())
+        let busy = "other processes go on writing the bucket's marker; the next run tries again";
+        Err(Unready::Marker(busy.to_owned()))
     }
 
     /// What was seen a moment ago, or a look if that is too long ago.

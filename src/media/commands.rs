@@ -47,6 +47,14 @@ impl CommandError {
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Read(ReadError::Unavailable(_)))
     }
+
+    /// Says in the log that an item waits because of this, unless it was said where the failure was met.
+    pub(crate) fn log_of(&self, id: MediaId, message: &str) {
+        match self {
+            Self::Append(error) if error.is_logged() => tracing::debug!(media.id = %id, error = %self, "{message}"),
+            _ => tracing::warn!(media.id = %id, error = %self, "{message}"),
+        }
+    }
 }
 
 /// The write path. Cheap to clone.

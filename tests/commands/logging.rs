@@ -1,4 +1,4 @@
-//! Standard error that takes nothing: the log is lost, and nothing else.
+//! The log: a failure is in it once; and where standard error takes nothing the log is lost, and nothing else.
 
 use std::{
     fs::File,
@@ -104,4 +104,61 @@ async fn no_level_of_the_log_holds_a_url_or_a_key_that_could_be_used() {
         let value: String = log[at + name.len()..].chars().take_while(char::is_ascii_hexdigit).collect();
         assert!(value.len() < 16, "{}", &log[at..at + 60]);
     }
+}
+
+/// The lines of warnings and errors that have this in them.
+fn alarms(site: &Site, word: &str) -> Vec<String> {
+    let is_alarm = |line: &&str| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
+    site.log().lines().filter(is_alarm).filter(|line| line.contains(word)).map(str::to_owned).collect()
+}
+
+/// Returns once so many runs were asked for and have failed.
+async fn fail_runs(api: &Api<'_>, runs: usize) {
+    for _ in 0..runs {
+        let (status, problem) = api.call(reqwest::Method::POST, "/v1/collections", None).await;
+        assert_eq!(status, reqwest::StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn that_the_bucket_does_not_answer_is_said_once() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = format!("http://{}", taken.local_addr().expect("an address"));
+    drop(taken);
+    let site = Site::new(&["--collect-every", "1s"]);
+    let flags = ["--listen", "127.0.0.1:0", "--s3-endpoint", &nobody, "--s3-bucket", "media"];
+    let mut command = site.command(&["serve"]);
+    command.args(flags).env("ZEROLOAD_S3_ACCESS_KEY", "key").env("ZEROLOAD_S3_SECRET_KEY", "secret");
+    let serving = site.serve_by(&mut command).unwrap_or_else(|refused| panic!("{refused:?}"));
+    fail_runs(&Api::of(&serving), 3).await;
+    serving.signal("-TERM");
+    assert!(serving.wait().success());
+    let said = alarms(&site, "cannot be reached");
+    assert_eq!(said.len(), 1, "{said:#?}");
+}
+
+#[tokio::test]
+async fn that_the_read_models_cannot_be_written_is_said_once_by_the_projector() {
+    let site = Site::new(&["--collect-every", "1h"]);
+    let serving = site.serve_anywhere();
+    let api = Api::of(&serving);
+    api.confirmed(b"bytes").await;
+    let file = site.data().join("journal-projections.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("they open");
+    let hide = "ALTER TABLE projection_checkpoints RENAME TO hidden";
+    sqlx::Executor::execute(&mut connection, hide).await.expect("hidden");
+    sqlx::Connection::close(connection).await.expect("closed");
+    while alarms(&site, "the projector stands still").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Each brings the read models up to date first, as far as it can.
+    for _ in 0..3 {
+        api.call(reqwest::Method::POST, "/v1/collections", None).await;
+    }
+    serving.signal("-TERM");
+    serving.wait();
+    let said = alarms(&site, "the projector stands still");
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(alarms(&site, "behind").is_empty() && alarms(&site, "collection run failed").len() <= 1, "{}", site.log());
 }

@@ -148,7 +148,7 @@ fn recorded_by_another(loaded: &Loaded) -> Recorded {
 }
 
 fn not_recorded(item: &Claimed, error: &CommandError) -> Recorded {
-    tracing::warn!(media.id = %item.id, %error, "what is gone could not be recorded yet");
+    error.log_of(item.id, "what is gone could not be recorded yet");
     let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
     Recorded { outcome: Err((ItemOutcome::Unknown, code.to_owned())), position: item.position }
 }

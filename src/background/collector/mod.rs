@@ -62,7 +62,7 @@ pub use self::timer::{CollectorActor, CollectorHandle, CollectorStopped};
 use crate::{
     background::projector::Projector,
     media::{
-        bucket::BucketGuard,
+        bucket::{BucketGuard, Unready},
         commands::{Commands, Origin},
     },
     review::{ReviewError, Reviewer},
@@ -90,6 +90,8 @@ const HEARD_EVERY: Duration = Duration::from_secs(5);
 pub enum RunError {
     #[error("nothing is collected: {0}")]
     Bucket(String),
+    #[error("nothing is collected: {0}")]
+    Marker(String),
     #[error("{UNREVIEWED}: {0}")]
     Review(#[from] ReviewError),
     #[error("the journal cannot be read: {0}")]
@@ -98,6 +100,26 @@ pub enum RunError {
     Projection(#[from] zeroload_projections::Error),
     #[error("the run cannot be recorded: {0}")]
     Record(#[from] AppendError),
+}
+
+impl RunError {
+    /// Whether the log holds it already: the bucket's guard and the journal's writer tell what they meet.
+    pub const fn is_logged(&self) -> bool {
+        match self {
+            Self::Bucket(_) => true,
+            Self::Record(error) => error.is_logged(),
+            Self::Marker(_) | Self::Review(_) | Self::Journal(_) | Self::Projection(_) => false,
+        }
+    }
+}
+
+impl From<Unready> for RunError {
+    fn from(unready: Unready) -> Self {
+        match unready {
+            Unready::Bucket(problem) => Self::Bucket(problem),
+            Unready::Marker(problem) => Self::Marker(problem),
+        }
+    }
 }
 
 /// What a collector works with.
@@ -261,7 +283,7 @@ impl Collector {
         // Of items that have ended otherwise meanwhile.
         let pruned = retries.prune();
         let (checked, pruned, ()) = join3(self.parts.guard.check_and_advance(), pruned, caught_up).await;
-        checked.map_err(RunError::Bucket)?;
+        checked?;
         pruned?;
         Ok(())
     }

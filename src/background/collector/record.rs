@@ -44,7 +44,9 @@ impl Collector {
             Ok(false) => self.open_record(run).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = noted {
+        if let Err(error) = noted
+            && !error.is_logged()
+        {
             tracing::warn!(run.id = %run.report.run_id, %error, "that the backend does not answer could not be recorded");
         }
     }

@@ -102,7 +102,7 @@ impl Collector {
                 stays(ItemOutcome::Failed, refusal.code())
             }
             Err(error) => {
-                tracing::warn!(media.id = %item.media_id, %error, "what is in use could not be confirmed yet");
+                error.log_of(item.media_id, "what is in use could not be confirmed yet");
                 stays(ItemOutcome::Unknown, "not-confirmed")
             }
         }

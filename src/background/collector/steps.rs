@@ -231,7 +231,7 @@ fn stays(item: &DueItem, error: &CommandError) -> ItemReport {
         }
         CommandError::Refused(refusal) => report(item, None, ItemOutcome::Failed, Some(refusal.code().to_owned())),
         other => {
-            tracing::warn!(media.id = %item.media_id, error = %other, "an item could not be claimed");
+            other.log_of(item.media_id, "an item could not be claimed");
             report(item, None, ItemOutcome::Unknown, Some("not-claimed".to_owned()))
         }
     }

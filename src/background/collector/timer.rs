@@ -227,8 +227,9 @@ impl CollectorActor {
         let failure = failure.map(|failure| bounded(&failure, MAX_FAILURE));
         if let Some(failure) = &failure {
             // Once for each reason: the next run comes within the minute, and fails for the same.
-            if self.failure.borrow().as_ref() == Some(failure) {
-                tracing::debug!(error = failure, "collection run failed again");
+            let is_logged = matches!(result, Ok(Err(error)) if error.is_logged());
+            if is_logged || self.failure.borrow().as_ref() == Some(failure) {
+                tracing::debug!(error = failure, "collection run failed");
             } else {
                 tracing::warn!(error = failure, "collection run failed");
             }

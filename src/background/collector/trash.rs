@@ -150,7 +150,11 @@ impl Collector {
                 }
                 Some(Err(error)) => {
                     let code = error.code();
-                    tracing::warn!(media.id = %item.media_id, %error, "a restore could not be ended");
+                    let waits = "a restore could not be ended";
+                    match &error {
+                        RestoreError::Command(error) => error.log_of(item.media_id, waits),
+                        _ => tracing::warn!(media.id = %item.media_id, %error, "{waits}"),
+                    }
                     postponed.push(Postponed { media_id: item.media_id, claim: item.claim, code: code.clone() });
                     (ItemOutcome::Unknown, Some(code))
                 }

@@ -54,6 +54,13 @@ pub enum RunError {
     ReadModels(#[from] zeroload_projections::Error),
 }
 
+impl RunError {
+    /// Whether the log holds it already: the bucket's guard tells what it sees.
+    pub const fn is_logged(&self) -> bool {
+        matches!(self, Self::Bucket(_))
+    }
+}
+
 /// What an inspector works with.
 pub struct Parts {
     pub late_uploads: LateUploads,

@@ -140,7 +140,11 @@ impl Inspector {
                     page.done.push(item.media_id);
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(media.id = %item.media_id, %error, "a collected item could not be looked at again");
+                    let waits = "a collected item could not be looked at again";
+                    match &error {
+                        LookError::Command(error) => error.log_of(item.media_id, waits),
+                        LookError::Storage(error) => tracing::warn!(media.id = %item.media_id, %error, "{waits}"),
+                    }
                     failed.push(put_aside(item.media_id, code(&error)));
                 }
                 None => page.unasked = Some(page.unasked.map_or(item.position, |first| first.min(item.position))),

@@ -20,6 +20,10 @@ use crate::{
 /// How often an object that is not the confirmed one is looked at again.
 const AGAIN: Backoff = Backoff { first: TimeDelta::hours(1), cap: TimeDelta::hours(24) };
 
+/// The code of an item whose journal cannot be read or written.
+const NOT_RECORDED: &str = "not-recorded";
+const UNCOMPARED: &str = "a confirmed object could not be compared yet";
+
 /// Where a confirmed item stands after its look.
 enum Looked {
     /// Sealed, `new` if by this look; or nobody wants it any more.
@@ -137,7 +141,10 @@ impl Inspector {
         match self.try_to_compare(id, patience, run).await {
             Ok(looked) => looked,
             Err(code) => {
-                tracing::warn!(media.id = %id, code, "a confirmed object could not be compared yet");
+                // Of a command that failed its own error was logged.
+                if code != NOT_RECORDED {
+                    tracing::warn!(media.id = %id, code, "{UNCOMPARED}");
+                }
                 Looked::Failed { code }
             }
         }
@@ -152,7 +159,7 @@ impl Inspector {
                 return Ok(Looked::Early { wait: sealable_at - run.now });
             }
             Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
-            Err(error) => return Err(not_recorded(&error)),
+            Err(error) => return Err(not_recorded(id, &error)),
         };
         let (Some(ticketed), Some(Seal::Open | Seal::Broken(_))) = (loaded.media.ticketed(), loaded.media.seal())
         else {
@@ -170,7 +177,7 @@ impl Inspector {
         let recorded = match commands.execute_internal(id, command, &run.seal_origin, run.now).await {
             Ok(recorded) => recorded,
             Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
-            Err(error) => return Err(not_recorded(&error)),
+            Err(error) => return Err(not_recorded(id, &error)),
         };
         let new = recorded.sequence > loaded.sequence;
         let Some(Seal::Broken(found)) = recorded.media.seal() else { return Ok(Looked::Settled { new }) };
@@ -197,7 +204,7 @@ impl Inspector {
     }
 }
 
-fn not_recorded(error: &CommandError) -> String {
-    tracing::debug!(%error, "a seal could not be recorded");
-    "not-recorded".to_owned()
+fn not_recorded(id: MediaId, error: &CommandError) -> String {
+    error.log_of(id, UNCOMPARED);
+    NOT_RECORDED.to_owned()
 }

@@ -110,7 +110,7 @@ impl InspectorActor {
 
     /// Counts what a run did; says whether the next one is due at once.
     fn note(&self, result: Result<Result<RunReport, RunError>, tokio::task::JoinError>) -> bool {
-        let failure = match result {
+        let (failure, is_logged) = match result {
             Ok(Ok(report)) => {
                 self.metrics.rechecked(report.rechecked.saturating_sub(report.late), report.late, report.put_aside);
                 self.metrics.compared(report.sealed, report.substituted);
@@ -118,10 +118,15 @@ impl InspectorActor {
                 // At once only if this one got on: else what keeps it back is asked again and again.
                 return report.more && report.rechecked + report.sealed + report.substituted > 0;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("the run broke off: {error}"),
+            Ok(Err(error)) => (error.to_string(), error.is_logged()),
+            Err(error) => (format!("the run broke off: {error}"), false),
         };
-        tracing::warn!(error = failure, "inspection run failed");
+        // Once for each reason: the next run comes within the minute, and fails for the same.
+        if is_logged || self.failure.borrow().as_ref() == Some(&failure) {
+            tracing::debug!(error = failure, "inspection run failed");
+        } else {
+            tracing::warn!(error = failure, "inspection run failed");
+        }
         self.failure.send_replace(Some(failure));
         false
     }

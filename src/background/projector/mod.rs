@@ -86,7 +86,14 @@ impl Projector {
             return Ok(*self.applied.borrow());
         }
         let result = self.drain().await;
-        self.failure.send_replace(result.as_ref().err().map(ToString::to_string));
+        let failure = result.as_ref().err().map(ToString::to_string);
+        // Here and once for each reason: the next turn comes within a second, and fails for the same.
+        match (&failure, self.failure()) {
+            (Some(error), last) if last.as_ref() != Some(error) => tracing::error!(error, "the projector stands still"),
+            (None, Some(_)) => tracing::info!("the projector goes on"),
+            _ => {}
+        }
+        self.failure.send_replace(failure);
         result
     }
 
@@ -149,9 +156,8 @@ impl Projector {
 
     /// As [`Projector::run_once`], for a caller that can go on with a stale projection.
     pub async fn catch_up(&self) {
-        if let Err(error) = self.run_once().await {
-            tracing::warn!(%error, "the projection is behind");
-        }
+        // Why it is behind stands in the log and in `/readyz`.
+        let _behind = self.run_once().await;
     }
 
     /// Whether `position` is applied, waiting for it at most as long as `deadline`.

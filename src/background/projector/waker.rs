@@ -36,10 +36,8 @@ impl ProjectorActor {
                 // Another process has its turn; readers here still wait for what this process has committed.
                 Ok(applied) if applied < *head.borrow() => return projector.gather(GATHER).await,
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, "the projector stands still");
-                    return tokio::time::sleep(POLL).await;
-                }
+                // The projector itself has said why.
+                Err(_) => return tokio::time::sleep(POLL).await,
             }
             match tokio::time::timeout(POLL, head.changed()).await {
                 Ok(Ok(())) => projector.gather(GATHER).await,

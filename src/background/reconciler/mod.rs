@@ -95,6 +95,15 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// Whether the log holds it already: the bucket's guard and the journal's writer tell what they meet.
+    pub const fn is_logged(&self) -> bool {
+        match self {
+            Self::Bucket(_) => true,
+            Self::Command(CommandError::Append(error)) => error.is_logged(),
+            _ => false,
+        }
+    }
+
     /// Whether the walk cannot be gone on with: a repeat would show the same.
     pub const fn ends_the_walk(&self) -> bool {
         match self {

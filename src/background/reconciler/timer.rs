@@ -171,14 +171,19 @@ impl ReconcilerActor {
                 }
             }
             Ok(Err(ReconcileError::Running | ReconcileError::TakenOver)) => {}
-            Ok(Err(error)) if error.ends_the_walk() => self.failed(error.to_string(), "reconciliation failed"),
-            Ok(Err(error)) => self.failed(error.to_string(), BROKEN_OFF),
-            Err(error) => self.failed(format!("it broke off: {error}"), BROKEN_OFF),
+            Ok(Err(error)) if error.ends_the_walk() => self.failed(error.to_string(), false, "reconciliation failed"),
+            Ok(Err(error)) => self.failed(error.to_string(), error.is_logged(), BROKEN_OFF),
+            Err(error) => self.failed(format!("it broke off: {error}"), false, BROKEN_OFF),
         }
     }
 
-    fn failed(&self, error: String, message: &str) {
-        tracing::warn!(error, "{message}");
+    fn failed(&self, error: String, is_logged: bool, message: &str) {
+        let is_known = matches!(&*self.last.borrow(), Some(Err(last)) if *last == error);
+        if is_known || is_logged {
+            tracing::debug!(error, "{message}");
+        } else {
+            tracing::warn!(error, "{message}");
+        }
         self.last.send_replace(Some(Err(error)));
     }
 }
