@@ -17,6 +17,7 @@
 //! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
 //! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
 //! | [`pages`] | which items the runs of several collectors are at |
+//! | [`turns`] | which of several inspectors looks |
 //! | [`reconciliations`] | the notebook of reconciliations, and what they look up |
 //! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
 //! | `memory` | the part of it that a simulation needs, without a database |
@@ -51,6 +52,7 @@ pub mod runs;
 mod sqlite;
 #[cfg(test)]
 mod testing;
+pub mod turns;
 
 use zeroload_domain::time_text;
 
@@ -68,3 +70,4 @@ pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};
 pub use row::{FoundAs, MediaRow, SeenAs};
 pub use runs::{RunPage, RunRow};
+pub use turns::TurnStore;

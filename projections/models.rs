@@ -11,7 +11,7 @@ use zeroload_domain::MediaId;
 use crate::memory;
 use crate::{
     Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PageStore, PendingPage, PendingQuery,
-    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, Unanswered, WalkStore,
+    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, TurnStore, Unanswered, WalkStore,
     columns::{Cell, Cells},
     postgres, sqlite,
 };
@@ -283,6 +283,11 @@ impl ReadModels {
 
     pub fn pages(&self) -> PageStore<'_> {
         PageStore::of(self)
+    }
+
+    /// Whose turn it is to inspect.
+    pub fn turns(&self) -> TurnStore<'_> {
+        TurnStore::of(self)
     }
 
     pub fn inspections(&self) -> InspectionStore<'_> {

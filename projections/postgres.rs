@@ -22,6 +22,7 @@ mod rebuild;
 mod retries;
 mod statements;
 mod transaction;
+mod turns;
 mod walks;
 mod write;
 

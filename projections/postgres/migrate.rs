@@ -12,8 +12,9 @@ use crate::{
 /// The schema that this binary reads and writes: 1 made the read models, 2 counts per minute, 3 keeps records of runs, 4 notes
 /// what was inspected, 5 lists what is in the trash, 6 keeps what was reconciled, 7 tells which objects were substituted, 8 lets who
 /// changes rows remove them, 9 counts no restore as a confirm, 10 counts what a run has moved into the
-/// trash, 11 counts what a walk could not read and what the trash has lost, 12 divides the work of collectors.
-const NEWEST: i64 = 12;
+/// trash, 11 counts what a walk could not read and what the trash has lost, 12 divides the work of collectors, 13
+/// that of inspectors.
+const NEWEST: i64 = 13;
 
 /// Of the lock under which the schema changes, "zlRMschm" in ASCII: advisory locks share one space per database.
 const SCHEMA_LOCK: i64 = 0x7a6c_524d_7363_686d;
@@ -96,6 +97,10 @@ pub(super) async fn migrate(models: &ReadModels) -> Result<(), Error> {
     if found < 12 {
         script(&mut tx, include_str!("migrations/0012_divide_the_work_of_collectors.sql")).await?;
         script(&mut tx, &statements::grants("collection_retries", "collection_pages")).await?;
+    }
+    if found < 13 {
+        script(&mut tx, include_str!("migrations/0013_divide_the_work_of_inspectors.sql")).await?;
+        script(&mut tx, &statements::grants("collection_retries", "inspection_turns")).await?;
     }
     tx.query("UPDATE projection_schema SET version = $1").bind(NEWEST).execute(&mut *tx).await?;
     tx.commit().await

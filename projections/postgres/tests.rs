@@ -256,3 +256,27 @@ async fn a_rebuild_of_many_events() {
     assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
     assert_eq!(models.checkpoint().await.unwrap().position, 200_000);
 }
+
+#[tokio::test]
+async fn of_several_inspectors_one_has_the_turn_until_it_gives_it_back_or_is_not_heard_of() {
+    let (models, _) = models().await;
+    let [(store, bucket), (_, other)] = ["one", "two"]
+        .map(|bucket| (zeroload_domain::Store::parse("aws").unwrap(), zeroload_domain::Bucket::parse(bucket).unwrap()));
+    let [first, second] = [1, 2].map(uuid::Uuid::from_u128);
+    let (long, over) = (chrono::TimeDelta::hours(1), chrono::TimeDelta::seconds(-1));
+    let take = async |bucket, inspection, run, held_for| {
+        models.take_turn(&store, bucket, inspection, run, held_for).await.unwrap()
+    };
+    assert!(take(&bucket, Inspection::Seal, first, long).await);
+    assert!(take(&bucket, Inspection::Seal, first, long).await, "it goes on");
+    assert!(!take(&bucket, Inspection::Seal, second, long).await);
+    assert!(take(&bucket, Inspection::Recheck, second, long).await, "another look");
+    assert!(take(&other, Inspection::Seal, second, long).await, "another bucket");
+    models.give_turns_back(first).await.unwrap();
+    assert!(!take(&bucket, Inspection::Recheck, first, long).await, "only what it had");
+    assert!(take(&bucket, Inspection::Seal, second, over).await);
+    models.keep_turns(second, long).await.unwrap();
+    assert!(!take(&bucket, Inspection::Seal, first, long).await, "it was heard of");
+    models.keep_turns(second, over).await.unwrap();
+    assert!(take(&bucket, Inspection::Seal, first, long).await, "nobody has heard of it");
+}

@@ -157,6 +157,7 @@ impl Core {
             read_models: read_models.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            sleeper: Sleeper::system(),
             recheck_after: settings.recheck_after.clone(),
             looks,
             commands: background,

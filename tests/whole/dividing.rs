@@ -1,11 +1,14 @@
-//! Several processes that collect from one Postgres and one bucket.
+//! Several processes that collect from one Postgres and one bucket, and look again at what is in it.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future::join_all, stream};
 use serde_json::Value;
-use zeroload::{background::collector::RunReport, settings::RawSettings};
+use zeroload::{
+    background::{collector::RunReport, inspector},
+    settings::RawSettings,
+};
 use zeroload_embedded_s3::Operation;
 use zeroload_test_postgres::Cluster;
 
@@ -90,4 +93,58 @@ async fn three_processes_ask_the_bucket_no_more_than_one_does_and_count_what_eac
     assert_eq!(recorded("collected") + recorded("absent"), ITEMS);
     let (_, verified) = apps[1].get("/v1/journal/verify").await;
     assert_eq!(verified["position"], 3 * ITEMS + 2 * records.len(), "each item was claimed and collected once");
+}
+
+/// What three runs at once have done, and how often they have asked the bucket.
+async fn inspected(apps: &[TestApp; 3], looks: &AtomicU64, at: DateTime<Utc>) -> (inspector::RunReport, usize) {
+    let before = looks.load(Ordering::Relaxed);
+    let runs = join_all(apps.iter().map(|app| app.inspect_at(at))).await;
+    let runs: Vec<_> = runs.into_iter().map(|run| run.expect("a run")).collect();
+    let mut all = inspector::RunReport::default();
+    for run in &runs {
+        all.rechecked += run.rechecked;
+        all.sealed += run.sealed;
+        all.put_aside += run.put_aside;
+    }
+    nothing_is_behind(&apps[0]).await;
+    (all, (looks.load(Ordering::Relaxed) - before) as usize)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_look_again_no_more_often_than_one_does() {
+    const ITEMS: usize = 300;
+    let cluster = Cluster::start(&[]);
+    let (server, mut raw) = s3().await;
+    raw.database_url = Some(cluster.url());
+    let start = || async {
+        let dir = std::sync::Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        TestApp::open(raw.clone(), dir).await.expect("the service starts")
+    };
+    let apps = [start().await, start().await, start().await];
+    stream::iter(0..2 * ITEMS)
+        .for_each_concurrent(16, |number| {
+            let app = &apps[number % apps.len()];
+            async move {
+                if number % 2 == 0 {
+                    app.confirmed(BYTES).await;
+                } else {
+                    app.ticket(BYTES).await;
+                }
+            }
+        })
+        .await;
+    nothing_is_behind(&apps[0]).await;
+    let later = Utc::now() + TimeDelta::days(30);
+    let collected = apps[0].run_at(later, false).await.expect("a run");
+    assert_eq!(collected.absent as usize, ITEMS);
+    nothing_is_behind(&apps[0]).await;
+
+    let faults = server.parts.faults.clone().expect("the embedded server");
+    let looks = faults.count(Operation::HeadObject);
+    let later = later + TimeDelta::days(30);
+    let (first, asked) = inspected(&apps, &looks, later).await;
+    assert_eq!((first.rechecked as usize, first.sealed as usize, first.put_aside), (ITEMS, ITEMS, 0));
+    assert!((2 * ITEMS..=2 * ITEMS + ITEMS / 10).contains(&asked), "{asked} looks at {} items", 2 * ITEMS);
+    let (again, asked) = inspected(&apps, &looks, later).await;
+    assert_eq!((again.rechecked, again.sealed, asked), (0, 0, 0), "the others take their turns, and find nothing left");
 }

@@ -6,12 +6,16 @@
 //!
 //! A run does bounded work page by page and asks S3 nothing where nothing is to be looked at. Whatever it is doing when
 //! the process dies is done again by the next run, and a repeat changes nothing.
+//!
+//! Of several processes that share a journal one looks at a bucket at a time ([`zeroload_projections::turns`]).
 
 mod recheck;
 mod seal;
 mod timer;
+mod turn;
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,9 +24,11 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload_clock::{Clock, Ids};
+use futures_util::future::{Either, select};
+use uuid::Uuid;
+use zeroload_clock::{Clock, Ids, Sleeper};
 use zeroload_journal::{Journal, ReadError};
-use zeroload_projections::{Backoff, Inspected, ReadModels};
+use zeroload_projections::{Backoff, Inspected, Inspection, ReadModels};
 
 pub use self::timer::{InspectorActor, InspectorHandle};
 use crate::{
@@ -70,6 +76,7 @@ pub struct Parts {
     pub read_models: ReadModels,
     pub clock: Clock,
     pub ids: Ids,
+    pub sleeper: Sleeper,
     /// When an item is looked at again, counted from its collection.
     pub recheck_after: Vec<Duration>,
     /// HEADs under way at once.
@@ -104,6 +111,7 @@ pub struct RunReport {
 
 /// One run: the time and identity that all its decisions share.
 struct Run {
+    id: Uuid,
     now: DateTime<Utc>,
     origin: Origin,
     report: RunReport,
@@ -113,6 +121,8 @@ struct Run {
     /// The same for seals, which ask for less.
     sealing: bool,
     seal_origin: Origin,
+    /// The turns that it has had.
+    turns: Vec<Inspection>,
 }
 
 impl Run {
@@ -146,16 +156,26 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
-        let request_id = self.parts.ids.new_id(now).to_string();
-        let origin = Origin { request_id, caller: "inspector".to_owned(), route: "re-check" };
+        let id = self.parts.ids.new_id(now);
+        let origin = Origin { request_id: id.to_string(), caller: "inspector".to_owned(), route: "re-check" };
         let seal_origin = Origin { route: "seal", ..origin.clone() };
         let report = RunReport::default();
-        let mut run = Run { now, origin, report, looked: 0, believed: false, sealing: false, seal_origin };
-        let rechecked = self.recheck(&mut run).await;
+        let turns = Vec::new();
+        let mut run = Run { id, now, origin, report, looked: 0, believed: false, sealing: false, seal_origin, turns };
+        let ended = match select(pin!(self.look_at_all(&mut run)), pin!(self.be_heard_of(id))).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((never, _)) => match never {},
+        };
+        self.give_turns_back(&run).await;
+        ended.map(|()| run.report)
+    }
+
+    async fn look_at_all(&self, run: &mut Run) -> Result<(), RunError> {
+        let rechecked = self.recheck(run).await;
         // A limit for each, so that a backlog of the one never keeps the other waiting.
         run.looked = 0;
-        let sealed = self.seal(&mut run).await;
-        rechecked.and(sealed).map(|()| run.report)
+        let sealed = self.seal(run).await;
+        rechecked.and(sealed)
     }
 
     fn is_stopping(&self) -> bool {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{MediaId, SeenVia};
 use zeroload_projections::{Inspected, Inspection, PutAside};
 
-use super::{BACKOFF, Inspector, PAGE, Run, RunError, location};
+use super::{BACKOFF, Inspector, PAGE, Run, RunError, location, turn::Turn};
 use crate::{
     media::late_uploads::{LookError, Looked},
     storage::{OTHER_BUCKET, Patience},
@@ -54,6 +54,11 @@ impl Inspector {
             if items.is_empty() {
                 return Ok(());
             }
+            match self.turn(Inspection::Recheck, run).await? {
+                Turn::Ours => {}
+                Turn::JustOurs => continue,
+                Turn::Anothers => return Ok(()),
+            }
             if !std::mem::replace(&mut pruned, true) {
                 inspections.prune().await?;
                 continue;
@@ -90,6 +95,11 @@ impl Inspector {
             if room == 0 {
                 run.report.more = true;
                 return Ok(());
+            }
+            match self.turn(Inspection::Recheck, run).await? {
+                Turn::Ours => {}
+                Turn::JustOurs => continue,
+                Turn::Anothers => return Ok(()),
             }
             let Page { unasked, .. } = self.look_at(&page, run).await?;
             // What was not asked about is the end of the page.

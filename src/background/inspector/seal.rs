@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use zeroload_domain::{Command, Found, MediaId, Refusal, media::Seal};
 use zeroload_projections::{Backoff, Inspected, Inspection, PutAside};
 
-use super::{BACKOFF, Inspector, PAGE, Run, RunError};
+use super::{BACKOFF, Inspector, PAGE, Run, RunError, turn::Turn};
 use crate::{
     media::commands::CommandError,
     storage::{Location, Patience},
@@ -59,6 +59,11 @@ impl Inspector {
                 run.report.more = true;
                 return Ok(());
             }
+            match self.turn(Inspection::Seal, run).await? {
+                Turn::Ours => {}
+                Turn::JustOurs => continue,
+                Turn::Anothers => return Ok(()),
+            }
             after = Some((last.ticket_expires_at, last.media_id));
             if let Compared::InPart = self.compare(&page, run).await? {
                 return Ok(());
@@ -76,6 +81,11 @@ impl Inspector {
             let items = inspections.put_aside_due(Inspection::Seal, run.now, limit).await?;
             if items.is_empty() {
                 return Ok(());
+            }
+            match self.turn(Inspection::Seal, run).await? {
+                Turn::Ours => {}
+                Turn::JustOurs => continue,
+                Turn::Anothers => return Ok(()),
             }
             if !std::mem::replace(&mut pruned, true) {
                 inspections.prune().await?;
