@@ -85,7 +85,9 @@ impl Collector {
                 .map(|reason| bounded(&reason, MAX_REASON))
                 .or_else(|| run.broken_off.map(str::to_owned)),
         }));
-        if let Err(error) = self.parts.commands.record_run(&ended, 2, &run.origin, run.now).await {
+        if let Err(error) = self.parts.commands.record_run(&ended, 2, &run.origin, run.now).await
+            && !error.is_logged()
+        {
             tracing::warn!(run.id = %report.run_id, %error, "what a run did could not be recorded; its items' own events are");
         }
     }
