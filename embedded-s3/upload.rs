@@ -21,7 +21,7 @@ pub(super) struct Received {
     pub checksums: Checksum,
 }
 
-/// What has come so far.
+/// What has come so far. In a box: its hashes are a kilobyte, and each future that it passes through would keep room for it.
 struct Part {
     file: Temporary,
     md5: Md5,
@@ -32,13 +32,16 @@ struct Part {
 pub(super) struct Upload {
     blobs: Arc<Blobs>,
     /// The piece that is being written, or was written last. `None` after an error.
-    writing: Option<JoinHandle<io::Result<Part>>>,
+    writing: Option<JoinHandle<io::Result<Box<Part>>>>,
 }
 
 impl Upload {
     pub(super) async fn start(blobs: Arc<Blobs>, hasher: ChecksumHasher) -> Self {
         let own = Arc::clone(&blobs);
-        let writing = blobs.begin(move || Ok(Part { file: own.temporary()?, md5: Md5::new(), hasher })).await;
+        let writing = {
+            let hasher = Box::new(hasher);
+            blobs.begin(move || Ok(Box::new(Part { file: own.temporary()?, md5: Md5::new(), hasher: *hasher }))).await
+        };
         Self { blobs, writing: Some(writing) }
     }
 
@@ -56,7 +59,7 @@ impl Upload {
     }
 
     pub(super) async fn finish(mut self) -> io::Result<Received> {
-        let Part { file, md5, hasher } = self.written().await?;
+        let Part { file, md5, hasher } = *self.written().await?;
         Ok(Received { file, md5: md5.finalize(), checksums: hasher.finalize() })
     }
 
@@ -72,7 +75,7 @@ impl Upload {
         }
     }
 
-    async fn written(&mut self) -> io::Result<Part> {
+    async fn written(&mut self) -> io::Result<Box<Part>> {
         match self.writing.take() {
             Some(writing) => joined(writing).await,
             None => Err(io::Error::other("a piece before this one was not written")),
