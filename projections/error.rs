@@ -32,6 +32,9 @@ pub enum Error {
     NotMigrated { found: i64, known: i64 },
     #[error("the read models were opened for reading only")]
     ReadOnly,
+    /// A call that no simulation makes.
+    #[error("tables in memory do not answer this")]
+    InMemory,
     #[error("cannot open the read models at {}", path.display())]
     Open {
         path: PathBuf,

@@ -1,73 +1,68 @@
 //! The read models: what each event does to each read table, and how the tables keep up with the journal.
 //!
 //! ```text
-//! journal ─▶ RecordedEvent … ─▶ fold (pure) ─▶ rows + checkpoint, one transaction ─▶ media
-//!                                                                                    ├─▶ pending, due, unfinished
-//!                                                                                    └─▶ views for any SQL client
+//! journal ─▶ RecordedEvent … ─▶ fold (pure) ─▶ rows + checkpoint, one transaction ─▶ media ─▶ lists of the collector,
+//!                                  │                                                 │         PENDING, views
+//!                                  └─▶ tables that follow from the batch ────────────┴─▶ activity, run_records
 //! ```
+//!
+//! A folder is a subject: its row, its fold, its table, its queries, its tests.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`media`] | a row for each item: the fold, the collector's lists, the PENDING view, what analysts ask |
+//! | [`activity`] | counts per minute |
+//! | [`runs`] | the records of collection runs |
+//! | [`retries`], [`inspections`], [`reconciliations`], [`pages`] | notebooks of collector, inspector and reconciler: no folds |
+//! | [`models`] | which read models there are; how they are opened, fed, rebuilt and compared |
+//! | `schema` | the steps by which the tables came to be what they are |
+//! | `engine` | versions, checkpoints, batches, rebuilds, on either database |
 //! | [`recorded`] | an event as the journal hands it over |
-//! | [`row`] | a row of `media`, column by column: the public interface of the table |
-//! | [`fold`] | the mapping: one row and one event give the next row |
-//! | [`activity`] | counts per minute, which follow from the rows |
-//! | [`runs`] | the records of collection runs: a row of `run_records`, and its fold |
-//! | [`batch`] | many events folded in memory, so that each touched row is written once |
-//! | [`checkpoint`], [`cursor`], [`query`] | where a projection stands, and what can be asked of it |
-//! | [`models`], [`retries`], [`inspections`] | the tables, rebuilds and reads, and the notebooks of collector and inspector, over either database |
-//! | [`pages`] | which items the runs of several collectors are at |
-//! | [`turns`] | which of several inspectors looks |
-//! | [`reconciliations`] | the notebook of reconciliations, and what they look up |
-//! | `sqlite`, `postgres` | the same on each database; `columns` and `answers` are what both share |
-//! | `memory` | the part of it that a simulation needs, without a database |
+//! | `values` | the domain's values as columns |
+//! | [`query`] | what several lists share |
+//! | [`memory`] | the part of it that a simulation needs, without a database |
 //!
 //! P-4: a table is exactly the fold of the journal up to its checkpoint, because rows and checkpoint change in one
 //! transaction, events are taken in order of position without holes, and nothing here reads a clock, a random number
-//! or the network. Only the notebooks are no folds: `collection_retries` ([`retries`]), `recheck_progress` and
-//! `inspection_retries` ([`inspections`]), `reconciliations` and `reconciliation_findings` ([`reconciliations`]).
+//! or the network. Only the notebooks are no folds: `collection_retries` ([`retries`]), `recheck_progress`,
+//! `inspection_retries` and `inspection_turns` ([`inspections`]), `reconciliations` and `reconciliation_findings`
+//! ([`reconciliations`]), `collection_pages` ([`pages`]).
 
 pub mod activity;
-mod answers;
-pub mod batch;
-pub mod checkpoint;
-mod columns;
-#[cfg(test)]
-mod contract;
-pub mod cursor;
+mod engine;
 pub mod error;
-pub mod fold;
 pub mod inspections;
+pub mod media;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
 pub mod models;
 pub mod pages;
-mod postgres;
 pub mod query;
 pub mod reconciliations;
 pub mod recorded;
 pub mod retries;
-pub mod row;
 pub mod runs;
-mod sqlite;
+mod schema;
 #[cfg(test)]
 mod testing;
-pub mod turns;
+mod values;
 
 use zeroload_domain::time_text;
 
 pub use activity::{Minute, Unanswered};
-pub use checkpoint::{Applied, Checkpoint, Status, Swapped};
-pub use cursor::{Cursor, InvalidCursor};
+pub use engine::{
+    checkpoint::{Applied, Checkpoint, Dump, Status, Swapped},
+    postgres::PostgresSettings,
+};
 pub use error::Error;
-pub use inspections::{Inspected, Inspection, InspectionStore, PutAside};
+pub use inspections::{Inspected, Inspection, InspectionStore, PutAside, TurnStore};
+pub use media::{
+    Cursor, DueItem, FoundAs, InvalidCursor, MediaRow, PendingItem, PendingPage, PendingQuery, SeenAs, fold,
+};
 pub use models::{ReadModels, Rebuild};
 pub use pages::{PageOf, PageRequest, PageStore};
-pub use postgres::PostgresSettings;
-pub use query::{DueItem, Dump, PendingItem, PendingPage, PendingQuery};
-pub use reconciliations::{Counts, Finding, FindingKind, Owned, Page, Walk, WalkStatus, WalkStore};
+pub use query::Page;
+pub use reconciliations::{Counts, Finding, FindingKind, Owned, Walk, WalkStatus, WalkStore};
 pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};
-pub use row::{FoundAs, MediaRow, SeenAs};
 pub use runs::{RunPage, RunRow};
-pub use turns::TurnStore;

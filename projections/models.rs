@@ -1,60 +1,72 @@
-//! The read models over either database, behind one type.
+//! The read models: which there are, and how they are opened, fed, rebuilt and compared.
 
-use std::{borrow::Cow, path::Path};
+use std::{
+    borrow::Cow,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
-use chrono::{DateTime, Utc};
 use sqlx::postgres::PgConnectOptions;
-use uuid::Uuid;
-use zeroload_domain::MediaId;
 
 #[cfg(any(test, feature = "memory"))]
 use crate::memory;
 use crate::{
-    Applied, Checkpoint, DueItem, Dump, Error, InspectionStore, MediaRow, Minute, PageStore, PendingPage, PendingQuery,
-    PostgresSettings, RecordedEvent, RetryStore, RunPage, RunRow, Swapped, TurnStore, Unanswered, WalkStore,
-    columns::{Cell, Cells},
-    postgres, sqlite,
+    Applied, Checkpoint, Dump, Error, InspectionStore, MediaRow, PageStore, PostgresSettings, RecordedEvent,
+    RetryStore, Swapped, TurnStore, WalkStore, activity,
+    engine::{self, Database, Derived, Folded, Projection, Table, View, checkpoint, postgres, schema::Schema, sqlite},
+    media::{batch, table::MEDIA, views},
+    pages::HeldPages,
+    runs,
+    schema::SCHEMA,
 };
+
+/// The projection that all read models are parts of: a row for each media item, and tables that follow from each batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Media;
+
+impl Projection for Media {
+    const NAME: &'static str = "media";
+    type Row = MediaRow;
+    const TABLE: &'static Table = &MEDIA;
+    const DERIVED: &'static [Derived<MediaRow>] = &[activity::ACTIVITY, runs::RUNS];
+    const SCHEMA: &'static Schema = &SCHEMA;
+    const VIEWS: &'static [View] = &[
+        views::PENDING_MEDIA,
+        views::FUNNEL_PER_DAY,
+        views::BYTES_PER_OWNER,
+        views::SUBSTITUTED_MEDIA,
+        runs::COLLECTION_RUNS,
+    ];
+
+    fn key(row: &MediaRow) -> String {
+        row.media_id.to_string()
+    }
+
+    fn touched(events: &[RecordedEvent]) -> Vec<String> {
+        batch::touched(events).iter().map(ToString::to_string).collect()
+    }
+
+    fn fold(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Folded<'_, MediaRow> {
+        batch::changes(events, stored)
+    }
+}
+
+/// Where the tables are.
+#[derive(Clone, Debug)]
+pub(crate) enum Tables {
+    Database(Database),
+    /// What a run of the collector and of the projector needs, for simulations.
+    #[cfg(any(test, feature = "memory"))]
+    Memory(memory::Memory),
+}
 
 /// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
 #[derive(Clone, Debug)]
 pub struct ReadModels {
     pub(crate) tables: Tables,
+    /// Where no other process collects.
+    pub(crate) pages: Arc<Mutex<HeldPages>>,
 }
-
-#[derive(Clone, Debug)]
-pub(crate) enum Tables {
-    Sqlite(sqlite::ReadModels),
-    Postgres(postgres::ReadModels),
-    /// What a run of the collector and of the projector needs, for simulations.
-    #[cfg(any(test, feature = "memory"))]
-    Memory(memory::ReadModels),
-}
-
-/// Does the same on whichever database there is.
-macro_rules! on_either {
-    ($tables:expr, $name:ident => $call:expr) => {
-        match $tables {
-            Tables::Sqlite($name) => $call,
-            Tables::Postgres($name) => $call,
-            #[cfg(any(test, feature = "memory"))]
-            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
-        }
-    };
-}
-
-/// The same, in memory too.
-macro_rules! on_any {
-    ($tables:expr, $name:ident => $call:expr) => {
-        match $tables {
-            Tables::Sqlite($name) => $call,
-            Tables::Postgres($name) => $call,
-            #[cfg(any(test, feature = "memory"))]
-            Tables::Memory($name) => $call,
-        }
-    };
-}
-pub(crate) use {on_any, on_either};
 
 impl ReadModels {
     /// Opens the file, which is created and brought to the newest schema where necessary. Its folder must exist.
@@ -63,7 +75,9 @@ impl ReadModels {
     /// [`Error::Open`], [`Error::NotReadModels`] for a file of another kind, [`Error::Newer`] for one that a newer binary
     /// has written; [`Error::Busy`] and [`Error::Full`] while it is brought up to date.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        sqlite::ReadModels::open(path).await.map(Self::of_sqlite)
+        sqlite::Database::open::<Media>(path)
+            .await
+            .map(|database| Self::of(Tables::Database(Database::Sqlite(database))))
     }
 
     /// Opens a file that another process keeps up to date, for reading only.
@@ -71,11 +85,32 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Open`] where there is none, [`Error::NotReadModels`], [`Error::Newer`], [`Error::NotMigrated`].
     pub async fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
-        sqlite::ReadModels::open_read_only(path).await.map(Self::of_sqlite)
+        sqlite::Database::open_read_only::<Media>(path)
+            .await
+            .map(|database| Self::of(Tables::Database(Database::Sqlite(database))))
     }
 
-    fn of_sqlite(tables: sqlite::ReadModels) -> Self {
-        Self { tables: Tables::Sqlite(tables) }
+    pub(crate) fn of(tables: Tables) -> Self {
+        Self { tables, pages: Arc::default() }
+    }
+
+    /// # Errors
+    /// [`Error::InMemory`] where the tables are in memory.
+    pub(crate) fn database(&self) -> Result<&Database, Error> {
+        match &self.tables {
+            Tables::Database(database) => Ok(database),
+            #[cfg(any(test, feature = "memory"))]
+            Tables::Memory(_) => Err(Error::InMemory),
+        }
+    }
+
+    /// The tables in memory, if that is where they are.
+    #[cfg(any(test, feature = "memory"))]
+    pub(crate) fn memory(&self) -> Option<&memory::Memory> {
+        match &self.tables {
+            Tables::Database(_) => None,
+            Tables::Memory(memory) => Some(memory),
+        }
     }
 
     /// Connects to a database of Postgres and brings its tables to the newest schema where necessary; where they are,
@@ -84,8 +119,9 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Newer`], [`Error::Busy`], [`Error::Full`], [`Error::Database`].
     pub async fn connect_postgres(options: PgConnectOptions, settings: PostgresSettings) -> Result<Self, Error> {
-        let tables = postgres::ReadModels::connect(options, settings).await?;
-        Ok(Self { tables: Tables::Postgres(tables) })
+        postgres::Database::connect::<Media>(options, settings)
+            .await
+            .map(|database| Self::of(Tables::Database(Database::Postgres(database))))
     }
 
     /// Connects to a database that another process keeps up to date, for reading only.
@@ -96,19 +132,21 @@ impl ReadModels {
         options: PgConnectOptions,
         settings: PostgresSettings,
     ) -> Result<Self, Error> {
-        let tables = postgres::ReadModels::connect_read_only(options, settings).await?;
-        Ok(Self { tables: Tables::Postgres(tables) })
+        let database = postgres::Database::connect_read_only::<Media>(options, settings).await?;
+        Ok(Self::of(Tables::Database(Database::Postgres(database))))
     }
 
     /// Tables in memory, each call to which passes `gate`.
     #[cfg(any(test, feature = "memory"))]
     pub fn in_memory(tables: memory::MemoryTables, gate: memory::Gate) -> Self {
-        Self { tables: Tables::Memory(memory::ReadModels::new(tables, gate)) }
+        Self::of(Tables::Memory(memory::Memory::new(tables, gate)))
     }
 
     /// Waits for what is under way and closes all connections.
     pub async fn close(&self) {
-        on_either!(&self.tables, tables => tables.close().await);
+        if let Ok(database) = self.database() {
+            database.close().await;
+        }
     }
 
     /// Where the live version stands.
@@ -116,7 +154,11 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`].
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        on_any!(&self.tables, tables => tables.checkpoint().await)
+        #[cfg(any(test, feature = "memory"))]
+        if let Some(memory) = self.memory() {
+            return memory.at_one_stroke(|rows| rows.checkpoint()).await;
+        }
+        checkpoint::live(self.database()?.checkpoints().await?)
     }
 
     /// Where all versions stand, the live one and those that are being built.
@@ -124,93 +166,7 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Database`].
     pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        on_either!(&self.tables, tables => tables.checkpoints().await)
-    }
-
-    /// A page of a tenant's pending items. Paging shows each item that stays pending exactly once; one whose deadline
-    /// moves meanwhile may show twice.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn pending(&self, query: &PendingQuery) -> Result<PendingPage, Error> {
-        on_either!(&self.tables, tables => tables.pending(query).await)
-    }
-
-    /// One item as it is at the checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn media_row(&self, id: MediaId) -> Result<Option<MediaRow>, Error> {
-        on_either!(&self.tables, tables => tables.media_row(id).await)
-    }
-
-    /// The records of collection runs, newest first, up to `limit` (1 to 1000) of them; those before the run `before` if
-    /// one is named.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn run_records(&self, before: Option<Uuid>, limit: u32) -> Result<RunPage, Error> {
-        on_either!(&self.tables, tables => tables.run_records(before, limit).await)
-    }
-
-    /// The record of one run, if it has one.
-    ///
-    /// # Errors
-    /// As [`ReadModels::run_records`].
-    pub async fn run_record(&self, id: Uuid) -> Result<Option<RunRow>, Error> {
-        on_either!(&self.tables, tables => tables.run_record(id).await)
-    }
-
-    /// Items that may be claimed for collection, in order of `(collectable_at, media_id)`, without those that wait to be
-    /// tried again. A hint: the projection may be behind, and the item's stream decides.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn due(
-        &self,
-        now: DateTime<Utc>,
-        after: Option<(DateTime<Utc>, MediaId)>,
-        limit: u32,
-    ) -> Result<Vec<DueItem>, Error> {
-        on_any!(&self.tables, tables => tables.due(now, after, limit).await)
-    }
-
-    /// Items whose collection was started and not finished, by a run that goes on or by one that crashed, in the same
-    /// order and without those that wait to be tried again.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn unfinished(
-        &self,
-        now: DateTime<Utc>,
-        after: Option<(DateTime<Utc>, MediaId)>,
-        limit: u32,
-    ) -> Result<Vec<DueItem>, Error> {
-        on_any!(&self.tables, tables => tables.unfinished(now, after, limit).await)
-    }
-
-    /// How many items are due, counted up to `at_most`.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`].
-    pub async fn due_count(&self, now: DateTime<Utc>, at_most: u32) -> Result<u64, Error> {
-        on_either!(&self.tables, tables => tables.due_count(now, at_most).await)
-    }
-
-    /// The minutes from the one of `from` to the one of `until` in which anything happened, in their order; at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn activity(&self, from: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<Minute>, Error> {
-        on_any!(&self.tables, tables => tables.activity(from, until, limit).await)
-    }
-
-    /// The requests between `from` and `until` that came after the last confirm between them, in whole minutes.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn unanswered(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Unanswered, Error> {
-        on_any!(&self.tables, tables => tables.unanswered(from, until).await)
+        self.database()?.checkpoints().await
     }
 
     /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so
@@ -225,7 +181,12 @@ impl ReadModels {
     /// [`Error::Unreachable`], [`Error::Database`]. Nothing of the batch is applied then, unless the connection was lost
     /// during the commit; a repeat is safe.
     pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
-        on_any!(&self.tables, tables => tables.apply(events).await)
+        let events = events.into();
+        #[cfg(any(test, feature = "memory"))]
+        if let Some(memory) = self.memory() {
+            return memory.at_one_stroke(|rows| rows.apply(events)).await?;
+        }
+        self.database()?.apply::<Media>(events).await
     }
 
     /// Hands each row of a version, the live one if none is named, to `each`, in order of id and from one snapshot. Rows
@@ -234,7 +195,7 @@ impl ReadModels {
     /// # Errors
     /// [`Error::NoSuchVersion`], [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
     pub async fn dump(&self, version: Option<u32>, each: impl FnMut(&MediaRow) + Send) -> Result<Dump, Error> {
-        on_either!(&self.tables, tables => tables.dump(version, each).await)
+        self.database()?.dump::<Media>(version, each).await
     }
 
     /// Begins a rebuild, and removes what an earlier unfinished one has left.
@@ -242,39 +203,11 @@ impl ReadModels {
     /// # Errors
     /// [`Error::Busy`], [`Error::Full`], [`Error::Unreachable`], [`Error::Database`].
     pub async fn begin_rebuild(&self) -> Result<Rebuild, Error> {
-        let building = match &self.tables {
-            Tables::Sqlite(tables) => Building::Sqlite(tables.begin_rebuild().await?),
-            Tables::Postgres(tables) => Building::Postgres(tables.begin_rebuild().await?),
-            #[cfg(any(test, feature = "memory"))]
-            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
-        };
-        Ok(Rebuild { building })
+        Ok(Rebuild { building: self.database()?.begin_rebuild().await? })
     }
 
     pub fn walks(&self) -> WalkStore<'_> {
         WalkStore::of(self)
-    }
-
-    pub(crate) fn either<'q>(&self, of_sqlite: &'q str, of_postgres: &'q str) -> &'q str {
-        match &self.tables {
-            Tables::Sqlite(_) => of_sqlite,
-            Tables::Postgres(_) => of_postgres,
-            #[cfg(any(test, feature = "memory"))]
-            Tables::Memory(_) => unimplemented!("no simulation asks for it"),
-        }
-    }
-
-    pub(crate) async fn execute(&self, statements: Vec<(&'static str, Vec<Cell>)>) -> Result<u64, Error> {
-        on_either!(&self.tables, tables => tables.execute(statements).await)
-    }
-
-    pub(crate) async fn select<T: Send + 'static>(
-        &self,
-        sql: &'static str,
-        cells: Vec<Cell>,
-        read: fn(&dyn Cells) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
-        on_either!(&self.tables, tables => tables.select(sql, cells, read).await)
     }
 
     pub fn retries(&self) -> RetryStore<'_> {
@@ -298,21 +231,12 @@ impl ReadModels {
 /// A version that is being built. Dropping it leaves the half-built table to the next rebuild, which removes it.
 #[derive(Clone, Debug)]
 pub struct Rebuild {
-    building: Building,
-}
-
-#[derive(Clone, Debug)]
-enum Building {
-    Sqlite(sqlite::Rebuild),
-    Postgres(postgres::Rebuild),
+    building: engine::database::Rebuild<Media>,
 }
 
 impl Rebuild {
     pub fn version(&self) -> u32 {
-        match &self.building {
-            Building::Sqlite(rebuild) => rebuild.version(),
-            Building::Postgres(rebuild) => rebuild.version(),
-        }
+        self.building.version()
     }
 
     /// Applies a batch to the version that is being built, from position 1 on; see [`ReadModels::apply`].
@@ -320,10 +244,7 @@ impl Rebuild {
     /// # Errors
     /// As [`ReadModels::apply`], and [`Error::RebuildReplaced`].
     pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
-        match &self.building {
-            Building::Sqlite(rebuild) => rebuild.apply(events).await,
-            Building::Postgres(rebuild) => rebuild.apply(events).await,
-        }
+        self.building.apply(events.into()).await
     }
 
     /// Makes the built version the live one in one transaction, if it has caught up, and drops the other. On
@@ -333,9 +254,6 @@ impl Rebuild {
     /// [`Error::RebuildReplaced`], [`Error::Busy`], [`Error::Full`], [`Error::Unreachable`], [`Error::Database`]; nothing
     /// has changed then.
     pub async fn swap(&self) -> Result<Swapped, Error> {
-        match &self.building {
-            Building::Sqlite(rebuild) => rebuild.swap().await,
-            Building::Postgres(rebuild) => rebuild.swap().await,
-        }
+        self.building.swap().await
     }
 }

@@ -17,8 +17,10 @@ use crate::{
 /// Runs that are measured.
 const RUNS: usize = 200;
 
-const SQLITE: &str = concat!("EXPLAIN QUERY PLAN ", include_str!("../../projections/sqlite/sql/due.sql"));
-const POSTGRES: &str = include_str!("../../projections/postgres/sql/due.sql");
+/// What the collector asks for.
+fn due() -> String {
+    include_str!("../../projections/media/due.sql").replace("{columns}", "media_id").replace("{held}", "IS NOT NULL")
+}
 
 /// So many items of which none is due: requested within the last hours, each tenth uploaded, and each other tenth confirmed and
 /// sealed, so that nobody looks at objects meanwhile.
@@ -67,7 +69,8 @@ async fn plan(place: &Place<'_>) -> Result<String, Failure> {
             let models = journal.with_file_name("journal-projections.db");
             let options = SqliteConnectOptions::new().filename(models).read_only(true);
             let mut connection = SqliteConnection::connect_with(&options).await?;
-            let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(SQLITE).fetch_all(&mut connection).await?;
+            let explain = format!("EXPLAIN QUERY PLAN {}", due());
+            let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(&explain).fetch_all(&mut connection).await?;
             connection.close().await?;
             Ok(steps.into_iter().map(|step| step.3).collect::<Vec<_>>().join("; "))
         }
@@ -76,7 +79,7 @@ async fn plan(place: &Place<'_>) -> Result<String, Failure> {
             let now = Utc::now().format("'%Y-%m-%dT%H:%M:%S%.6fZ'").to_string();
             let sql = [("$4", "500"), ("$3", "''"), ("$2", "''"), ("$1", &now)]
                 .into_iter()
-                .fold(POSTGRES.to_owned(), |sql, (place, value)| sql.replace(place, value));
+                .fold(due(), |sql, (place, value)| sql.replace(place, value));
             let lines = sqlx::query(&format!("EXPLAIN {}", uncommented(&sql))).fetch_all(&mut connection).await?;
             connection.close().await?;
             Ok(lines.iter().map(|line| line.try_get(0)).collect::<Result<Vec<String>, _>>()?.join("; "))

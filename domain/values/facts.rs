@@ -131,6 +131,15 @@ pub enum ReleaseReason {
     Detached,
 }
 
+impl ReleaseReason {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Detached => "detached",
+        }
+    }
+}
+
 /// Why an item is collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,1 +1,1 @@
-SELECT count(*) FROM media WHERE state IN ('uploaded', 'confirmed', 'released', 'collecting')
+SELECT count(*) AS count FROM media WHERE state IN ('uploaded', 'confirmed', 'released', 'collecting')

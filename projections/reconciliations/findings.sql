@@ -1,5 +1,5 @@
 -- $1: the walk, $2: the key after which to go on, $3: limit
-SELECT object_key, kind, media_id, found_at, size, etag, last_modified, expected_size, expected_etag, action
+SELECT {columns}
 FROM reconciliation_findings
 WHERE reconciliation_id = $1 AND object_key > $2
 ORDER BY object_key

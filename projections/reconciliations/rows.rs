@@ -1,107 +1,184 @@
-//! Rows of the notebook: values to cells, and back.
+//! Rows of the notebook, and its tables.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use zeroload_domain::{Bucket, ETag, MediaId, ObjectKey, Store};
+use zeroload_domain::MediaId;
 
-use super::{Counts, Finding, FindingKind, Owned, Walk, WalkStatus};
+use super::{Counts, Finding, FindingKind, Walk, WalkStatus};
 use crate::{
-    Error,
-    columns::{self, Cell, Cells, Columns, integer, optional_text, text, time},
-    time_text,
+    engine::{Cell, Index, Row, Sink, Table, row},
+    values::names,
 };
 
-/// All columns of a walk but its holder, in the order of the table.
-pub(super) fn cells(walk: &Walk) -> Vec<Cell> {
-    let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted, unreadable, orphaned } =
-        walk.counts;
-    let mut cells = vec![
-        text(walk.id.to_string()),
-        text(walk.caller.as_str()),
-        text(walk.status.as_str()),
-        time(walk.started_at),
-        time(walk.saved_at),
-        optional_text(walk.ended_at.map(time_text::format)),
-        text(walk.after_key.as_str()),
-        Cell::Number(walk.delete_older_than.map(integer)),
-        optional_text(walk.report_only.clone()),
-    ];
-    let found = [came_back, unknown, missing, differs, deleted, unreadable, orphaned];
-    let numbers = [walk.expected, objects, bytes, requests].into_iter().chain(found);
-    cells.extend(numbers.map(|number| Cell::Number(Some(integer(number)))));
-    cells.push(optional_text(walk.broken_off.clone()));
-    cells
+names!(WalkStatus: WalkStatus::ALL, FindingKind: FindingKind::ALL);
+
+row! {
+    /// A row of `reconciliations`; a [`Walk`] says what the columns mean.
+    pub(super) struct WalkRecord {
+        reconciliation_id: Uuid,
+        caller: String,
+        status: WalkStatus,
+        started_at: DateTime<Utc>,
+        saved_at: DateTime<Utc>,
+        ended_at: Option<DateTime<Utc>>,
+        after_key: String,
+        delete_older_than: Option<u64>,
+        report_only: Option<String>,
+        expected: u64,
+        objects: u64,
+        bytes: u64,
+        requests: u64,
+        came_back: u64,
+        unknown: u64,
+        missing: u64,
+        differs: u64,
+        deleted: u64,
+        broken_off: Option<String>,
+        /// The process that works on the walk.
+        holder: Option<Uuid>,
+        unreadable: u64,
+        orphaned: u64,
+    }
 }
 
-pub(super) fn walk(row: &dyn Cells) -> Result<Walk, Error> {
-    let mut columns = Columns::of(row);
-    Ok(Walk {
-        id: columns.name("reconciliation_id", |text| Uuid::try_parse(text).ok())?,
-        caller: columns.name("caller", |text| Some(text.to_owned()))?,
-        status: columns.name("status", |text| WalkStatus::ALL.into_iter().find(|status| status.as_str() == text))?,
-        started_at: columns.time("started_at")?,
-        saved_at: columns.time("saved_at")?,
-        ended_at: columns.optional("ended_at", time_text::parse)?,
-        after_key: columns.name("after_key", |text| Some(text.to_owned()))?,
-        delete_older_than: columns.optional_integer("delete_older_than")?,
-        report_only: columns.optional("report_only", |text| Some(text.to_owned()))?,
-        expected: columns.integer("expected")?,
-        counts: Counts {
-            objects: columns.integer("objects")?,
-            bytes: columns.integer("bytes")?,
-            requests: columns.integer("requests")?,
-            came_back: columns.integer("came_back")?,
-            unknown: columns.integer("unknown")?,
-            missing: columns.integer("missing")?,
-            differs: columns.integer("differs")?,
-            deleted: columns.integer("deleted")?,
-            unreadable: columns.integer("unreadable")?,
-            orphaned: columns.integer("orphaned")?,
-        },
-        broken_off: columns.optional("broken_off", |text| Some(text.to_owned()))?,
-    })
+row! {
+    /// A row of `reconciliation_findings`; a [`Finding`] says what the columns mean.
+    pub(super) struct FindingRecord {
+        reconciliation_id: Uuid,
+        object_key: String,
+        kind: FindingKind,
+        media_id: Option<MediaId>,
+        found_at: DateTime<Utc>,
+        size: Option<u64>,
+        etag: Option<String>,
+        last_modified: Option<DateTime<Utc>>,
+        expected_size: Option<u64>,
+        expected_etag: Option<String>,
+        action: String,
+    }
 }
 
-pub(super) fn finding_cells(walk: Uuid, finding: &Finding) -> Vec<Cell> {
-    vec![
-        text(walk.to_string()),
-        text(finding.object_key.as_str()),
-        text(finding.kind.as_str()),
-        optional_text(finding.media_id.map(|id| id.to_string())),
-        time(finding.found_at),
-        Cell::Number(finding.size.map(integer)),
-        optional_text(finding.etag.clone()),
-        optional_text(finding.last_modified.map(time_text::format)),
-        Cell::Number(finding.expected_size.map(integer)),
-        optional_text(finding.expected_etag.clone()),
-        text(finding.action.as_str()),
-    ]
+/// One walk runs at a time.
+const RUNNING: Index = Index { name: "running", unique: true, on: "status", filter: Some("status = 'running'") };
+
+pub(crate) const WALKS: Table = Table {
+    name: "reconciliations",
+    columns: WalkRecord::COLUMNS,
+    key: &["reconciliation_id"],
+    indexes: &[RUNNING],
+    without_rowid: true,
+};
+
+pub(crate) const FINDINGS: Table = Table {
+    name: "reconciliation_findings",
+    columns: FindingRecord::COLUMNS,
+    key: &["reconciliation_id", "object_key"],
+    indexes: &[],
+    without_rowid: true,
+};
+
+/// All cells of a row, as a statement's parameters.
+pub(super) fn cells(row: impl Row) -> Vec<Cell> {
+    struct Cells(Vec<Cell>);
+    impl Sink for Cells {
+        fn text(&mut self, text: Option<&str>) {
+            self.0.push(Cell::Text(text.map(str::to_owned)));
+        }
+
+        fn number(&mut self, number: Option<i64>) {
+            self.0.push(Cell::Number(number));
+        }
+    }
+    let mut cells = Cells(Vec::new());
+    row.write(&mut cells);
+    cells.0
 }
 
-pub(super) fn finding(row: &dyn Cells) -> Result<Finding, Error> {
-    let mut columns = Columns::of(row);
-    Ok(Finding {
-        object_key: columns.name("object_key", |text| Some(text.to_owned()))?,
-        kind: columns.name("kind", |text| FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text))?,
-        media_id: columns.optional("media_id", |text| MediaId::parse(text).ok())?,
-        found_at: columns.time("found_at")?,
-        size: columns.optional_integer("size")?,
-        etag: columns.optional("etag", |text| Some(text.to_owned()))?,
-        last_modified: columns.optional("last_modified", time_text::parse)?,
-        expected_size: columns.optional_integer("expected_size")?,
-        expected_etag: columns.optional("expected_etag", |text| Some(text.to_owned()))?,
-        action: columns.name("action", |text| Some(text.to_owned()))?,
-    })
+impl WalkRecord {
+    pub(super) fn of(walk: &Walk, holder: Option<Uuid>) -> Self {
+        let Counts { objects, bytes, requests, came_back, unknown, missing, differs, deleted, unreadable, orphaned } =
+            walk.counts;
+        Self {
+            reconciliation_id: walk.id,
+            caller: walk.caller.clone(),
+            status: walk.status,
+            started_at: walk.started_at,
+            saved_at: walk.saved_at,
+            ended_at: walk.ended_at,
+            after_key: walk.after_key.clone(),
+            delete_older_than: walk.delete_older_than,
+            report_only: walk.report_only.clone(),
+            expected: walk.expected,
+            objects,
+            bytes,
+            requests,
+            came_back,
+            unknown,
+            missing,
+            differs,
+            deleted,
+            broken_off: walk.broken_off.clone(),
+            holder,
+            unreadable,
+            orphaned,
+        }
+    }
 }
 
-pub(super) fn owned(row: &dyn Cells) -> Result<Owned, Error> {
-    let mut columns = Columns::of(row);
-    Ok(Owned {
-        media_id: columns.value("media_id", MediaId::parse)?,
-        object_key: columns.value("object_key", ObjectKey::parse)?,
-        state: columns.name("state", columns::state)?,
-        store: columns.value("store", Store::parse)?,
-        bucket: columns.value("bucket", Bucket::parse)?,
-        etag: columns.optional("etag", |text| ETag::parse(text).ok())?,
-        content_length: columns.size("content_length")?,
-    })
+impl From<WalkRecord> for Walk {
+    fn from(record: WalkRecord) -> Self {
+        let WalkRecord { objects, bytes, requests, came_back, unknown, missing, differs, deleted, .. } = record;
+        let WalkRecord { unreadable, orphaned, .. } = record;
+        Self {
+            id: record.reconciliation_id,
+            caller: record.caller,
+            status: record.status,
+            started_at: record.started_at,
+            saved_at: record.saved_at,
+            ended_at: record.ended_at,
+            after_key: record.after_key,
+            delete_older_than: record.delete_older_than,
+            report_only: record.report_only,
+            expected: record.expected,
+            counts: Counts {
+                objects,
+                bytes,
+                requests,
+                came_back,
+                unknown,
+                missing,
+                differs,
+                deleted,
+                unreadable,
+                orphaned,
+            },
+            broken_off: record.broken_off,
+        }
+    }
+}
+
+impl FindingRecord {
+    pub(super) fn of(walk: Uuid, finding: &Finding) -> Self {
+        Self {
+            reconciliation_id: walk,
+            object_key: finding.object_key.clone(),
+            kind: finding.kind,
+            media_id: finding.media_id,
+            found_at: finding.found_at,
+            size: finding.size,
+            etag: finding.etag.clone(),
+            last_modified: finding.last_modified,
+            expected_size: finding.expected_size,
+            expected_etag: finding.expected_etag.clone(),
+            action: finding.action.clone(),
+        }
+    }
+}
+
+impl From<FindingRecord> for Finding {
+    fn from(record: FindingRecord) -> Self {
+        let FindingRecord { object_key, kind, media_id, found_at, size, etag, last_modified, .. } = record;
+        let FindingRecord { expected_size, expected_etag, action, .. } = record;
+        Self { kind, object_key, media_id, found_at, size, etag, last_modified, expected_size, expected_etag, action }
+    }
 }

@@ -127,7 +127,7 @@ async fn a_role_with_no_more_than_the_documented_grants_can_serve() {
     owner.settings.extend(["--database-url".to_owned(), cluster.url()]);
     assert!(owner.run(&["migrate"]).status.success());
     cluster.psql(&["--command", "CREATE ROLE serving LOGIN"]);
-    for grants in ["journal/migrations/postgres/grants.sql", "projections/postgres/grants.sql"] {
+    for grants in ["journal/migrations/postgres/grants.sql", "projections/grants.sql"] {
         let file = format!("{}/{grants}", env!("CARGO_MANIFEST_DIR"));
         cluster.psql(&["--variable", "role=serving", "--file", &file]);
     }

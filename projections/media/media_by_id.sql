@@ -1,0 +1,3 @@
+SELECT {columns}
+FROM media
+WHERE media_id = $1

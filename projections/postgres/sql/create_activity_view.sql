@@ -1,4 +1,0 @@
--- What readers see: the live version, under a name that stays.
-CREATE OR REPLACE VIEW activity AS
-SELECT minute, requested, confirmed, open, kept, expired
-FROM activity_v{version};

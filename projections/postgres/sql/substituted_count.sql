@@ -1,3 +1,0 @@
--- $1: at most so many
-SELECT count(*)
-FROM (SELECT 1 FROM media WHERE state = 'confirmed' AND substituted_at IS NOT NULL LIMIT $1) AS some_substituted

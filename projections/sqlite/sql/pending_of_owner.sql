@@ -1,9 +1,0 @@
--- ?1: tenant, ?2 ?3: the place after which to go on, ?4: due before, ?5: limit, ?6: owner
-SELECT media_id, owner, state, object_key, content_length, requested_at, confirm_by, collectable_at
-FROM pending_media
-WHERE tenant = ?1
-  AND (collectable_at, media_id) > (?2, ?3)
-  AND collectable_at < ?4
-  AND owner = ?6
-ORDER BY collectable_at, media_id
-LIMIT ?5

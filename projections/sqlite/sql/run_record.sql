@@ -1,4 +1,0 @@
-SELECT run_id, caller, started_at, ended_at, due, collected, absent, in_use, failed, unknown, bytes_freed, more, reasons,
-       failures, broken_off, first_position, position, trashed
-FROM run_records
-WHERE run_id = ?1

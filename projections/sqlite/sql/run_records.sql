@@ -1,7 +1,0 @@
--- ?1: the run after which to go on, ?2: limit
-SELECT run_id, caller, started_at, ended_at, due, collected, absent, in_use, failed, unknown, bytes_freed, more, reasons,
-       failures, broken_off, first_position, position, trashed
-FROM run_records
-WHERE run_id < ?1
-ORDER BY run_id DESC
-LIMIT ?2
