@@ -6,7 +6,7 @@
 use crate::event::{ContentSubstituted, Event};
 
 /// Every `(event_type, event_version)` that [`decode`] reads.
-pub const READABLE: [(&str, &str); 17] = [
+pub const READABLE: [(&str, &str); 18] = [
     ("MediaRequested", V1),
     ("TicketRenewed", V1),
     ("Uploaded", V1),
@@ -14,6 +14,7 @@ pub const READABLE: [(&str, &str); 17] = [
     ("Confirmed", V1),
     ("Released", V1),
     ("CollectionStarted", V1),
+    ("CollectionStarted", V1_2),
     ("CollectionStarted", V1_1),
     ("Collected", V1),
     ("Trashed", V1),
@@ -30,6 +31,8 @@ const V1: &str = "1.0";
 /// Of a claim: names the time in the trash. Of what was seen: the type of an object is none. All else is still written as
 /// 1.0, which older binaries read.
 const V1_1: &str = "1.1";
+/// Of a claim: when the object that was seen had been stored.
+const V1_2: &str = "1.2";
 
 /// Few events have more bytes of JSON.
 const TYPICAL: usize = 1024;
@@ -54,7 +57,7 @@ pub fn decode(event_type: &str, event_version: &str, payload: &str) -> Result<Ev
         ("Uploaded", V1 | V1_1) => serde_json::from_str(payload).map(Event::Uploaded),
         ("Confirmed", V1) => serde_json::from_str(payload).map(Event::Confirmed),
         ("Released", V1) => serde_json::from_str(payload).map(Event::Released),
-        ("CollectionStarted", V1 | V1_1) => serde_json::from_str(payload).map(Event::CollectionStarted),
+        ("CollectionStarted", V1 | V1_1 | V1_2) => serde_json::from_str(payload).map(Event::CollectionStarted),
         ("Collected", V1) => serde_json::from_str(payload).map(Event::Collected),
         ("Trashed", V1) => serde_json::from_str(payload).map(Event::Trashed),
         ("RestoreStarted", V1) => serde_json::from_str(payload).map(Event::RestoreStarted),
@@ -97,6 +100,7 @@ impl Event {
     /// The stored `event_version` that new events of this type get.
     pub fn version(&self) -> &'static str {
         match self {
+            Self::CollectionStarted(started) if started.seen.is_dated() => V1_2,
             Self::CollectionStarted(started) if started.trash_until.is_some() => V1_1,
             Self::Uploaded(uploaded) if !uploaded.facts.has_a_media_type() => V1_1,
             Self::Restored(restored) if !restored.facts.has_a_media_type() => V1_1,

@@ -128,7 +128,7 @@ impl Media {
                 claim: claimed.claim.next(),
                 reason: CollectReason::LateUpload,
                 run_id: context.decision_id,
-                seen: Seen::Present { etag: facts.etag, content_length: facts.content_length },
+                seen: Seen::present(facts.etag, facts.content_length),
                 trash_until: context.policy.trash_until(context.now),
             })]),
         }

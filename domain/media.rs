@@ -188,7 +188,7 @@ impl Media {
             Self::Trashed(_, _, kept) => (&kept.etag, kept.content_length),
             _ => self.object().map(|facts| (&facts.etag, facts.content_length))?,
         };
-        Some(Seen::Present { etag: etag.clone(), content_length })
+        Some(Seen::present(etag.clone(), content_length))
     }
 
     /// What the trash holds of it, until that is proven gone or back in use.

@@ -4,9 +4,9 @@
 --
 --   psql --variable role=zeroload_serve --file grants.sql <database>
 GRANT SELECT ON projection_schema, projection_versions, media, activity, pending_media, funnel_per_day, bytes_per_owner,
-  collection_runs, run_records, substituted_media TO :"role";
+  waste_per_day, collection_runs, run_records, substituted_media TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON projection_checkpoints, collection_retries, collection_pages, recheck_progress,
   inspection_retries, inspection_turns, reconciliations, reconciliation_findings TO :"role";
 SELECT format('GRANT SELECT, INSERT, UPDATE, DELETE ON media_v%1$s TO %2$I;
-               GRANT SELECT, INSERT, UPDATE ON activity_v%1$s, run_records_v%1$s TO %2$I', version, :'role')
+               GRANT SELECT, INSERT, UPDATE ON activity_v%1$s, run_records_v%1$s, waste_per_day_v%1$s TO %2$I', version, :'role')
 FROM projection_checkpoints WHERE name = 'media' AND status = 'live' \gexec

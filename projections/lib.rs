@@ -3,7 +3,8 @@
 //! ```text
 //! journal ─▶ RecordedEvent … ─▶ fold (pure) ─▶ rows + checkpoint, one transaction ─▶ media ─▶ lists of the collector,
 //!                                  │                                                 │         PENDING, views
-//!                                  └─▶ tables that follow from the batch ────────────┴─▶ activity, run_records
+//!                                  └─▶ tables that follow from the batch ────────────┴─▶ activity, run_records,
+//!                                                                                             waste_per_day
 //! ```
 //!
 //! A folder is a subject: its row, its fold, its table, its queries, its tests.
@@ -13,6 +14,7 @@
 //! | [`media`] | a row for each item: the fold, the collector's lists, the PENDING view, what analysts ask |
 //! | [`activity`] | counts per minute |
 //! | [`runs`] | the records of collection runs |
+//! | `waste` | what was stored, never confirmed and removed, by day |
 //! | [`retries`], [`inspections`], [`reconciliations`], [`pages`] | notebooks of collector, inspector and reconciler: no folds |
 //! | [`models`] | which read models there are; how they are opened, fed, rebuilt and compared |
 //! | `schema` | the steps by which the tables came to be what they are |
@@ -46,6 +48,7 @@ mod schema;
 #[cfg(test)]
 mod testing;
 mod values;
+mod waste;
 
 use zeroload_domain::time_text;
 

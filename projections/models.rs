@@ -18,6 +18,7 @@ use crate::{
     pages::HeldPages,
     runs,
     schema::SCHEMA,
+    waste,
 };
 
 /// The projection that all read models are parts of: a row for each media item, and tables that follow from each batch.
@@ -28,7 +29,7 @@ impl Projection for Media {
     const NAME: &'static str = "media";
     type Row = MediaRow;
     const TABLE: &'static Table = &MEDIA;
-    const DERIVED: &'static [Derived<MediaRow>] = &[activity::ACTIVITY, runs::RUNS];
+    const DERIVED: &'static [Derived<MediaRow>] = &[activity::ACTIVITY, runs::RUNS, waste::WASTE];
     const SCHEMA: &'static Schema = &SCHEMA;
     const VIEWS: &'static [View] = &[
         views::PENDING_MEDIA,

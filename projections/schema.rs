@@ -14,7 +14,7 @@ use crate::{
     },
     inspections::{self, turns},
     media::table::MEDIA,
-    pages, reconciliations, retries, runs,
+    pages, reconciliations, retries, runs, waste,
 };
 
 pub(crate) const SCHEMA: Schema = Schema {
@@ -101,8 +101,15 @@ pub(crate) const SCHEMA: Schema = Schema {
             postgres: Some(14),
             changes: &[Columns(&checkpoint::CHECKPOINTS, &[("begun_by", "0")])],
         },
+        // Since when objects are known to be there, and what was removed of them without a confirm. What both say of the past
+        // only the journal tells.
+        Step {
+            sqlite: Some(15),
+            postgres: Some(15),
+            changes: &[VersionedColumns(&MEDIA, &["arrived_at"]), VersionedTable(&waste::TABLE)],
+        },
     ],
-    rebuild_since: 0,
+    rebuild_since: 15,
 };
 
 impl Checkpoint {

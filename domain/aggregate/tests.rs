@@ -88,7 +88,7 @@ fn started(claim: Claim, reason: CollectReason, run: u128, seen: Seen) -> Event 
 }
 
 fn present() -> Seen {
-    Seen::Present { etag: facts().etag, content_length: facts().content_length }
+    Seen::present(facts().etag, facts().content_length)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const GOLDEN: [(&str, &str, &str); 26] = [
+const GOLDEN: [(&str, &str, &str); 27] = [
     (
         "MediaRequested",
         "1.0",
@@ -40,6 +40,11 @@ const GOLDEN: [(&str, &str, &str); 26] = [
         "CollectionStarted",
         "1.1",
         r#"{"type":"CollectionStarted","claim":1,"reason":"expired","run_id":"00000000-0000-0000-0000-000000000001","seen":{"state":"absent"},"trash_until":"2026-01-09T03:04:05Z"}"#,
+    ),
+    (
+        "CollectionStarted",
+        "1.2",
+        r#"{"type":"CollectionStarted","claim":1,"reason":"expired","run_id":"00000000-0000-0000-0000-000000000001","seen":{"state":"present","etag":"e1","content_length":10,"last_modified":"2026-01-02T03:04:09Z"},"trash_until":"2026-01-09T03:04:05Z"}"#,
     ),
     (
         "Trashed",

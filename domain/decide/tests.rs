@@ -513,11 +513,7 @@ fn what_was_seen_decides_how_a_collection_ended() {
         (Some(Seen::Absent), CollectOutcome::Absent, 0),
         (Some(Seen::Unknown), CollectOutcome::Deleted, 0),
         (None, CollectOutcome::Deleted, 0),
-        (
-            Some(Seen::Present { etag: ETag::parse("e").unwrap(), content_length: ByteSize::new(10) }),
-            CollectOutcome::Deleted,
-            10,
-        ),
+        (Some(Seen::present(ETag::parse("e").unwrap(), ByteSize::new(10))), CollectOutcome::Deleted, 10),
     ] {
         let media = given(vec![
             (0, Command::Request(request("ann"))),
@@ -533,7 +529,7 @@ fn what_was_seen_decides_how_a_collection_ended() {
 
 #[test]
 fn versions_that_were_counted_as_they_went_say_more_than_the_look() {
-    let present = Seen::Present { etag: ETag::parse("e").unwrap(), content_length: ByteSize::new(10) };
+    let present = Seen::present(ETag::parse("e").unwrap(), ByteSize::new(10));
     for looked in [Seen::Absent, Seen::Unknown, present] {
         let media = given(vec![
             (0, Command::Request(request("ann"))),
@@ -552,7 +548,7 @@ fn an_upload_recorded_before_needs_no_second_look() {
     let command = Command::StartCollection { run_id: Uuid::nil(), looked: None };
     let events = media.decide(command, &context(9000)).unwrap();
     let Event::CollectionStarted(started) = &events[0] else { panic!("started") };
-    assert_eq!(started.seen, Seen::Present { etag: ETag::parse("e1").unwrap(), content_length: ByteSize::new(10) });
+    assert_eq!(started.seen, Seen::present(ETag::parse("e1").unwrap(), ByteSize::new(10)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What was seen, and why and how an item went: the words of events.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, ETag, Sha256Digest, StoredType, VersionId};
@@ -36,10 +37,24 @@ pub enum Seen {
     Present {
         etag: ETag,
         content_length: ByteSize,
+        /// When the object was stored, by the server's clock; absent where the server tells none. Since version 1.2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_modified: Option<DateTime<Utc>>,
     },
     Absent,
     /// The look failed or was refused: nothing is known.
     Unknown,
+}
+
+impl Seen {
+    /// An object of which nobody knows when it was stored.
+    pub const fn present(etag: ETag, content_length: ByteSize) -> Self {
+        Self::Present { etag, content_length, last_modified: None }
+    }
+
+    pub(crate) const fn is_dated(&self) -> bool {
+        matches!(self, Self::Present { last_modified: Some(_), .. })
+    }
 }
 
 impl ObjectFacts {

@@ -44,6 +44,8 @@ pub(crate) struct Folded<'e, R> {
     pub updated: Vec<R>,
     /// Rows of subjects that had none.
     pub inserted: Vec<R>,
+    /// Rows as they were inside the batch, where a table that follows needs them: right after what the projection says.
+    pub passed: Vec<R>,
 }
 
 /// A table that follows from each batch.
@@ -60,6 +62,8 @@ pub(crate) struct Derived<R: 'static> {
 pub(crate) enum Merge {
     /// Its numbers are added.
     Add,
+    /// Its numbers are added; none is negative, and a sum stops at the largest that the column holds.
+    Accumulate,
     /// The new row takes its place, but for the columns that it keeps; only if this is true of `excluded`, the new row.
     Replace { keep: &'static [&'static str], when: &'static str },
 }
@@ -108,6 +112,17 @@ impl<R> Derived<R> {
         let set = |assignments: Vec<String>| assignments.join(", ");
         match &self.merge {
             Merge::Add => set(columns.map(|name| format!("{name} = known.{name} + excluded.{name}")).collect()),
+            Merge::Accumulate => {
+                let largest = i64::MAX;
+                set(columns
+                    .map(|name| {
+                        format!(
+                            "{name} = CASE WHEN known.{name} > {largest} - excluded.{name} THEN {largest}
+                             ELSE known.{name} + excluded.{name} END"
+                        )
+                    })
+                    .collect())
+            }
             Merge::Replace { keep, when } => {
                 let replaced = columns.filter(|name| !keep.contains(name));
                 let set = set(replaced.map(|name| format!("{name} = excluded.{name}")).collect());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zeroload_domain::{Event, MediaId};
+use zeroload_domain::{Event, MediaId, State};
 
 use super::{MediaRow, fold::fold};
 use crate::{RecordedEvent, engine::Folded};
@@ -28,6 +28,7 @@ pub(crate) fn touched(events: &[RecordedEvent]) -> Vec<MediaId> {
 pub(crate) fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Folded<'_, MediaRow> {
     let known = stored.len();
     let before = stored.clone();
+    let mut passed = Vec::new();
     let mut places: HashMap<MediaId, usize> = stored.iter().enumerate().map(|(i, row)| (row.media_id, i)).collect();
     let mut rows: Vec<Option<MediaRow>> = stored.into_iter().map(Some).collect();
     for event in events {
@@ -36,10 +37,15 @@ pub(crate) fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Folded
             rows.push(None);
             rows.len() - 1
         });
+        let is_being_collected =
+            |row: &Option<MediaRow>| row.as_ref().is_some_and(|row| row.state == State::Collecting);
+        let was_being_collected = is_being_collected(&rows[place]);
         fold(&mut rows[place], event);
+        // What was removed counts once for each removal, whatever becomes of the item in the same batch.
+        passed.extend(rows[place].clone().filter(|row| was_being_collected && row.state == State::Collected));
     }
     let inserted = rows.split_off(known).into_iter().flatten().collect();
-    Folded { events, before, updated: rows.into_iter().flatten().collect(), inserted }
+    Folded { events, before, updated: rows.into_iter().flatten().collect(), inserted, passed }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use zeroload_domain::{
-    Event, Found, MediaId, ReleaseReason, Seen, State,
+    CollectReason, Event, Found, MediaId, ReleaseReason, Seen, State,
     event::{
         Collected, CollectionStarted, Confirmed, Deadlines, MediaRequested, Released, RestoreStarted, Restored, Trashed,
     },
@@ -69,6 +69,7 @@ impl MediaRow {
             substituted_at: None,
             found: None,
             found_etag: None,
+            arrived_at: None,
         }
     }
 
@@ -83,6 +84,7 @@ impl MediaRow {
                 self.state = State::Uploaded;
                 self.etag = Some(uploaded.facts.etag.clone());
                 self.uploaded_at = Some(at);
+                self.arrived_at.get_or_insert(at);
             }
             (State::Uploaded | State::Confirmed, Event::Confirmed(confirmed)) => self.confirm(confirmed, at),
             (State::Released, Event::Confirmed(confirmed)) if self.release_reason == Some(ReleaseReason::Detached) => {
@@ -150,23 +152,35 @@ impl MediaRow {
     }
 
     fn start_collection(&mut self, started: &CollectionStarted, at: DateTime<Utc>) {
-        self.state = State::Collecting;
         self.collection_started_at = Some(at);
         self.claim = Some(started.claim);
         self.collect_reason = Some(started.reason);
         self.collect_run_id = Some(started.run_id);
         self.seen = Some(match &started.seen {
-            Seen::Present { etag, .. } => {
+            Seen::Present { etag, last_modified, .. } => {
                 self.etag = Some(etag.clone());
+                self.arrive(started.reason, *last_modified, at);
                 SeenAs::Present
             }
             Seen::Absent => SeenAs::Absent,
             Seen::Unknown => SeenAs::Unknown,
         });
+        self.state = State::Collecting;
         // Of an earlier claim, where bytes arrived after it.
         self.collected_at = None;
         self.outcome = None;
         self.bytes_freed = None;
+    }
+
+    /// The collector, or somebody who tells of a late upload, has seen the object.
+    fn arrive(&mut self, reason: CollectReason, last_modified: Option<DateTime<Utc>>, at: DateTime<Utc>) {
+        // The server's clock is not ours: no object is older than the request of its item, or newer than its claim.
+        let stored_at = last_modified.map(|stored| stored.min(at).max(self.requested_at));
+        if reason == CollectReason::LateUpload && self.state != State::Trashed {
+            self.arrived_at = Some(stored_at.unwrap_or(at));
+        } else {
+            self.arrived_at.get_or_insert(stored_at.unwrap_or(self.requested_at));
+        }
     }
 
     fn trash(&mut self, trashed: &Trashed) {
@@ -198,6 +212,10 @@ impl MediaRow {
         self.collected_at = Some(at);
         self.outcome = Some(collected.outcome);
         self.bytes_freed = Some(collected.bytes_freed);
+        if collected.bytes_freed.bytes() > 0 {
+            // Nobody had seen what was there all the same.
+            self.arrived_at.get_or_insert(self.requested_at);
+        }
     }
 }
 

@@ -81,6 +81,10 @@ row! {
         pub found: Option<FoundAs>,
         /// Of the object that was found then.
         pub found_etag: Option<ETag>,
+        /// When the object was first known to be there, however that was learned; of the latest bytes, where bytes came again
+        /// after they had been removed. Where the collector alone saw the object: when it was stored, as the server tells, or
+        /// else `requested_at`.
+        pub arrived_at: Option<DateTime<Utc>>,
     }
 }
 

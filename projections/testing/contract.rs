@@ -102,14 +102,14 @@ impl Fixture {
                     .unwrap();
                 let columns: String = versions.iter().map(|version| without_seals(*version)).collect();
                 // First the view: no column can be dropped that one names.
-                let media = format!("{} {columns}", media_without_seals());
+                let media = format!("DROP VIEW funnel_per_day; {} {columns}", media_without_seals());
                 let script = format!("{tables} {media} {view} PRAGMA user_version = 1;");
                 sqlx::raw_sql(&script).execute(&mut connection).await.unwrap();
                 sqlx::Connection::close(connection).await.unwrap();
             }
             Place::Database(options) => {
                 let mut connection = sqlx::ConnectOptions::connect(&**options).await.unwrap();
-                let views: String = [views::PENDING_MEDIA, views::FUNNEL_PER_DAY, views::BYTES_PER_OWNER]
+                let views: String = [views::PENDING_MEDIA, views::BYTES_PER_OWNER]
                     .iter()
                     .map(|view| Dialect::Postgres.create_view(view))
                     .collect();
@@ -142,6 +142,31 @@ impl Fixture {
         }
     }
 
+    /// Goes back to where nobody knew since when objects are there.
+    pub(crate) async fn take_back_to_before_waste(&self) {
+        let (dialect, number) = match self.kind {
+            Kind::Sqlite => (Dialect::Sqlite, "PRAGMA user_version = 14"),
+            Kind::Postgres => (Dialect::Postgres, "UPDATE projection_schema SET version = 14"),
+        };
+        let arrived = "arrived_at";
+        let columns = MEDIA.columns.iter().map(|column| column.name).filter(|name| *name != arrived);
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        let media = dialect.view("media", &format!("SELECT {columns} FROM media_v1"));
+        let views: String =
+            [views::PENDING_MEDIA, views::BYTES_PER_OWNER, views::SUBSTITUTED_MEDIA, runs::COLLECTION_RUNS]
+                .iter()
+                .map(|view| dialect.create_view(view))
+                .collect();
+        let names = ["collection_runs", "substituted_media", "bytes_per_owner", "funnel_per_day", "pending_media"];
+        let drop: String = names.iter().map(|name| format!("DROP VIEW {name};")).collect();
+        self.run(&format!(
+            "{drop} DROP VIEW media; DROP VIEW waste_per_day; DROP TABLE waste_per_day_v1;
+             ALTER TABLE media_v1 DROP COLUMN {arrived}; {media} {views}
+             UPDATE projection_checkpoints SET begun_by = 14; {number}"
+        ))
+        .await;
+    }
+
     /// Goes back to where runs did not count what they had put into the trash, and further to the step `sqlite`.
     pub(crate) async fn forget_the_trash_of_runs(&self, sqlite: i64) {
         let (dialect, step) = match self.kind {
@@ -172,19 +197,19 @@ impl Fixture {
     }
 }
 
-/// The columns that the seventh step has brought.
-const SEALS: [&str; 4] = ["sealed_at", "substituted_at", "found", "found_etag"];
+/// The columns that the seventh step and later ones have brought.
+const LATER: [&str; 5] = ["sealed_at", "substituted_at", "found", "found_etag", "arrived_at"];
 
 /// The view of the first version as it was before there were seals.
 pub(crate) fn media_without_seals() -> String {
-    let columns = MEDIA.columns.iter().map(|column| column.name).filter(|name| !SEALS.contains(name));
+    let columns = MEDIA.columns.iter().map(|column| column.name).filter(|name| !LATER.contains(name));
     let columns = columns.collect::<Vec<_>>().join(", ");
     format!("DROP VIEW media; CREATE VIEW media AS SELECT {columns} FROM media_v1;")
 }
 
 /// A version's table as it was before there were seals.
 fn without_seals(version: impl std::fmt::Display) -> String {
-    let drop = SEALS.map(|column| format!("ALTER TABLE media_v{version} DROP COLUMN {column};"));
+    let drop = LATER.map(|column| format!("ALTER TABLE media_v{version} DROP COLUMN {column};"));
     // A version that is being built has no index yet.
     let indexes = ["unsealed", "substituted"].map(|name| format!("DROP INDEX IF EXISTS media_v{version}_{name};"));
     [indexes.concat(), drop.concat()].concat()

@@ -118,7 +118,12 @@ pub fn started(number: u32, reason: CollectReason, seen: Seen) -> Event {
 }
 
 pub fn present(tag: &str) -> Seen {
-    Seen::Present { etag: etag(tag), content_length: ByteSize::new(1000) }
+    Seen::present(etag(tag), ByteSize::new(1000))
+}
+
+/// Stored so many seconds after the requests' own time.
+pub fn dated(tag: &str, seconds: i64) -> Seen {
+    Seen::Present { etag: etag(tag), content_length: ByteSize::new(1000), last_modified: Some(at(seconds)) }
 }
 
 pub fn collected(number: u32, outcome: CollectOutcome, bytes: u64) -> Event {
@@ -209,6 +214,11 @@ impl Journal {
     }
 }
 
+/// Rows of tables that were not told since when objects are there.
+pub fn without_arrivals(rows: Vec<MediaRow>) -> Vec<MediaRow> {
+    rows.into_iter().map(|row| MediaRow { arrived_at: None, ..row }).collect()
+}
+
 /// Splitmix64: the same seed gives the same numbers on every machine.
 pub struct Seeded(pub u64);
 
@@ -229,7 +239,8 @@ impl Seeded {
     pub fn event(&mut self, id: MediaId) -> Event {
         let from = i64::try_from(self.below(100_000)).unwrap();
         let number = u32::try_from(1 + self.below(3)).unwrap();
-        let seen = self.one_of(&[present("late"), Seen::Absent, Seen::Unknown]);
+        let dated = dated("late", i64::try_from(self.below(1000)).unwrap());
+        let seen = self.one_of(&[present("late"), dated, Seen::Absent, Seen::Unknown]);
         match self.below(12) {
             0 => {
                 let owner = self.one_of(&["owner-1", "owner-2", "owner-3"]);

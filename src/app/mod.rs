@@ -262,10 +262,18 @@ async fn readable(journal: &Journal) -> Result<(), StartError> {
 
 async fn open_read_models(database: &Database, journal: &Journal) -> Result<ReadModels, StartError> {
     let read_models = database.open_read_models().await?;
-    let (applied, head) = (read_models.checkpoint().await?.position, journal.head().await?.position);
+    let (checkpoint, head) = (read_models.checkpoint().await?, journal.head().await?.position);
+    let applied = checkpoint.position;
     if applied > head {
         read_models.close().await;
         return Err(StartError::ReadModelsAhead { path: database.read_models_place(), applied, head });
+    }
+    // A journal without events has no past.
+    if !checkpoint.is_complete() && applied > 0 {
+        tracing::warn!(
+            "the read models are of an earlier version, and what later ones brought tells only of what happens from now on; \
+             `zeroload projections rebuild` fills in the past, while the service goes on"
+        );
     }
     Ok(read_models)
 }

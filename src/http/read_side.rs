@@ -61,6 +61,9 @@ pub struct ProjectionState {
     lag_events: u64,
     /// The age of the first event not applied yet.
     lag_seconds: f64,
+    /// Whether the tables tell all of the past that they can. False after an update that brought columns or tables which only
+    /// a rebuild can fill.
+    complete: bool,
 }
 
 /// The PENDING view: requested or uploaded, neither confirmed nor being collected
@@ -144,6 +147,7 @@ pub async fn projections(api: web::Data<Api>, call: Call) -> Result<HttpResponse
                 position: checkpoint.position,
                 lag_events: lag.events,
                 lag_seconds: lag.seconds,
+                complete: checkpoint.is_complete(),
             });
         }
         Ok::<_, Problem>(Projections { head, projections })

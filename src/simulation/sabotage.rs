@@ -74,7 +74,7 @@ pub async fn keep_what_is_there(process: &Process) {
             continue;
         };
         let execute = |command| process.commands.execute_internal(item.media_id, command, &origin, now);
-        let looked = Some(Seen::Present { etag, content_length });
+        let looked = Some(Seen::present(etag, content_length));
         let start = Command::StartCollection { run_id: Uuid::nil(), looked };
         if let Ok(Loaded { media: Media::Collecting(_, claimed), .. }) = execute(start).await
             && claimed.trash_until.is_some()

@@ -5,7 +5,8 @@ use aws_sdk_s3::{
     operation::{RequestId, head_object::HeadObjectOutput},
     types::ChecksumMode,
 };
-use zeroload_domain::{ByteSize, ETag, ObjectFacts, Sha256Digest, StoredType, UnsignedHeader, VersionId};
+use chrono::{DateTime, Utc};
+use zeroload_domain::{ByteSize, ETag, ObjectFacts, Seen, Sha256Digest, StoredType, UnsignedHeader, VersionId};
 
 use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, location::Location, not_found::NotFoundLook};
 
@@ -21,6 +22,8 @@ pub struct Sighting {
 #[derive(Debug)]
 pub(super) struct Described {
     pub facts: ObjectFacts,
+    /// By the server's clock.
+    pub last_modified: Option<DateTime<Utc>>,
     pub kept: KeptHeaders,
 }
 
@@ -54,7 +57,24 @@ impl Gateway {
     pub async fn look(&self, at: &Location<'_>) -> Result<Option<Sighting>, StorageError> {
         self.require_served(at)?;
         let found = self.asked(|| self.head_once(at.object_key.as_str(), None)).await?;
-        Ok(found.map(|Described { facts, kept }| Sighting { facts, unsigned: kept.unsigned(&self.own_headers()) }))
+        Ok(found.map(|Described { facts, kept, .. }| Sighting { facts, unsigned: kept.unsigned(&self.own_headers()) }))
+    }
+
+    /// What a claim records of the object.
+    ///
+    /// # Errors
+    /// [`StorageError`]: nothing is known.
+    pub async fn seen(&self, at: &Location<'_>) -> Result<Seen, StorageError> {
+        self.require_served(at)?;
+        let found = self.asked(|| self.head_once(at.object_key.as_str(), None)).await?;
+        Ok(found.map_or(
+            Seen::Absent,
+            |Described { facts: ObjectFacts { etag, content_length, .. }, last_modified, .. }| Seen::Present {
+                etag,
+                content_length,
+                last_modified,
+            },
+        ))
     }
 
     fn require_served(&self, at: &Location<'_>) -> Result<(), StorageError> {
@@ -104,7 +124,9 @@ impl Gateway {
         // Large, and within every call that may have to look.
         match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
             Ok(found) => {
-                let object = Described { facts: facts(&found)?, kept: KeptHeaders::of_head(&found) };
+                let last_modified =
+                    found.last_modified().and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
+                let object = Described { facts: facts(&found)?, last_modified, kept: KeptHeaders::of_head(&found) };
                 Ok(Head::Found { object, request_id: found.request_id().is_some() })
             }
             Err(error) => {

@@ -282,7 +282,7 @@ fn kept_version(version: &Version) -> Result<Kept, StorageError> {
 
 /// Whether an object is what was seen before the claim.
 fn is_claimed(seen: &Seen, etag: &ETag, length: ByteSize) -> bool {
-    matches!(seen, Seen::Present { etag: claimed, content_length } if claimed == etag && *content_length == length)
+    matches!(seen, Seen::Present { etag: claimed, content_length, .. } if claimed == etag && *content_length == length)
 }
 
 fn claimed_version<'a>(seen: &Seen, versions: &'a [Version]) -> Option<&'a Version> {

@@ -99,7 +99,7 @@ pub fn advance(state: &mut State, variant: Variant) {
 
 fn claim(state: &mut State, now: u8, seen: Option<Option<u8>>, loaded: usize, variant: Variant) -> Collector {
     let looked = seen.map(|object| match object.map(facts) {
-        Some(facts) => Seen::Present { etag: facts.etag, content_length: facts.content_length },
+        Some(facts) => Seen::present(facts.etag, facts.content_length),
         None => Seen::Absent,
     });
     let command = Command::StartCollection { run_id: Uuid::from_u128(1), looked };

@@ -152,11 +152,10 @@ impl Collector {
     }
 
     async fn look(&self, item: &DueItem, patience: &Patience) -> Seen {
-        let looked = self.parts.gateway.head(&location(item)).await;
+        let looked = self.parts.gateway.seen(&location(item)).await;
         patience.note(looked.as_ref().err());
         match looked {
-            Ok(Some(facts)) => Seen::Present { etag: facts.etag, content_length: facts.content_length },
-            Ok(None) => Seen::Absent,
+            Ok(seen) => seen,
             Err(error) => {
                 tracing::warn!(media.id = %item.media_id, %error, "the look before a claim failed");
                 Seen::Unknown

@@ -20,15 +20,13 @@ fn claimed(seen: Seen) -> Claimed {
 }
 
 fn present(etag: &str, length: u64) -> Seen {
-    Seen::Present { etag: ETag::parse(etag).unwrap(), content_length: ByteSize::new(length) }
+    Seen::present(ETag::parse(etag).unwrap(), ByteSize::new(length))
 }
 
 /// The claim of an item as the collector makes it.
 async fn claim(gateway: &Gateway, item: &Item) -> Claimed {
     let facts = gateway.head(&item.at()).await.unwrap();
-    claimed(
-        facts.map_or(Seen::Absent, |facts| Seen::Present { etag: facts.etag, content_length: facts.content_length }),
-    )
+    claimed(facts.map_or(Seen::Absent, |facts| Seen::present(facts.etag, facts.content_length)))
 }
 
 async fn trash_with(answers: Vec<String>) -> (Trashing, Vec<String>) {

@@ -182,7 +182,7 @@ async fn projections_collections_and_checks_have_all_members() {
     let (_, projections) = app.get("/v1/projections").await;
     members(&projections, &["head", "projections"]);
     let projection = &projections["projections"][0];
-    members(projection, &["name", "version", "status", "position", "lag_events", "lag_seconds"]);
+    members(projection, &["name", "version", "status", "position", "lag_events", "lag_seconds", "complete"]);
     assert!(projection["name"].is_string() && projection["status"].is_string(), "{projection}");
     assert!(projection["version"].is_u64() && projection["position"].is_u64(), "{projection}");
     assert!(projection["lag_events"].is_u64() && projection["lag_seconds"].is_number(), "{projection}");

@@ -5,7 +5,7 @@ use sqlx::ConnectOptions;
 use super::{super::transaction::WriteTransaction, Fixture, database, open_waiting, rows};
 use crate::{
     Error, ReadModels,
-    testing::{Journal, contract::media_without_seals},
+    testing::{Journal, contract::media_without_seals, without_arrivals},
 };
 
 #[tokio::test]
@@ -93,19 +93,20 @@ async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them()
     let journal = crate::testing::one_of_each();
     let fixture = Fixture::with(&journal).await;
     let media = media_without_seals();
-    let back = "DROP VIEW collection_runs; DROP VIEW run_records; ALTER TABLE run_records_v1 DROP COLUMN trashed;
+    let back = "DROP VIEW funnel_per_day; DROP VIEW collection_runs; DROP VIEW run_records; ALTER TABLE run_records_v1 DROP COLUMN trashed;
         CREATE VIEW run_records AS SELECT run_id FROM run_records_v1;
         CREATE VIEW collection_runs AS SELECT run_id FROM run_records;
         DROP VIEW substituted_media; DROP TABLE reconciliation_findings; DROP TABLE reconciliations;
         DROP TABLE recheck_progress; DROP TABLE inspection_retries;
         DROP INDEX media_v1_collected; DROP INDEX media_v1_unsealed; DROP INDEX media_v1_substituted;";
     let columns = "ALTER TABLE media_v1 DROP COLUMN sealed_at; ALTER TABLE media_v1 DROP COLUMN substituted_at;
-        ALTER TABLE media_v1 DROP COLUMN found; ALTER TABLE media_v1 DROP COLUMN found_etag; PRAGMA user_version = 3";
+        ALTER TABLE media_v1 DROP COLUMN found; ALTER TABLE media_v1 DROP COLUMN found_etag;
+        ALTER TABLE media_v1 DROP COLUMN arrived_at; PRAGMA user_version = 3";
     let back = &format!("{back} {media} {columns}");
     sqlx::raw_sql(back).execute(fixture.writer()).await.unwrap();
     fixture.models.close().await;
     let opened = ReadModels::open(fixture.path()).await.unwrap();
-    assert_eq!(rows(&opened).await, journal.rows());
+    assert_eq!(rows(&opened).await, without_arrivals(journal.rows()));
     assert_eq!(opened.inspections().collected(0, 10).await.unwrap().len(), 1);
     assert_eq!(opened.inspections().substituted_count(10).await.unwrap(), 0);
     let indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = 'media_v1_collected'";
