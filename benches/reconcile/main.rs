@@ -45,7 +45,10 @@ use chrono::{TimeDelta, Utc};
 use clap::Parser;
 use zeroload::{
     app::Core,
-    background::reconciler::{Parts, Reconciler, Wanted},
+    background::{
+        Handles,
+        reconciler::{self, Reconciler, Wanted},
+    },
     media::{commands::Commands, recent::Recent},
     settings::{RawSettings, Settings},
 };
@@ -154,20 +157,19 @@ async fn walk(
     let (clock, ids) = (Clock::system(), Ids::from_os());
     let settings = settings(&place)?;
     let core = Core::open(&settings, clock.clone(), ids.clone()).await?;
-    let reconciler = Reconciler::new(Parts {
+    let handles = Handles {
         commands: Commands::new(core.journal.clone(), Recent::default(), settings.policy.clone(), ids.clone()),
         late_uploads: core.late_uploads.clone(),
         journal: core.journal.clone(),
         gateway: core.gateway.clone(),
-        listing: Arc::new(listing),
         guard: core.guard.clone(),
         read_models: core.read_models.clone(),
         projector: core.projector.clone(),
         clock,
         ids,
-        rate: RATE,
-        shared: settings.database.is_shared(),
-    });
+    };
+    let shared = settings.database.is_shared();
+    let reconciler = Reconciler::new(handles, reconciler::Options { listing: Arc::new(listing), rate: RATE, shared });
     let wanted = Wanted { caller: "benchmark".to_owned(), delete_older_than: None };
     let begun = reconciler.begin(&wanted).await?;
     let before = memory::of("self")?.resident;

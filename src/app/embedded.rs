@@ -8,8 +8,8 @@ use zeroload_embedded_s3::{self as embedded, EmbeddedS3, Faults};
 
 use super::StartError;
 use crate::{
-    settings::{S3Settings, Settings},
-    storage::{KeepsVersions, StaticKeys},
+    settings::Settings,
+    storage::{GatewaySettings, KeepsVersions, StaticKeys},
 };
 
 /// The embedded S3 server of this process.
@@ -37,7 +37,7 @@ impl RunningS3 {
     }
 }
 
-pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3), StartError> {
+pub(super) async fn start(settings: &Settings) -> Result<(GatewaySettings, RunningS3), StartError> {
     let bucket = "media".to_owned();
     let dir = settings.data_dir.join("s3");
     let server = EmbeddedS3::open(embedded::Settings { dir, bucket: bucket.clone() }).await?;
@@ -66,7 +66,8 @@ pub(super) async fn start(settings: &Settings) -> Result<(S3Settings, RunningS3)
         // A sender that was dropped means the same as one that has sent.
         let _either_way = stopped.await;
     }));
-    let s3 = S3Settings {
+    let s3 = GatewaySettings {
+        prefix: settings.s3_prefix.clone(),
         bucket: Bucket::parse(bucket.as_str())?,
         store: Store::parse("embedded")?,
         endpoint: Some(format!("http://{address}")),

@@ -18,10 +18,11 @@ use zeroload_journal::{self as journal, Journal, WriterTask};
 
 use crate::{
     background::{
-        collector::{Collector, Parts},
+        Handles,
+        collector::{self, Collector},
         inspector::{self, Inspector},
         projector::Projector,
-        reconciler::{self as reconcile, Reconciler},
+        reconciler::{self, Reconciler},
     },
     database::{Database, OpenError},
     media::{
@@ -33,8 +34,8 @@ use crate::{
     },
     metrics::Metrics,
     review::Reviewer,
-    settings::{S3Settings, Settings},
-    storage::{self, Gateway, GatewaySettings},
+    settings::Settings,
+    storage::{self, Gateway},
 };
 
 /// How long a start waits for the bucket.
@@ -100,10 +101,10 @@ impl Core {
         let (journal, writer) = settings.database.start_journal(ids.new_id(clock.now())).await?;
         readable(&journal).await?;
         let (gateway, embedded) = match &settings.s3 {
-            Some(s3) => (connect(s3.clone(), settings).await?, None),
+            Some(s3) => (Gateway::connect(s3.clone()).await?, None),
             None => {
                 let (s3, running) = embedded::start(settings).await?;
-                (connect(s3, settings).await?, Some(running))
+                (Gateway::connect(s3).await?, Some(running))
             }
         };
         let journal_id = journal.head().await?.journal_id;
@@ -123,60 +124,50 @@ impl Core {
         if settings.database.is_pooled() {
             commands = commands.reading_always();
         }
-        // Collector and inspector give way to callers, and share one pace towards S3.
-        let background = commands.giving_way();
-        let paced = gateway.paced(settings.pace, ids.clone(), Sleeper::system());
-        let looks = usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX);
-        let collector = Arc::new(Collector::new(Parts {
-            commands: background.clone(),
-            journal: journal.clone(),
-            gateway: paced.clone(),
-            guard: guard.clone(),
-            read_models: read_models.clone(),
-            projector: projector.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            sleeper: Sleeper::system(),
-            page: settings.delete_page,
-            looks,
-            brake: settings.brake,
-            reviewer: settings
-                .review
-                .clone()
-                .map(|review| Reviewer::new(review, ids.clone()))
-                .transpose()
-                .map_err(StartError::Review)?,
-        }));
         let metrics = Metrics::default();
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), metrics.clone());
-        let inspector = Arc::new(Inspector::new(inspector::Parts {
-            late_uploads: LateUploads::new(background.clone(), paced.clone(), guard.clone(), metrics.clone()),
-            journal: journal.clone(),
-            gateway: paced,
-            guard: guard.clone(),
-            read_models: read_models.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            sleeper: Sleeper::system(),
-            recheck_after: settings.recheck_after.clone(),
-            looks,
-            commands: background,
-            late_write_margin: settings.policy.late_write_margin(),
-        }));
-        let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
+        let handles = Handles {
             commands: commands.clone(),
             late_uploads: late_uploads.clone(),
             journal: journal.clone(),
             gateway: gateway.clone(),
-            listing: Arc::new(gateway.clone()),
             guard: guard.clone(),
             read_models: read_models.clone(),
             projector: projector.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+        };
+        // Collector and inspector give way to callers, and share one pace towards S3.
+        let (background, paced) = (commands.giving_way(), gateway.paced(settings.pace, ids.clone(), Sleeper::system()));
+        let giving_way = Handles {
+            late_uploads: LateUploads::new(background.clone(), paced.clone(), guard.clone(), metrics.clone()),
+            commands: background,
+            gateway: paced,
+            ..handles.clone()
+        };
+        let looks = usize::try_from(settings.pace.parallel_requests).unwrap_or(usize::MAX);
+        let reviewer = settings.review.clone().map(|backend| Reviewer::new(backend, ids.clone()));
+        let collecting = collector::Options {
+            sleeper: Sleeper::system(),
+            page: settings.delete_page,
+            looks,
+            brake: settings.brake,
+            reviewer: reviewer.transpose().map_err(StartError::Review)?,
+        };
+        let inspecting = inspector::Options {
+            sleeper: Sleeper::system(),
+            recheck_after: settings.recheck_after.clone(),
+            looks,
+            late_write_margin: settings.policy.late_write_margin(),
+        };
+        let reconciling = reconciler::Options {
+            listing: Arc::new(gateway.clone()),
             rate: settings.reconcile_rate,
             shared: settings.database.is_shared(),
-        }));
+        };
+        let collector = Arc::new(Collector::new(giving_way.clone(), collecting));
+        let inspector = Arc::new(Inspector::new(giving_way, inspecting));
+        let reconciler = Arc::new(Reconciler::new(handles, reconciling));
         let waits = Waits { s3: settings.s3_timeout, sleeper: Sleeper::system() };
         let service = Service::new(
             commands,
@@ -276,22 +267,4 @@ async fn open_read_models(database: &Database, journal: &Journal) -> Result<Read
         );
     }
     Ok(read_models)
-}
-
-async fn connect(s3: S3Settings, settings: &Settings) -> Result<Gateway, StartError> {
-    Ok(Gateway::connect(GatewaySettings {
-        bucket: s3.bucket,
-        store: s3.store,
-        endpoint: s3.endpoint,
-        region: s3.region,
-        public: s3.public,
-        path_style: s3.path_style,
-        fips: s3.fips,
-        dual_stack: s3.dual_stack,
-        prefix: settings.s3_prefix.clone(),
-        keys: s3.keys,
-        ticket_keys: s3.ticket_keys,
-        keeps_versions: s3.keeps_versions,
-    })
-    .await?)
 }

@@ -7,8 +7,7 @@ use zeroload_domain::{ByteSize, KeyPrefix, Policy, policy::MAX_SINGLE_PUT};
 use zeroload_journal::postgres;
 
 use super::{
-    RawSettings, SettingError, collecting, reconciling,
-    s3::{self, S3Settings},
+    RawSettings, SettingError, collecting, reconciling, s3,
     values::{duration, must_be, truth},
 };
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     http::{AllowedHosts, ApiKeys, HOSTS_MUST_BE},
     media::service::ChecksumPolicy,
     outbound::client::Recipient,
-    storage::{PaceSettings, PublicAddress},
+    storage::{GatewaySettings, PaceSettings, PublicAddress},
 };
 
 /// Everything that a start needs, checked.
@@ -29,7 +28,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub database: Database,
     /// A real S3; absent where the embedded server is used.
-    pub s3: Option<S3Settings>,
+    pub s3: Option<GatewaySettings>,
     pub s3_prefix: KeyPrefix,
     pub adopt_bucket: bool,
     /// How long one call waits for the S3 server, in all.
@@ -75,13 +74,14 @@ impl TryFrom<RawSettings> for Settings {
             ));
         }
         let data_dir = PathBuf::from(raw.data_dir.as_deref().unwrap_or("./zeroload-data"));
-        let prefix = raw.s3_prefix.as_deref().unwrap_or("media");
+        let s3_prefix = KeyPrefix::parse(raw.s3_prefix.as_deref().unwrap_or("media"))
+            .map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?;
         Ok(Self {
             listen,
             allowed_hosts: allowed_hosts(raw.allowed_hosts.as_deref(), api_keys.is_some())?,
             database: database(&raw, &data_dir)?,
-            s3: s3::real(&raw)?,
-            s3_prefix: KeyPrefix::parse(prefix).map_err(|e| SettingError::new("s3_prefix", must_be(e.allowed)))?,
+            s3: s3::real(&raw, &s3_prefix)?,
+            s3_prefix,
             adopt_bucket: truth("adopt_bucket", raw.adopt_bucket.as_deref())?.unwrap_or(false),
             s3_timeout: s3_timeout(raw.s3_timeout.as_deref())?,
             embedded_s3_listen: address("embedded_s3_listen", raw.embedded_s3_listen.as_deref(), "127.0.0.1:9000")?,

@@ -11,7 +11,6 @@ mod values;
 pub use aws::AwsVariables;
 pub use checked::Settings;
 pub use raw::RawSettings;
-pub use s3::S3Settings;
 
 /// A setting that cannot be used, with what is allowed.
 #[derive(Debug, thiserror::Error)]

@@ -2,13 +2,13 @@
 //! before anything is opened, in a sentence that names it.
 
 use http::Uri;
-use zeroload_domain::{Bucket, Store};
+use zeroload_domain::{Bucket, KeyPrefix, Store};
 
 use super::{
     RawSettings, SettingError,
     values::{must_be, truth},
 };
-use crate::storage::{KeepsVersions, PublicAddress, StaticKeys, Style, unusable_region};
+use crate::storage::{GatewaySettings, KeepsVersions, PublicAddress, StaticKeys, Style, unusable_region};
 
 const ADDRESS: &str = "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]";
 
@@ -21,24 +21,8 @@ const OTHER_KINDS: [(&str, &str); 5] = [
     (".mrap", "the alias of a multi-region access point"),
 ];
 
-/// Which bucket of which server.
-#[derive(Clone, Debug)]
-pub struct S3Settings {
-    pub bucket: Bucket,
-    pub store: Store,
-    pub endpoint: Option<String>,
-    pub public: Option<PublicAddress>,
-    pub region: Option<String>,
-    pub path_style: bool,
-    pub fips: bool,
-    pub dual_stack: bool,
-    pub keys: Option<StaticKeys>,
-    pub ticket_keys: Option<StaticKeys>,
-    pub keeps_versions: KeepsVersions,
-}
-
 /// Nothing without `s3_bucket`: then the embedded server is used.
-pub(super) fn real(raw: &RawSettings) -> Result<Option<S3Settings>, SettingError> {
+pub(super) fn real(raw: &RawSettings, prefix: &KeyPrefix) -> Result<Option<GatewaySettings>, SettingError> {
     let Some(bucket) = raw.s3_bucket.as_deref() else {
         return no_orphans(raw).map(|()| None);
     };
@@ -70,7 +54,8 @@ pub(super) fn real(raw: &RawSettings) -> Result<Option<S3Settings>, SettingError
     }
     let store = Store::parse(endpoint.as_deref().unwrap_or("aws"))
         .map_err(|e| SettingError::new(setting, must_be(e.allowed)))?;
-    Ok(Some(S3Settings {
+    Ok(Some(GatewaySettings {
+        prefix: prefix.clone(),
         public: public(raw, "s3_public_endpoint", raw.s3_public_endpoint.as_deref(), path_style)?,
         bucket,
         store,

@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use tokio::sync::watch;
 use zeroload_clock::{Clock, Ids, Sleeper};
 use zeroload_domain::{Bucket as BucketName, KeyPrefix, Store};
-use zeroload_journal::{self as journal, Journal, Options, ReadError, Reader};
+use zeroload_journal::{self as journal, Journal, ReadError, Reader};
 use zeroload_projections::{Error, ReadModels, memory::Gate};
 
 use super::{
@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     background::{
-        collector::{Collector, Parts, RunError, RunReport, Wanted},
+        Handles,
+        collector::{Collector, Options, RunError, RunReport, Wanted},
         projector::{Projector, ProjectorError},
     },
     media::{
@@ -88,7 +89,7 @@ impl Process {
             let sim = sim.clone();
             move |pause| Box::pin(sim.sleep(pause))
         });
-        let options = Options { sleeper: sleeper.clone(), ..Options::default() };
+        let options = journal::Options { sleeper: sleeper.clone(), ..journal::Options::default() };
         let database = &world.database;
         let (journal, stop, writer) =
             journal::assemble(database.writing(), Reader::new(database.reading()), options).await?;
@@ -101,8 +102,10 @@ impl Process {
         let recent = Recent::default();
         let projector = Projector::new(journal.clone(), recent.clone(), read_models.clone());
         let commands = Commands::new(journal.clone(), recent, world.policy.clone(), ids.clone());
-        let collector = Collector::new(Parts {
+        let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), Metrics::default());
+        let handles = Handles {
             commands: commands.giving_way(),
+            late_uploads: late_uploads.clone(),
             journal: journal.clone(),
             gateway: gateway.clone(),
             guard: guard.clone(),
@@ -110,13 +113,9 @@ impl Process {
             projector: projector.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
-            sleeper: sleeper.clone(),
-            page: PAGE,
-            looks: 4,
-            brake: world.brake,
-            reviewer: None,
-        });
-        let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), Metrics::default());
+        };
+        let options = Options { sleeper: sleeper.clone(), page: PAGE, looks: 4, brake: world.brake, reviewer: None };
+        let collector = Collector::new(handles, options);
         let service = Service::new(
             commands.clone(),
             late_uploads,

@@ -83,7 +83,7 @@ pub(super) struct Verdict {
 impl Collector {
     /// Judges what is due at `now`. Without anything due it costs two short reads at once.
     pub(super) async fn judge(&self, now: DateTime<Utc>) -> Result<Verdict, RunError> {
-        let (settings, models) = (&self.parts.brake, &self.parts.read_models);
+        let (settings, models) = (&self.options.brake, &self.handles.read_models);
         let silence_from = now - settings.silence - SILENCE_LOOKBACK;
         let (due, unanswered) = try_join(models.due(now, None, 1), models.unanswered(silence_from, now)).await?;
         let first = due.into_iter().next();

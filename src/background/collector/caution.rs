@@ -11,7 +11,7 @@ use crate::storage::{Removal, Trashing};
 impl Collector {
     /// Where the clock is not to be believed, the run ends before it claims.
     pub(super) fn look_at_the_clock(&self, run: &mut Run) {
-        if let Err(distrust) = self.clock_watch.believe(run.began, self.parts.guard.apart()) {
+        if let Err(distrust) = self.clock_watch.believe(run.began, self.handles.guard.apart()) {
             run.withhold(distrust.to_string());
         }
     }
@@ -19,11 +19,11 @@ impl Collector {
     /// Where the bucket has not deleted anything lately, or moved anything into the trash that there is, an object of our own
     /// is removed first, in the way in which items are.
     pub(super) async fn see_a_removal(&self, run: &mut Run) {
-        let (guard, into_trash) = (&self.parts.guard, self.parts.commands.keeps_trash());
+        let (guard, into_trash) = (&self.handles.guard, self.handles.commands.keeps_trash());
         if guard.has_deleted() && (!into_trash || guard.has_moved()) {
             return;
         }
-        match self.parts.gateway.rehearse(&self.name, into_trash).await {
+        match self.handles.gateway.rehearse(&self.name, into_trash).await {
             Ok(()) => {
                 guard.note_deletes(true);
                 if into_trash {
@@ -48,15 +48,15 @@ impl Collector {
         };
         // What was never uploaded needs no move, so it says nothing of one.
         if of(true).any(is_kept) {
-            self.parts.guard.note_moves(true);
+            self.handles.guard.note_moves(true);
         } else if of(true).any(|done| !is_gone(done)) {
-            self.parts.guard.note_moves(false);
+            self.handles.guard.note_moves(false);
         }
         let all = || of(true).chain(of(false));
         if all().any(|done| is_gone(done) || is_kept(done)) {
-            self.parts.guard.note_deletes(true);
+            self.handles.guard.note_deletes(true);
         } else if of(false).next().is_some() {
-            self.parts.guard.note_deletes(false);
+            self.handles.guard.note_deletes(false);
         }
     }
 }

@@ -94,14 +94,14 @@ impl Collector {
             }
             count(item, outcome, &mut postponed, run);
         }
-        self.parts.read_models.retries().clear(&done).await?;
+        self.handles.read_models.retries().clear(&done).await?;
         self.postpone_all(postponed, run.now).await
     }
 
     async fn record_deleted(&self, item: &Claimed, counted: Option<ByteSize>, run: &Run) -> Recorded {
         let command = Command::FinishCollection { claim: item.claimed.claim, freed: counted };
         let now = self.present(run);
-        match self.parts.commands.execute_loaded(item.loaded(), command, &run.origin, now).await {
+        match self.handles.commands.execute_loaded(item.loaded(), command, &run.origin, now).await {
             Ok(Loaded { media: Media::Collected(_, claimed, outcome), is_new: true, position, .. }) => {
                 let freed = match (&claimed.seen, outcome) {
                     (Seen::Present { content_length, .. }, CollectOutcome::Deleted) => *content_length,
@@ -123,7 +123,7 @@ impl Collector {
         let command = Command::FinishTrashing { claim: item.claimed.claim, kept: kept.clone() };
         // The time in the trash begins now, however long ago the run has begun.
         let now = self.present(run);
-        match self.parts.commands.execute_loaded(item.loaded(), command, &run.origin, now).await {
+        match self.handles.commands.execute_loaded(item.loaded(), command, &run.origin, now).await {
             Ok(Loaded { media: Media::Trashed(..), is_new: true, position, .. }) => {
                 Recorded { outcome: Ok((ItemOutcome::Trashed, 0)), position }
             }
@@ -137,7 +137,7 @@ impl Collector {
 
     /// The time of the run, as far as it has come.
     fn present(&self, run: &Run) -> DateTime<Utc> {
-        run.now + run.began.ago(&self.parts.clock)
+        run.now + run.began.ago(&self.handles.clock)
     }
 }
 

@@ -38,10 +38,7 @@ mod trash;
 use std::{
     convert::Infallible,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -49,24 +46,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, join, join3, select, try_join};
 use uuid::Uuid;
 use zeroload_clock::{
-    Clock, Ids, Sleeper,
+    Sleeper,
     watch::{ClockWatch, Moment},
 };
-use zeroload_journal::{AppendError, Journal, ReadError};
-use zeroload_projections::{DueItem, PageOf, PageRequest, ReadModels};
+use zeroload_journal::{AppendError, ReadError};
+use zeroload_projections::{DueItem, PageOf, PageRequest};
 
 pub use self::brake::BrakeSettings;
 use self::ending::Gone;
 pub use self::report::{ItemOutcome, ItemReport, RunReport};
-pub use self::timer::{CollectorActor, CollectorHandle, CollectorStopped};
+pub use self::timer::{CollectorHandle, CollectorStopped};
 use crate::{
-    background::projector::Projector,
-    media::{
-        bucket::{BucketGuard, Unready},
-        commands::{Commands, Origin},
-    },
+    background::Handles,
+    media::{bucket::Unready, commands::Origin},
     review::{ReviewError, Reviewer},
-    storage::Gateway,
 };
 
 /// Who asks for a run when its time has come.
@@ -122,16 +115,8 @@ impl From<Unready> for RunError {
     }
 }
 
-/// What a collector works with.
-pub struct Parts {
-    pub commands: Commands,
-    pub journal: Journal,
-    pub gateway: Gateway,
-    pub guard: Arc<BucketGuard>,
-    pub read_models: ReadModels,
-    pub projector: Arc<Projector>,
-    pub clock: Clock,
-    pub ids: Ids,
+/// How a collector works.
+pub struct Options {
     pub sleeper: Sleeper,
     /// Keys per `DeleteObjects` call, 1 to 1000; fewer while others append.
     pub page: usize,
@@ -168,7 +153,8 @@ const WITHHELD: &str = "it was not certain that what is claimed can be deleted, 
 
 /// The collector as a plain value: whoever calls [`Collector::run`] decides when.
 pub struct Collector {
-    parts: Parts,
+    handles: Handles,
+    options: Options,
     /// Of what it writes into the bucket to see whether that can be removed; no other process has it.
     name: String,
     clock_watch: ClockWatch,
@@ -225,10 +211,11 @@ enum Pass {
 }
 
 impl Collector {
-    pub fn new(parts: Parts) -> Self {
-        let began = Moment::of(&parts.clock);
-        let (name, clock_watch) = (parts.ids.new_id(began.now).to_string(), ClockWatch::new(began));
-        Self { parts, name, clock_watch, stopping: AtomicBool::new(false), resting: AtomicBool::new(false) }
+    pub fn new(handles: Handles, options: Options) -> Self {
+        let began = Moment::of(&handles.clock);
+        let (name, clock_watch) = (handles.ids.new_id(began.now).to_string(), ClockWatch::new(began));
+        let (stopping, resting) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { handles, options, name, clock_watch, stopping, resting }
     }
 
     /// Lets a run that is under way end after its page; what it has not reached is due in the next process.
@@ -247,8 +234,8 @@ impl Collector {
     /// # Errors
     /// [`RunError`]; a later run goes on from what is recorded.
     pub async fn run(&self, wanted: Wanted) -> Result<RunReport, RunError> {
-        let (ready, database_now) = join(self.get_ready(&wanted), self.parts.journal.database_now()).await;
-        let began = Moment::of(&self.parts.clock);
+        let (ready, database_now) = join(self.get_ready(&wanted), self.handles.journal.database_now()).await;
+        let began = Moment::of(&self.handles.clock);
         let now = began.now.min(database_now?);
         ready?;
         self.run_on(now, began, wanted).await
@@ -268,21 +255,21 @@ impl Collector {
     /// As [`Collector::run`].
     pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
         self.get_ready(&wanted).await?;
-        self.run_on(now, Moment::of(&self.parts.clock), wanted).await
+        self.run_on(now, Moment::of(&self.handles.clock), wanted).await
     }
 
     /// Brings the projection up to date, and finds out whether anything may be changed. All is asked at once: of a run that
     /// finds nothing due the waits are the most of it.
     async fn get_ready(&self, wanted: &Wanted) -> Result<(), RunError> {
-        let caught_up = self.parts.projector.catch_up();
+        let caught_up = self.handles.projector.catch_up();
         if wanted.dry_run {
             caught_up.await;
             return Ok(());
         }
-        let retries = self.parts.read_models.retries();
+        let retries = self.handles.read_models.retries();
         // Of items that have ended otherwise meanwhile.
         let pruned = retries.prune();
-        let (checked, pruned, ()) = join3(self.parts.guard.check_and_advance(), pruned, caught_up).await;
+        let (checked, pruned, ()) = join3(self.handles.guard.check_and_advance(), pruned, caught_up).await;
         checked?;
         pruned?;
         Ok(())
@@ -290,8 +277,8 @@ impl Collector {
 
     async fn run_on(&self, now: DateTime<Utc>, began: Moment, wanted: Wanted) -> Result<RunReport, RunError> {
         let dry_run = wanted.dry_run;
-        self.parts.gateway.has_rested();
-        let run_id = self.parts.ids.new_id(now);
+        self.handles.gateway.has_rested();
+        let run_id = self.handles.ids.new_id(now);
         let overrides = wanted.override_brake.is_some();
         let caller = wanted.caller.unwrap_or_else(|| TIMER.to_owned());
         let of_timer =
@@ -442,14 +429,14 @@ impl Collector {
             run_id: run.report.run_id,
             page: run.page,
             held_for: HELD_FOR,
-            clock: self.parts.clock.now(),
+            clock: self.handles.clock.now(),
         };
-        Ok(self.parts.read_models.pages().take(wanted).await?)
+        Ok(self.handles.read_models.pages().take(wanted).await?)
     }
 
     /// Lets others have what is left of the pages up to this one. Where that fails they have it a little later.
     async fn give_back(&self, page: u32, run: &Run) {
-        let given = self.parts.read_models.pages().give_back(run.report.run_id, page, run.reached).await;
+        let given = self.handles.read_models.pages().give_back(run.report.run_id, page, run.reached).await;
         if let Err(error) = given {
             tracing::debug!(run.id = %run.report.run_id, %error, "a page could not be given back");
         }
@@ -458,8 +445,8 @@ impl Collector {
     /// Keeps the pages of a run as long as it goes on.
     async fn be_heard_of(&self, run_id: Uuid) -> Infallible {
         loop {
-            self.parts.sleeper.sleep(HEARD_EVERY).await;
-            let kept = self.parts.read_models.pages().keep(run_id, HELD_FOR, self.parts.clock.now()).await;
+            self.options.sleeper.sleep(HEARD_EVERY).await;
+            let kept = self.handles.read_models.pages().keep(run_id, HELD_FOR, self.handles.clock.now()).await;
             if let Err(error) = kept {
                 tracing::debug!(run.id = %run_id, %error, "other processes may take over what this run is at");
             }
@@ -472,9 +459,9 @@ impl Collector {
         if run.broken_off.is_some() {
             return;
         }
-        if self.parts.gateway.wants_rest() {
+        if self.handles.gateway.wants_rest() {
             run.leave_the_bucket_alone();
-        } else if run.report.unknown > unknown && self.parts.guard.check().await.problem().is_some() {
+        } else if run.report.unknown > unknown && self.handles.guard.check().await.problem().is_some() {
             run.broken_off = Some("the bucket stopped answering");
         }
         run.report.more |= run.broken_off.is_some();
@@ -482,8 +469,8 @@ impl Collector {
 
     /// No larger than one delete call: a server that takes but a few requests is not asked about more than it then deletes.
     fn page_size(&self) -> usize {
-        let share = self.parts.journal.share().max(SMALL_PAGE);
-        self.parts.page.min(share).min(self.parts.gateway.keys_per_call())
+        let share = self.handles.journal.share().max(SMALL_PAGE);
+        self.options.page.min(share).min(self.handles.gateway.keys_per_call())
     }
 
     async fn list(
@@ -495,8 +482,8 @@ impl Collector {
     ) -> Result<Vec<DueItem>, RunError> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         Ok(match pass {
-            Pass::Finish => self.parts.read_models.unfinished(now, after, limit).await?,
-            Pass::Collect => self.parts.read_models.due(now, after, limit).await?,
+            Pass::Finish => self.handles.read_models.unfinished(now, after, limit).await?,
+            Pass::Collect => self.handles.read_models.due(now, after, limit).await?,
         })
     }
 }

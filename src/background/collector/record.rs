@@ -29,7 +29,7 @@ impl Collector {
             caller: run.caller.clone(),
             started_at: run.started_at,
         });
-        self.parts.commands.record_run(&started, 1, &run.origin, run.now).await?;
+        self.handles.commands.record_run(&started, 1, &run.origin, run.now).await?;
         run.recorded = true;
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Collector {
     }
 
     async fn is_told(&self) -> Result<bool, RunError> {
-        let newest = self.parts.read_models.run_records(None, 1).await?.runs.into_iter().next();
+        let newest = self.handles.read_models.run_records(None, 1).await?.runs.into_iter().next();
         let told = newest.and_then(|record| record.ended).and_then(|ended| ended.broken_off);
         Ok(told.is_some_and(|reason| reason.starts_with(UNREVIEWED)))
     }
@@ -67,7 +67,7 @@ impl Collector {
             run_id: report.run_id,
             caller: run.caller.clone(),
             started_at: run.started_at,
-            ended_at: self.parts.clock.now(),
+            ended_at: self.handles.clock.now(),
             due: report.due,
             collected: report.collected,
             trashed: report.trashed,
@@ -85,7 +85,7 @@ impl Collector {
                 .map(|reason| bounded(&reason, MAX_REASON))
                 .or_else(|| run.broken_off.map(str::to_owned)),
         }));
-        if let Err(error) = self.parts.commands.record_run(&ended, 2, &run.origin, run.now).await
+        if let Err(error) = self.handles.commands.record_run(&ended, 2, &run.origin, run.now).await
             && !error.is_logged()
         {
             tracing::warn!(run.id = %report.run_id, %error, "what a run did could not be recorded; its items' own events are");

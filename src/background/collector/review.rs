@@ -26,14 +26,14 @@ impl Collector {
     /// The items that are not in use. The others are confirmed, with the question as their source; a confirm that is refused
     /// leaves its item unclaimed, to be asked about again after a while. A dry run confirms nothing.
     pub(super) async fn review(&self, items: Vec<DueItem>, run: &mut Run) -> Result<Vec<DueItem>, RunError> {
-        let Some(reviewer) = &self.parts.reviewer else { return Ok(items) };
+        let Some(reviewer) = &self.options.reviewer else { return Ok(items) };
         let unconfirmed = items.iter().filter(|item| item.reason == CollectReason::Expired);
         let ids: Vec<_> = unconfirmed.map(|item| item.media_id).collect();
         if ids.is_empty() {
             return Ok(items);
         }
         // The present and not the run's time: whoever checks the signature compares with the present.
-        let review = reviewer.ask(&ids, self.parts.clock.now()).await?;
+        let review = reviewer.ask(&ids, self.handles.clock.now()).await?;
         if !run.report.dry_run {
             self.open_record(run).await?;
         }
@@ -61,7 +61,7 @@ impl Collector {
             postponed.extend(waits);
         }
         if !postponed.is_empty() {
-            self.parts.read_models.retries().postpone(&postponed, run.now, steps::BACKOFF).await?;
+            self.handles.read_models.retries().postpone(&postponed, run.now, steps::BACKOFF).await?;
         }
         Ok(free)
     }
@@ -79,7 +79,7 @@ impl Collector {
         };
         let facts = match item.state {
             State::Uploaded => None,
-            _ => match self.parts.gateway.look(&steps::location(item)).await {
+            _ => match self.handles.gateway.look(&steps::location(item)).await {
                 Ok(None) => None,
                 Ok(Some(Sighting { facts, unsigned: None })) => Some(facts),
                 Ok(Some(Sighting { unsigned: Some(header), .. })) => {
@@ -93,7 +93,7 @@ impl Collector {
             },
         };
         let command = Command::Confirm { attached_to, facts };
-        match self.parts.commands.execute_internal(item.media_id, command, origin, run.now).await {
+        match self.handles.commands.execute_internal(item.media_id, command, origin, run.now).await {
             Ok(confirmed) => {
                 (steps::report(item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None, confirmed.position)
             }

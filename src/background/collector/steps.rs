@@ -74,10 +74,10 @@ impl Collector {
         let mut considered = stream::iter(items)
             .map(|item| async move {
                 let command = Command::StartCollection { run_id: shared.report.run_id, looked: None };
-                let decided = self.parts.commands.consider(item.media_id, command, shared.now).await;
+                let decided = self.handles.commands.consider(item.media_id, command, shared.now).await;
                 (item, decided)
             })
-            .buffered(self.parts.looks);
+            .buffered(self.options.looks);
         let mut reports = Vec::new();
         while let Some((item, decided)) = considered.next().await {
             reports.push(match decided {
@@ -111,10 +111,10 @@ impl Collector {
                 (item, seen)
             }
         };
-        let looked: Vec<_> = stream::iter(items).map(look).buffered(self.parts.looks).collect().await;
+        let looked: Vec<_> = stream::iter(items).map(look).buffered(self.options.looks).collect().await;
         let mut opened = Opened::default();
         // Claims cannot be taken back: none is made for a server that wants to be left alone.
-        if patience.is_lost() || self.parts.gateway.wants_rest() {
+        if patience.is_lost() || self.handles.gateway.wants_rest() {
             opened.left_alone = true;
             for (item, seen) in looked {
                 // Should it be this key alone that is never answered, it must not be the first in every run.
@@ -145,14 +145,14 @@ impl Collector {
         let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
         for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
             if !items.is_empty() {
-                self.parts.read_models.retries().postpone(&items, now, backoff).await?;
+                self.handles.read_models.retries().postpone(&items, now, backoff).await?;
             }
         }
         Ok(())
     }
 
     async fn look(&self, item: &DueItem, patience: &Patience) -> Seen {
-        let looked = self.parts.gateway.seen(&location(item)).await;
+        let looked = self.handles.gateway.seen(&location(item)).await;
         patience.note(looked.as_ref().err());
         match looked {
             Ok(seen) => seen,
@@ -166,11 +166,11 @@ impl Collector {
     /// The decision that P-1 rests on: an item that was confirmed meanwhile is refused here, and nothing has been deleted yet.
     async fn claim(&self, pass: Pass, item: DueItem, seen: Option<Seen>, run: &Run) -> Answer {
         // A claim cannot be taken back, and of another bucket's item nothing can be seen or deleted here.
-        if !self.parts.gateway.serves(&location(&item)) {
+        if !self.handles.gateway.serves(&location(&item)) {
             return Answer::Broken(report(&item, None, ItemOutcome::Failed, Some(OTHER_BUCKET.to_owned())));
         }
         let command = Command::StartCollection { run_id: run.report.run_id, looked: seen };
-        let loaded = match self.parts.commands.execute_internal(item.media_id, command, &run.origin, run.now).await {
+        let loaded = match self.handles.commands.execute_internal(item.media_id, command, &run.origin, run.now).await {
             Ok(loaded) => loaded,
             Err(error @ CommandError::Refused(_)) => return Answer::Stays(stays(&item, &error)),
             // Tried again by the next run, since the item has no part in it.

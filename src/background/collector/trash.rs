@@ -32,14 +32,14 @@ impl Collector {
         let remains: Vec<Vec<ObjectKey>> = removed.map(|(item, claimed)| remains(item, claimed)).collect();
         let places = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none()).zip(&remains);
         let locations = places.flat_map(|((item, _), keys)| places_of(item, keys)).collect::<Vec<_>>();
-        let mut removals: VecDeque<Removal> = self.parts.gateway.remove(&locations).await.into();
+        let mut removals: VecDeque<Removal> = self.handles.gateway.remove(&locations).await.into();
         let mut remains = remains.iter();
         let kept: Vec<(Ticketed, Claimed)> = claimed
             .iter()
             .filter(|(_, claimed)| claimed.trash_until.is_some())
             .map(|(item, claimed)| ((*item).clone(), (*claimed).clone()))
             .collect();
-        let gateway = &self.parts.gateway;
+        let gateway = &self.handles.gateway;
         let patience = Patience::default();
         let trash = |(item, claimed): (Ticketed, Claimed)| {
             let (patience, asks) = (&patience, !patience.is_lost());
@@ -92,7 +92,7 @@ impl Collector {
         let undone = match (&kept.place, &loaded.media) {
             (Place::Copy { trash_key }, _) => {
                 let at = Location { object_key: trash_key, ..Location::of(&item.request) };
-                let removed = self.parts.gateway.remove(&[at]).await;
+                let removed = self.handles.gateway.remove(&[at]).await;
                 removed.into_iter().all(|removal| matches!(removal, Removal::Gone { .. }))
             }
             // Its key is the item's own, which others may be at: it is claimed like any bytes that come late.
@@ -106,7 +106,7 @@ impl Collector {
                 };
                 let (seen_via, collected) = (SeenVia::Recheck, Some(collected.claim));
                 let command = Command::RecordUpload { facts, seen_via, collected };
-                self.parts.commands.execute_internal(id, command, &run.origin, run.now).await.is_ok()
+                self.handles.commands.execute_internal(id, command, &run.origin, run.now).await.is_ok()
             }
             (Place::Version { .. }, _) => true,
         };
@@ -121,7 +121,7 @@ impl Collector {
         if restoring.is_empty() {
             return Ok(others);
         }
-        let parts = &self.parts;
+        let handles = &self.handles;
         let patience = Patience::default();
         let (origin, now) = (&run.origin, run.now);
         let end = |item: DueItem| {
@@ -130,7 +130,7 @@ impl Collector {
                 if !asks {
                     return (item, None);
                 }
-                let ended = restore::resume(&parts.commands, &parts.gateway, item.media_id, origin, now).await;
+                let ended = restore::resume(&handles.commands, &handles.gateway, item.media_id, origin, now).await;
                 match &ended {
                     Ok(_) | Err(RestoreError::Failed { .. }) => patience.note(None),
                     Err(RestoreError::Storage(why)) => patience.note(Some(why)),
@@ -166,7 +166,7 @@ impl Collector {
         if patience.is_lost() {
             run.leave_the_bucket_alone();
         }
-        parts.read_models.retries().clear(&done).await?;
+        handles.read_models.retries().clear(&done).await?;
         self.postpone_all(postponed, run.now).await?;
         Ok(others)
     }

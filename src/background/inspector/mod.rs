@@ -16,29 +16,19 @@ mod turn;
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{Either, select};
 use uuid::Uuid;
-use zeroload_clock::{Clock, Ids, Sleeper};
-use zeroload_journal::{Journal, ReadError};
-use zeroload_projections::{Backoff, Inspected, Inspection, ReadModels};
+use zeroload_clock::Sleeper;
+use zeroload_journal::ReadError;
+use zeroload_projections::{Backoff, Inspected, Inspection};
 
-pub use self::timer::{InspectorActor, InspectorHandle};
-use crate::{
-    media::{
-        bucket::BucketGuard,
-        commands::{Commands, Origin},
-        late_uploads::LateUploads,
-    },
-    storage::{Gateway, Location},
-};
+pub use self::timer::InspectorHandle;
+use crate::{background::Handles, media::commands::Origin, storage::Location};
 
 /// Items that one run looks at for each of its purposes, at most.
 const RUN_LIMIT: usize = 20_000;
@@ -67,28 +57,21 @@ impl RunError {
     }
 }
 
-/// What an inspector works with.
-pub struct Parts {
-    pub late_uploads: LateUploads,
-    pub journal: Journal,
-    pub gateway: Gateway,
-    pub guard: Arc<BucketGuard>,
-    pub read_models: ReadModels,
-    pub clock: Clock,
-    pub ids: Ids,
+/// How an inspector works.
+pub struct Options {
     pub sleeper: Sleeper,
     /// When an item is looked at again, counted from its collection.
     pub recheck_after: Vec<Duration>,
     /// HEADs under way at once.
     pub looks: usize,
-    pub commands: Commands,
     /// How long after its end a ticket may still write.
     pub late_write_margin: TimeDelta,
 }
 
 /// The inspector as a plain value: whoever calls [`Inspector::run`] decides when.
 pub struct Inspector {
-    parts: Parts,
+    handles: Handles,
+    options: Options,
     stopping: AtomicBool,
 }
 
@@ -132,8 +115,8 @@ impl Run {
 }
 
 impl Inspector {
-    pub fn new(parts: Parts) -> Self {
-        Self { parts, stopping: AtomicBool::new(false) }
+    pub fn new(handles: Handles, options: Options) -> Self {
+        Self { handles, options, stopping: AtomicBool::new(false) }
     }
 
     /// Lets a run that is under way end after its page.
@@ -147,7 +130,7 @@ impl Inspector {
     /// # Errors
     /// [`RunError`]; a later run goes on from what is noted.
     pub async fn run(&self) -> Result<RunReport, RunError> {
-        let now = self.parts.clock.now().min(self.parts.journal.database_now().await?);
+        let now = self.handles.clock.now().min(self.handles.journal.database_now().await?);
         self.run_at(now).await
     }
 
@@ -156,7 +139,7 @@ impl Inspector {
     /// # Errors
     /// As [`Inspector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>) -> Result<RunReport, RunError> {
-        let id = self.parts.ids.new_id(now);
+        let id = self.handles.ids.new_id(now);
         let origin = Origin { request_id: id.to_string(), caller: "inspector".to_owned(), route: "re-check" };
         let seal_origin = Origin { route: "seal", ..origin.clone() };
         let report = RunReport::default();
@@ -185,7 +168,7 @@ impl Inspector {
     /// A look is worth nothing in a bucket that is not ours, and a journal that was set back decides nothing.
     async fn believe(&self, run: &mut Run) -> Result<(), RunError> {
         if !run.believed {
-            if let Some(problem) = self.parts.guard.check().await.problem() {
+            if let Some(problem) = self.handles.guard.check().await.problem() {
                 return Err(RunError::Bucket(problem));
             }
             run.believed = true;
@@ -194,7 +177,7 @@ impl Inspector {
     }
 
     fn serves(&self, item: &Inspected) -> bool {
-        self.parts.gateway.serves(&location(item))
+        self.handles.gateway.serves(&location(item))
     }
 }
 

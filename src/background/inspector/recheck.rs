@@ -28,7 +28,7 @@ struct Page {
 
 /// The planned times in whole seconds, the longest first.
 fn planned(inspector: &Inspector) -> Vec<u64> {
-    let mut seconds: Vec<u64> = inspector.parts.recheck_after.iter().map(std::time::Duration::as_secs).collect();
+    let mut seconds: Vec<u64> = inspector.options.recheck_after.iter().map(std::time::Duration::as_secs).collect();
     seconds.sort_unstable_by(|a, b| b.cmp(a));
     seconds.dedup();
     seconds
@@ -46,7 +46,7 @@ impl Inspector {
 
     /// Those that could not be looked at before and whose time has come.
     async fn take_up(&self, run: &mut Run) -> Result<(), RunError> {
-        let inspections = self.parts.read_models.inspections();
+        let inspections = self.handles.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
         while run.room() > 0 && !self.is_stopping() {
@@ -78,8 +78,8 @@ impl Inspector {
 
     /// What is due for the first of these planned times; it is then done for the shorter ones too.
     async fn recheck_planned(&self, planned: &[u64], run: &mut Run) -> Result<(), RunError> {
-        let inspections = self.parts.read_models.inspections();
-        let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
+        let inspections = self.handles.read_models.inspections();
+        let (store, bucket) = (self.handles.gateway.store(), self.handles.gateway.bucket());
         let Some(&after) = planned.first() else { return Ok(()) };
         let wait = i64::try_from(after).ok().and_then(TimeDelta::try_seconds);
         let Some(ripe) = wait.and_then(|wait| run.now.checked_sub_signed(wait)) else { return Ok(()) };
@@ -140,7 +140,7 @@ impl Inspector {
                 (item, Some(looked))
             }
         };
-        let looked: Vec<_> = stream::iter(ours).map(look).buffer_unordered(self.parts.looks).collect().await;
+        let looked: Vec<_> = stream::iter(ours).map(look).buffer_unordered(self.options.looks).collect().await;
         let (mut page, mut failed) = (Page::default(), Vec::new());
         for (item, looked) in looked {
             match looked {
@@ -165,7 +165,7 @@ impl Inspector {
             run.believed = false;
             self.believe(run).await?;
             run.report.put_aside += failed.len() as u64;
-            let inspections = self.parts.read_models.inspections();
+            let inspections = self.handles.read_models.inspections();
             inspections.put_aside(Inspection::Recheck, &failed, run.now, BACKOFF).await?;
         }
         Ok(page)
@@ -174,7 +174,7 @@ impl Inspector {
     async fn look(&self, item: &Inspected, run: &Run) -> Result<Looked, LookError> {
         // A listed item is collected, so it has a claim.
         let Some(claim) = item.claim else { return Ok(Looked::NotCollected) };
-        let late = &self.parts.late_uploads;
+        let late = &self.handles.late_uploads;
         late.look(item.media_id, &location(item), claim, SeenVia::Recheck, &run.origin, run.now).await
     }
 }

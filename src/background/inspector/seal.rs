@@ -46,9 +46,9 @@ enum Compared {
 impl Inspector {
     pub(super) async fn seal(&self, run: &mut Run) -> Result<(), RunError> {
         self.take_up_seals(run).await?;
-        let inspections = self.parts.read_models.inspections();
-        let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
-        let Some(ended) = run.now.checked_sub_signed(self.parts.late_write_margin) else { return Ok(()) };
+        let inspections = self.handles.read_models.inspections();
+        let (store, bucket) = (self.handles.gateway.store(), self.handles.gateway.bucket());
+        let Some(ended) = run.now.checked_sub_signed(self.options.late_write_margin) else { return Ok(()) };
         let mut after = None;
         while !self.is_stopping() {
             let room = run.room();
@@ -74,7 +74,7 @@ impl Inspector {
 
     /// Those that were put aside and whose time has come.
     async fn take_up_seals(&self, run: &mut Run) -> Result<(), RunError> {
-        let inspections = self.parts.read_models.inspections();
+        let inspections = self.handles.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let mut pruned = false;
         while run.room() > 0 && !self.is_stopping() {
@@ -111,7 +111,7 @@ impl Inspector {
             }
         };
         let looked: Vec<_> =
-            stream::iter(items.to_vec()).map(compare).buffer_unordered(self.parts.looks).collect().await;
+            stream::iter(items.to_vec()).map(compare).buffer_unordered(self.options.looks).collect().await;
         // The others are listed again by a later run.
         let compared = if looked.iter().all(Option::is_some) { Compared::Whole } else { Compared::InPart };
         let (mut settled, mut again, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -128,7 +128,7 @@ impl Inspector {
                 Looked::Early { wait } => {
                     let until = Backoff { first: wait, cap: wait };
                     let early = [PutAside { media_id, code: "not-sealable".to_owned() }];
-                    let inspections = self.parts.read_models.inspections();
+                    let inspections = self.handles.read_models.inspections();
                     inspections.put_aside(Inspection::Seal, &early, run.now, until).await?;
                 }
                 Looked::Failed { code } => failed.push(PutAside { media_id, code }),
@@ -140,7 +140,7 @@ impl Inspector {
             self.believe_for_seals(run).await?;
         }
         run.report.put_aside += failed.len() as u64;
-        let inspections = self.parts.read_models.inspections();
+        let inspections = self.handles.read_models.inspections();
         inspections.put_aside(Inspection::Seal, &failed, run.now, BACKOFF).await?;
         inspections.put_aside(Inspection::Seal, &again, run.now, AGAIN).await?;
         inspections.settle(Inspection::Seal, &settled).await?;
@@ -161,7 +161,7 @@ impl Inspector {
     }
 
     async fn try_to_compare(&self, id: MediaId, patience: &Patience, run: &Run) -> Result<Looked, String> {
-        let commands = &self.parts.commands;
+        let commands = &self.handles.commands;
         // The list is a hint: what the stream says now decides whether there is anything to look at.
         let loaded = match commands.consider(id, Command::Seal { found: Found::Absent }, run.now).await {
             Ok((loaded, _)) => loaded,
@@ -175,11 +175,11 @@ impl Inspector {
         else {
             return Ok(Looked::Settled { new: false });
         };
-        let looked = self.parts.gateway.head(&Location::of(&ticketed.request)).await;
+        let looked = self.handles.gateway.head(&Location::of(&ticketed.request)).await;
         patience.note(looked.as_ref().err());
         let found = match looked.map_err(|error| error.reason().to_owned())? {
             Some(facts) => Found::Present(facts),
-            None if self.parts.guard.recent().await.can_be_believed() => Found::Absent,
+            None if self.handles.guard.recent().await.can_be_believed() => Found::Absent,
             // It was ours when the run began: a bucket that is not any more says nothing.
             None => return Err("bucket".to_owned()),
         };
@@ -204,7 +204,7 @@ impl Inspector {
     /// A journal that was set back may not know what happened to its objects since.
     async fn believe_for_seals(&self, run: &mut Run) -> Result<(), RunError> {
         if !run.sealing {
-            let status = self.parts.guard.check().await;
+            let status = self.handles.guard.check().await;
             if !status.can_be_believed() || matches!(status, crate::media::bucket::BucketStatus::Rewound { .. }) {
                 return Err(RunError::Bucket(status.problem().unwrap_or_default()));
             }

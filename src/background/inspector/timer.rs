@@ -1,72 +1,42 @@
-//! The timer of the inspector: one run at a time, the next one armed when the last has ended.
+//! The timer of the inspector: one run at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
-    WrapFuture,
-};
-use tokio::sync::{oneshot, watch};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::{runtime::Handle, sync::watch, task::JoinError};
 use zeroload_clock::Ids;
 
+use super::{Inspector, RunError, RunReport};
 use crate::{
-    background::{
-        Watched,
-        inspector::{Inspector, RunError, RunReport},
-    },
+    background::periodic::{Asked, Job, Next, PeriodicHandle},
     metrics::Metrics,
 };
 
-/// How far the pause between two runs is varied, so that several processes do not look at the same items in step.
-const JITTER: f64 = 0.1;
+type RunResult = Result<RunReport, RunError>;
 
 /// Runs an [`Inspector`] again and again.
-pub struct InspectorActor {
+#[derive(Clone)]
+pub struct Inspecting {
     inspector: Arc<Inspector>,
-    runtime: tokio::runtime::Handle,
     every: Duration,
-    ids: Ids,
     metrics: Metrics,
     failure: Arc<watch::Sender<Option<String>>>,
-    timer: Option<SpawnHandle>,
-    /// Whom to tell that the run that is under way has ended, once it is the last.
-    stopped: Option<oneshot::Sender<()>>,
 }
 
-/// Lets a run that is under way end at its next page, and starts no other.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Stop;
-
-/// Reaches whichever actor is in place.
+/// Tells how the last run ended.
 #[derive(Clone)]
 pub struct InspectorHandle {
-    actor: Watched<InspectorActor>,
+    timer: PeriodicHandle<Inspecting>,
     failure: watch::Receiver<Option<String>>,
 }
 
 impl InspectorHandle {
-    /// Starts the actor and its watchdog on the current actix system.
-    pub fn start(
-        inspector: Arc<Inspector>,
-        runtime: tokio::runtime::Handle,
-        every: Duration,
-        ids: Ids,
-        metrics: Metrics,
-    ) -> Self {
+    /// Starts the timer on the current actix system.
+    pub fn start(inspector: Arc<Inspector>, runtime: Handle, every: Duration, ids: Ids, metrics: Metrics) -> Self {
         let failure = Arc::new(watch::Sender::new(None));
-        let receiver = failure.subscribe();
-        let actor = Watched::start(move || InspectorActor {
-            inspector: inspector.clone(),
-            runtime: runtime.clone(),
-            every,
-            ids: ids.clone(),
-            metrics: metrics.clone(),
-            failure: failure.clone(),
-            timer: None,
-            stopped: None,
-        });
-        Self { actor, failure: receiver }
+        let last_failure = failure.subscribe();
+        let job = Inspecting { inspector, every, metrics, failure };
+        Self { timer: PeriodicHandle::start(job, runtime, ids), failure: last_failure }
     }
 
     /// Why the last run failed, if it did.
@@ -76,40 +46,36 @@ impl InspectorHandle {
 
     /// Ends the timer, and waits for a run that is under way to end its page.
     pub async fn stop(&self) {
-        self.actor.retire();
-        // An actor that is gone has nothing left to stop.
-        let _gone = self.actor.address().send(Stop).await;
+        self.timer.stop().await;
     }
 }
 
-impl Actor for InspectorActor {
-    type Context = Context<Self>;
+impl Job for Inspecting {
+    /// Nobody asks for a run.
+    type Question = Infallible;
+    type Answer = Infallible;
+    type Done = RunResult;
+    type About = ();
 
-    fn started(&mut self, context: &mut Context<Self>) {
-        self.arm(Duration::ZERO, context);
+    const AT_ONCE: usize = 1;
+
+    fn begin(&self, _: Option<Asked<Self>>) -> (BoxFuture<'static, RunResult>, ()) {
+        let inspector = self.inspector.clone();
+        (async move { inspector.run().await }.boxed(), ())
+    }
+
+    fn end(&self, (): (), result: Result<RunResult, JoinError>) -> Next {
+        if self.note(result) { Next::AtOnce } else { Next::After(self.every) }
+    }
+
+    fn stop(&self) {
+        self.inspector.stop();
     }
 }
 
-impl InspectorActor {
-    fn arm(&mut self, after: Duration, context: &mut Context<Self>) {
-        self.timer = Some(context.run_later(after, |actor, context| {
-            actor.timer = None;
-            let inspector = actor.inspector.clone();
-            let run = actor.runtime.spawn(async move { inspector.run().await });
-            context.spawn(run.into_actor(actor).map(|result, actor, context| {
-                let more = actor.note(result);
-                if let Some(stopped) = actor.stopped.take() {
-                    let _gone = stopped.send(());
-                    return context.stop();
-                }
-                let pause = if more { Duration::ZERO } else { actor.every.mul_f64(actor.ids.jitter(JITTER)) };
-                actor.arm(pause, context);
-            }));
-        }));
-    }
-
+impl Inspecting {
     /// Counts what a run did; says whether the next one is due at once.
-    fn note(&self, result: Result<Result<RunReport, RunError>, tokio::task::JoinError>) -> bool {
+    fn note(&self, result: Result<RunResult, JoinError>) -> bool {
         let (failure, is_logged) = match result {
             Ok(Ok(report)) => {
                 self.metrics.rechecked(report.rechecked.saturating_sub(report.late), report.late, report.put_aside);
@@ -129,25 +95,5 @@ impl InspectorActor {
         }
         self.failure.send_replace(Some(failure));
         false
-    }
-}
-
-impl Handler<Stop> for InspectorActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: Stop, context: &mut Context<Self>) -> Self::Result {
-        self.inspector.stop();
-        let (stopped, ended) = oneshot::channel();
-        match self.timer.take() {
-            Some(timer) => {
-                context.cancel_future(timer);
-                drop(stopped);
-                context.stop();
-            }
-            None => self.stopped = Some(stopped),
-        }
-        Box::pin(async move {
-            let _either_way = ended.await;
-        })
     }
 }

@@ -28,8 +28,8 @@ pub(super) enum Turn {
 impl Inspector {
     /// Asked before each page.
     pub(super) async fn turn(&self, inspection: Inspection, run: &mut Run) -> Result<Turn, RunError> {
-        let (store, bucket) = (self.parts.gateway.store(), self.parts.gateway.bucket());
-        let turns = self.parts.read_models.turns();
+        let (store, bucket) = (self.handles.gateway.store(), self.handles.gateway.bucket());
+        let turns = self.handles.read_models.turns();
         Ok(match turns.take(store, bucket, inspection, run.id, HELD_FOR).await? {
             true if run.turns.contains(&inspection) => Turn::Ours,
             true => {
@@ -43,8 +43,8 @@ impl Inspector {
     /// Keeps the turns of a run as long as it goes on, however long a page takes.
     pub(super) async fn be_heard_of(&self, run_id: Uuid) -> Infallible {
         loop {
-            self.parts.sleeper.sleep(HEARD_EVERY).await;
-            if let Err(error) = self.parts.read_models.turns().keep(run_id, HELD_FOR).await {
+            self.options.sleeper.sleep(HEARD_EVERY).await;
+            if let Err(error) = self.handles.read_models.turns().keep(run_id, HELD_FOR).await {
                 tracing::debug!(run.id = %run_id, %error, "other processes may look at what this run is at");
             }
         }
@@ -55,7 +55,7 @@ impl Inspector {
         if run.turns.is_empty() {
             return;
         }
-        if let Err(error) = self.parts.read_models.turns().give_back(run.id).await {
+        if let Err(error) = self.handles.read_models.turns().give_back(run.id).await {
             tracing::debug!(run.id = %run.id, %error, "a turn could not be given back");
         }
     }

@@ -23,10 +23,10 @@ impl Reconciler {
     /// # Errors
     /// [`ReconcileError::ReadModels`].
     pub async fn estimate(&self) -> Result<Estimate, ReconcileError> {
-        let objects = self.parts.read_models.walks().expected().await?;
+        let objects = self.handles.read_models.walks().expected().await?;
         let requests = objects / LISTED_AT_ONCE + 1;
         let usd = requests as f64 * USD_PER_1000_LISTS / 1000.0;
-        Ok(Estimate { objects, requests, seconds: requests.div_ceil(self.parts.rate.into()), usd })
+        Ok(Estimate { objects, requests, seconds: requests.div_ceil(self.options.rate.into()), usd })
     }
 
     /// Takes up the walk that was cut off if it is what is wanted, or begins a new one in its place.
@@ -40,17 +40,17 @@ impl Reconciler {
 
     async fn begin_in_turn(&self, wanted: &Wanted) -> Result<Walk, ReconcileError> {
         let delete_older_than = wanted.delete_older_than.map(|age| age.max(LEAST_AGE).num_seconds().unsigned_abs());
-        let walks = self.parts.read_models.walks();
+        let walks = self.handles.read_models.walks();
         if let Some(left) = walks.running().await? {
             if left.delete_older_than == delete_older_than {
                 return self.take_over_in_turn().await?.ok_or(ReconcileError::Running);
             }
-            let now = self.parts.clock.now();
+            let now = self.handles.clock.now();
             walks.abandon(now, self.stale(now)).await?;
         }
-        let now = self.parts.clock.now();
+        let now = self.handles.clock.now();
         let walk = Walk {
-            id: self.parts.ids.new_id(now),
+            id: self.handles.ids.new_id(now),
             caller: wanted.caller.clone(),
             status: WalkStatus::Running,
             started_at: now,
@@ -79,8 +79,8 @@ impl Reconciler {
     }
 
     async fn take_over_in_turn(&self) -> Result<Option<Walk>, ReconcileError> {
-        let now = self.parts.clock.now();
-        Ok(self.parts.read_models.walks().take_over(self.me, now, self.stale(now)).await?)
+        let now = self.handles.clock.now();
+        Ok(self.handles.read_models.walks().take_over(self.me, now, self.stale(now)).await?)
     }
 
     /// Nothing while a walk is under way here.
@@ -90,7 +90,7 @@ impl Reconciler {
 
     /// Where no other process can be, whoever held a walk before is gone.
     fn stale(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        if self.parts.shared { now - STALE } else { DateTime::<Utc>::MAX_UTC }
+        if self.options.shared { now - STALE } else { DateTime::<Utc>::MAX_UTC }
     }
 
     /// Whether the time for the next walk has come: `every` after the last one began, or after the journal did.
@@ -98,12 +98,12 @@ impl Reconciler {
     /// # Errors
     /// [`ReconcileError::ReadModels`], [`ReconcileError::Journal`].
     pub async fn is_due(&self, every: Duration) -> Result<bool, ReconcileError> {
-        let last = self.parts.read_models.walks().list(None, 1).await?.items.pop().map(|walk| walk.started_at);
+        let last = self.handles.read_models.walks().list(None, 1).await?.items.pop().map(|walk| walk.started_at);
         let since = match last {
             Some(last) => Some(last),
-            None => self.parts.journal.read(0, 1).await?.first().map(|event| event.recorded_at),
+            None => self.handles.journal.read(0, 1).await?.first().map(|event| event.recorded_at),
         };
-        let waited = since.and_then(|since| (self.parts.clock.now() - since).to_std().ok());
+        let waited = since.and_then(|since| (self.handles.clock.now() - since).to_std().ok());
         Ok(waited.is_some_and(|waited| waited >= every))
     }
 }

@@ -40,19 +40,17 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
-use zeroload_clock::{Clock, Ids};
-use zeroload_journal::{Journal, ReadError};
-use zeroload_projections::{Finding, ReadModels, Walk, WalkStatus};
+use zeroload_journal::ReadError;
+use zeroload_projections::{Finding, Walk, WalkStatus};
 
 pub use self::timer::{ReconcilerHandle, ReconcilerStopped};
 use crate::{
-    background::projector::Projector,
+    background::Handles,
     media::{
-        bucket::BucketGuard,
-        commands::{CommandError, Commands, Origin},
-        late_uploads::{LateUploads, LookError},
+        commands::{CommandError, Origin},
+        late_uploads::LookError,
     },
-    storage::{Gateway, ListedPage, Listing, ListingError, StorageError},
+    storage::{ListedPage, Listing, ListingError, StorageError},
 };
 
 /// Pages after which a walk is saved though nothing was found.
@@ -137,18 +135,9 @@ impl From<LookError> for ReconcileError {
     }
 }
 
-/// What a reconciliation works with.
-pub struct Parts {
-    pub commands: Commands,
-    pub late_uploads: LateUploads,
-    pub journal: Journal,
-    pub gateway: Gateway,
+/// How a reconciliation works.
+pub struct Options {
     pub listing: Arc<dyn Listing>,
-    pub guard: Arc<BucketGuard>,
-    pub read_models: ReadModels,
-    pub projector: Arc<Projector>,
-    pub clock: Clock,
-    pub ids: Ids,
     /// Requests to S3 per second at most.
     pub rate: u32,
     /// Whether other processes may work on the same read models.
@@ -177,7 +166,8 @@ pub struct Estimate {
 
 /// Walks the bucket: whoever calls it decides when.
 pub struct Reconciler {
-    parts: Parts,
+    handles: Handles,
+    options: Options,
     /// Names this process in the walks that it works on.
     me: Uuid,
     stopping: AtomicBool,
@@ -204,9 +194,9 @@ struct Step {
 }
 
 impl Reconciler {
-    pub fn new(parts: Parts) -> Self {
-        let me = parts.ids.new_id(parts.clock.now());
-        Self { parts, me, stopping: AtomicBool::new(false), turn: Arc::default() }
+    pub fn new(handles: Handles, options: Options) -> Self {
+        let me = handles.ids.new_id(handles.clock.now());
+        Self { handles, options, me, stopping: AtomicBool::new(false), turn: Arc::default() }
     }
 
     /// Lets a walk that is under way end after the looks that it is at; it goes on in the next process.
@@ -236,7 +226,7 @@ impl Reconciler {
                 step.walk.broken_off = Some(error.to_string());
                 if error.ends_the_walk() {
                     step.walk.status = WalkStatus::Failed;
-                    step.walk.ended_at = Some(self.parts.clock.now());
+                    step.walk.ended_at = Some(self.handles.clock.now());
                 }
             }
             // Saved as such, with the last of its findings.
@@ -249,11 +239,11 @@ impl Reconciler {
 
     async fn walk(&self, step: &mut Step, progress: &mut (impl FnMut(&Walk) + Send)) -> Result<(), ReconcileError> {
         step.walk.report_only = self.look_at_bucket().await?;
-        self.parts.projector.catch_up().await;
+        self.handles.projector.catch_up().await;
         step.uncounted = self.uncounted(&step.walk).await?;
         while step.walk.status == WalkStatus::Running && !self.is_stopping() {
             self.pace(step).await;
-            let page = self.parts.listing.page(&step.walk.after_key).await?;
+            let page = self.options.listing.page(&step.walk.after_key).await?;
             in_order(&page, &step.walk.after_key)?;
             self.page(&page, step, progress).await?;
         }
@@ -264,7 +254,7 @@ impl Reconciler {
     async fn uncounted(&self, walk: &Walk) -> Result<HashMap<String, Finding>, ReconcileError> {
         let (mut found, mut after) = (HashMap::new(), Some(walk.after_key.clone()));
         while let Some(from) = after {
-            let page = self.parts.read_models.walks().findings(walk.id, &from, FINDINGS).await?;
+            let page = self.handles.read_models.walks().findings(walk.id, &from, FINDINGS).await?;
             found.extend(page.items.into_iter().map(|finding| (finding.object_key.clone(), finding)));
             after = page.next;
         }
@@ -273,7 +263,7 @@ impl Reconciler {
 
     /// Why nothing may be done about what is found; nothing if something may.
     async fn look_at_bucket(&self) -> Result<Option<String>, ReconcileError> {
-        let status = self.parts.guard.check().await;
+        let status = self.handles.guard.check().await;
         match status.problem() {
             Some(problem) if !status.can_be_believed() => Err(ReconcileError::Bucket(problem)),
             problem => Ok(problem),
@@ -283,9 +273,9 @@ impl Reconciler {
     /// # Errors
     /// [`ReconcileError::TakenOver`]: nothing was saved, since another process works on the walk.
     async fn save(&self, step: &mut Step, findings: &[Finding], holder: Option<Uuid>) -> Result<(), ReconcileError> {
-        step.walk.saved_at = self.parts.clock.now();
+        step.walk.saved_at = self.handles.clock.now();
         step.unsaved = 0;
-        let saved = self.parts.read_models.walks().save(&step.walk, findings, holder, self.me).await?;
+        let saved = self.handles.read_models.walks().save(&step.walk, findings, holder, self.me).await?;
         if saved { Ok(()) } else { Err(ReconcileError::TakenOver) }
     }
 }

@@ -32,7 +32,7 @@ enum Standing {
 
 impl Reconciler {
     pub(super) async fn orphaned(&self, key: &ObjectKey, object: &Listed) -> Result<Option<Finding>, ReconcileError> {
-        let loaded = self.parts.commands.load_internal(key.media_id()).await?;
+        let loaded = self.handles.commands.load_internal(key.media_id()).await?;
         Ok(match standing(&loaded.media, key) {
             Standing::Needed => None,
             Standing::LeftOver => {
@@ -45,7 +45,7 @@ impl Reconciler {
 
     /// Removes what is old enough, and writes into each finding what was done.
     pub(super) async fn remove_orphans(&self, findings: &mut [Finding], step: &mut Step) -> Result<(), ReconcileError> {
-        let older_than = self.parts.clock.now() - LEAST_AGE;
+        let older_than = self.handles.clock.now() - LEAST_AGE;
         let orphans = |finding: &&mut Finding| finding.kind == FindingKind::Orphaned && finding.action == REPORTED;
         for finding in findings.iter_mut().filter(orphans) {
             if finding.last_modified.is_none_or(|at| at > older_than) {
@@ -58,14 +58,14 @@ impl Reconciler {
                 return Ok(());
             }
             let Ok(key) = ObjectKey::parse(finding.object_key.as_str()) else { continue };
-            let loaded = self.parts.commands.load_internal(key.media_id()).await?;
+            let loaded = self.handles.commands.load_internal(key.media_id()).await?;
             let Some(ticketed) = loaded.media.ticketed() else { continue };
             if standing(&loaded.media, &key) != Standing::LeftOver {
                 continue;
             }
             self.pace(step).await;
             let at = Location { object_key: &key, ..Location::of(&ticketed.request) };
-            finding.action = match self.parts.gateway.remove(&[at]).await.pop() {
+            finding.action = match self.handles.gateway.remove(&[at]).await.pop() {
                 Some(Removal::Gone { .. }) => {
                     tracing::info!(object.key = finding.object_key, "a copy that its item does not name was deleted");
                     DELETED.to_owned()

@@ -48,7 +48,7 @@ impl Reconciler {
         progress: &mut (impl FnMut(&Walk) + Send),
     ) -> Result<(), ReconcileError> {
         let last = page.objects.last().filter(|_| page.more);
-        let until = last.map_or_else(|| behind_all(&self.parts.gateway), |last| last.key.clone());
+        let until = last.map_or_else(|| behind_all(&self.handles.gateway), |last| last.key.clone());
         let mut rest = Rest { listed: &page.objects, illegible: &page.illegible, until };
         step.unsaved += 1;
         loop {
@@ -75,7 +75,7 @@ impl Reconciler {
                 let ended = is_done && ends_the_walk;
                 if ended {
                     step.walk.status = WalkStatus::Ended;
-                    step.walk.ended_at = Some(self.parts.clock.now());
+                    step.walk.ended_at = Some(self.handles.clock.now());
                 }
                 if ended || looks || step.unsaved >= SAVE_EVERY {
                     self.save(step, &findings, (!ended).then_some(self.me)).await?;
@@ -96,8 +96,8 @@ impl Reconciler {
 
     /// The next part of a page behind a key: as many items as are read at once, and the objects of the same range.
     async fn next_part<'a>(&self, rest: &mut Rest<'a>, after: &str) -> Result<Part<'a>, ReconcileError> {
-        let after = before_all(&self.parts.gateway).max(after.to_owned());
-        let items = self.parts.read_models.walks().confirmed(&after, &rest.until, ITEMS).await?;
+        let after = before_all(&self.handles.gateway).max(after.to_owned());
+        let items = self.handles.read_models.walks().confirmed(&after, &rest.until, ITEMS).await?;
         let is_last = items.len() < ITEMS as usize;
         let end = match items.last().filter(|_| !is_last) {
             Some(last) => last.object_key.as_str().to_owned(),
@@ -119,24 +119,24 @@ impl Reconciler {
     }
 
     async fn unowned(&self, objects: Vec<&Listed>) -> Result<Vec<Suspicion>, ReconcileError> {
-        let prefix = self.parts.gateway.prefix();
+        let prefix = self.handles.gateway.prefix();
         let ids = compare::ids(&objects, prefix);
         let mut known = Vec::new();
         if !ids.is_empty() {
-            known = self.parts.read_models.walks().owned(&ids).await?;
+            known = self.handles.read_models.walks().owned(&ids).await?;
             known.retain(|item| self.is_here(item));
         }
         Ok(compare::unowned(objects, &known, prefix))
     }
 
     fn is_here(&self, item: &Owned) -> bool {
-        item.store == *self.parts.gateway.store() && item.bucket == *self.parts.gateway.bucket()
+        item.store == *self.handles.gateway.store() && item.bucket == *self.handles.gateway.bucket()
     }
 
     /// Waits until S3 may be asked again.
     pub(super) async fn pace(&self, step: &mut Step) {
-        let pause = TimeDelta::microseconds(1_000_000 / i64::from(self.parts.rate.max(1)));
-        let now = self.parts.clock.now();
+        let pause = TimeDelta::microseconds(1_000_000 / i64::from(self.options.rate.max(1)));
+        let now = self.handles.clock.now();
         let since = now - step.asked_at;
         if since >= TimeDelta::zero() && since < pause {
             tokio::time::sleep((pause - since).to_std().unwrap_or_default()).await;
@@ -144,7 +144,7 @@ impl Reconciler {
         // Counted from when it should have been, so that short delays do not add up; but never so far back that there
         // would be a burst.
         let due = step.asked_at.checked_add_signed(pause).unwrap_or(now);
-        step.asked_at = if now - due < pause && now >= due { due } else { self.parts.clock.now() };
+        step.asked_at = if now - due < pause && now >= due { due } else { self.handles.clock.now() };
         step.walk.counts.requests += 1;
     }
 }

@@ -36,7 +36,7 @@ impl Reconciler {
         age: u64,
         step: &mut Step,
     ) -> Result<(), ReconcileError> {
-        let older_than = self.parts.clock.now() - TimeDelta::seconds(i64::try_from(age).unwrap_or(i64::MAX / 1000));
+        let older_than = self.handles.clock.now() - TimeDelta::seconds(i64::try_from(age).unwrap_or(i64::MAX / 1000));
         let mut unknown: Vec<&mut Finding> = findings
             .iter_mut()
             .filter(|finding| finding.kind == FindingKind::Unknown && finding.action == REPORTED)
@@ -59,7 +59,7 @@ impl Reconciler {
             }
             self.pace(step).await;
             let keys: Vec<&str> = doomed.iter().map(|finding| finding.object_key.as_str()).collect();
-            let deletions = self.parts.gateway.delete_unowned(&keys).await;
+            let deletions = self.handles.gateway.delete_unowned(&keys).await;
             for (finding, deletion) in doomed.into_iter().zip(deletions) {
                 finding.action = match deletion {
                     Deletion::Gone => {
@@ -79,7 +79,7 @@ impl Reconciler {
         finding: &Finding,
         older_than: DateTime<Utc>,
     ) -> Result<Option<&'static str>, ReconcileError> {
-        if is_our_own(&finding.object_key, self.parts.gateway.prefix()) {
+        if is_our_own(&finding.object_key, self.handles.gateway.prefix()) {
             return Ok(Some(OWNED));
         }
         if finding.last_modified.is_none_or(|at| at > older_than) {
@@ -90,14 +90,14 @@ impl Reconciler {
             return Ok(Some(OTHER_SERVICE));
         }
         let Ok(key) = ObjectKey::parse(finding.object_key.as_str()) else { return Ok(None) };
-        if !key.is_in(self.parts.gateway.prefix()) {
+        if !key.is_in(self.handles.gateway.prefix()) {
             return Ok(Some(OTHER_SERVICE));
         }
         if key.media_id().as_uuid().get_version_num() == DERIVED {
             return Ok(Some(MAY_BE_REQUESTED));
         }
         // Also under another key than the item has now: a restore may be about to give it this one.
-        let known = self.parts.commands.load_internal(key.media_id()).await?.sequence > 0;
+        let known = self.handles.commands.load_internal(key.media_id()).await?.sequence > 0;
         Ok(known.then_some(OWNED))
     }
 }

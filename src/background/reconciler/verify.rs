@@ -154,7 +154,7 @@ impl Reconciler {
             kind: FindingKind::Unreadable,
             object_key: key.to_owned(),
             media_id: None,
-            found_at: self.parts.clock.now(),
+            found_at: self.handles.clock.now(),
             size: None,
             etag: None,
             last_modified: None,
@@ -166,9 +166,9 @@ impl Reconciler {
 
     /// The item of this id, if this is the key of its object in this bucket.
     pub(super) async fn owner(&self, id: MediaId, key: &str) -> Result<Option<Loaded>, CommandError> {
-        let loaded = self.parts.commands.load_internal(id).await?;
+        let loaded = self.handles.commands.load_internal(id).await?;
         let owns = loaded.media.ticketed().is_some_and(|ticketed| {
-            ticketed.request.object_key.as_str() == key && self.parts.gateway.serves(&Location::of(&ticketed.request))
+            ticketed.request.object_key.as_str() == key && self.handles.gateway.serves(&Location::of(&ticketed.request))
         });
         Ok(owns.then_some(loaded))
     }
@@ -176,10 +176,10 @@ impl Reconciler {
     /// A confirmed item's object is missing or another one only if it is so by a look between two reads of its stream
     /// that agree.
     async fn confirmed(&self, item: &Owned) -> Result<Option<Finding>, ReconcileError> {
-        let before = self.parts.commands.load_internal(item.media_id).await?;
+        let before = self.handles.commands.load_internal(item.media_id).await?;
         let Media::Confirmed(ticketed, pinned, _) = &before.media else { return Ok(None) };
         let recorded = &pinned.facts;
-        let found = self.parts.gateway.head(&Location::of(&ticketed.request)).await?;
+        let found = self.handles.gateway.head(&Location::of(&ticketed.request)).await?;
         let kind = match &found {
             None => FindingKind::Missing,
             Some(found) if found.etag == recorded.etag && found.content_length == recorded.content_length => {
@@ -187,14 +187,14 @@ impl Reconciler {
             }
             Some(_) => FindingKind::Differs,
         };
-        if self.parts.commands.load_internal(item.media_id).await?.sequence != before.sequence {
+        if self.handles.commands.load_internal(item.media_id).await?.sequence != before.sequence {
             return Ok(None);
         }
         Ok(Some(Finding {
             kind,
             object_key: item.object_key.as_str().to_owned(),
             media_id: Some(item.media_id),
-            found_at: self.parts.clock.now(),
+            found_at: self.handles.clock.now(),
             size: found.as_ref().map(|found| found.content_length.bytes()),
             etag: found.as_ref().map(|found| found.etag.to_string()),
             last_modified: None,
@@ -215,11 +215,11 @@ impl Reconciler {
         finding.media_id = Some(id);
         let at = Location::of(&ticketed.request);
         if step.walk.report_only.is_some() {
-            return Ok(self.parts.gateway.head(&at).await?.map(|_| finding));
+            return Ok(self.handles.gateway.head(&at).await?.map(|_| finding));
         }
         COLLECTED_AGAIN.clone_into(&mut finding.action);
-        let (via, now) = (SeenVia::Reconciliation, self.parts.clock.now());
-        match self.parts.late_uploads.look(id, &at, claimed.claim, via, &step.origin, now).await? {
+        let (via, now) = (SeenVia::Reconciliation, self.handles.clock.now());
+        match self.handles.late_uploads.look(id, &at, claimed.claim, via, &step.origin, now).await? {
             Looked::Found => Ok(Some(finding)),
             Looked::Gone | Looked::NotCollected => Ok(None),
         }
@@ -234,7 +234,7 @@ impl Reconciler {
             kind,
             object_key: object.key.clone(),
             media_id: None,
-            found_at: self.parts.clock.now(),
+            found_at: self.handles.clock.now(),
             size: Some(object.size),
             etag: Some(object.etag.clone()),
             last_modified: object.last_modified,

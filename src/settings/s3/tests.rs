@@ -11,7 +11,7 @@ fn raw(change: impl FnOnce(&mut RawSettings)) -> RawSettings {
     raw
 }
 
-fn accepted(change: impl FnOnce(&mut RawSettings)) -> S3Settings {
+fn accepted(change: impl FnOnce(&mut RawSettings)) -> GatewaySettings {
     let settings = Settings::try_from(raw(change)).unwrap_or_else(|error| panic!("{error}"));
     settings.s3.expect("a real bucket")
 }
