@@ -12,11 +12,13 @@
 //! sent leaves its outcome unknown; see [`PostgresWriter`] for how it is found out.
 
 mod connection;
+mod fetch;
 mod migrate;
 mod reader;
 mod row;
 mod seen;
 mod settings;
+mod stored_row;
 mod writer;
 
 #[cfg(test)]

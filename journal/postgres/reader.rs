@@ -7,12 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::error::Error as SqlxError;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres};
-use sqlx::query::Query;
-use sqlx::{Connection, FromRow, Row};
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{FromRow, Row};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
 use uuid::Uuid;
 use zeroload_database_access::pool;
 
@@ -20,7 +17,8 @@ use super::super::StreamKind;
 use super::super::store::ReadStore;
 use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
 use super::super::streams::Streams;
-use super::connection::{answered, on, store_error, was_ended};
+use super::connection::{answered, on, store_error};
+use super::fetch::{PgQuery, StreamConnection, fetch_on};
 use super::seen::{CHECK, Mark, Seen, holds};
 use super::settings::Settings;
 use crate::error::{StoreError, StoreErrorKind};
@@ -72,8 +70,6 @@ const EDGES: &str = concat!(
 );
 const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 const VERSIONS: &str = "SELECT event_type, event_version FROM event_versions ORDER BY event_type, event_version";
-
-type PgQuery = Query<'static, Postgres, PgArguments>;
 
 /// See [`ReadStore`]. Each method is one statement, so one snapshot.
 pub struct PostgresReader {
@@ -206,72 +202,6 @@ impl Source {
     }
 }
 
-/// One statement, and behind a pooler a transaction around it.
-async fn fetch_on(connection: &mut PgConnection, pooled: bool, query: PgQuery) -> Result<Vec<PgRow>, SqlxError> {
-    if !pooled {
-        return query.fetch_all(connection).await;
-    }
-    let mut transaction = connection.begin().await?;
-    let rows = query.persistent(false).fetch_all(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(rows)
-}
-
-/// A connection that is kept: one of the pool would be asked after each query whether it is alive.
-#[derive(Clone)]
-struct StreamConnection {
-    /// Gives a new one, where it can be had in time.
-    pool: PgPool,
-    kept: Arc<Mutex<Kept>>,
-}
-
-/// What is known of the connection.
-enum Kept {
-    None,
-    Open(PgConnection),
-    Closed,
-}
-
-impl StreamConnection {
-    fn new(pool: PgPool) -> Self {
-        Self { pool, kept: Arc::new(Mutex::new(Kept::None)) }
-    }
-
-    async fn fetch(&self, pooled: bool, query: impl Fn() -> PgQuery) -> Result<Vec<PgRow>, StoreError> {
-        let mut kept = self.kept.lock().await;
-        // It is used only once it is out of there, so that one whose answer nobody awaited is never used again.
-        match std::mem::replace(&mut *kept, Kept::None) {
-            Kept::Closed => {
-                *kept = Kept::Closed;
-                return Err(StoreError::new(StoreErrorKind::Closed, "the reader was closed"));
-            }
-            Kept::Open(mut connection) => match answered(fetch_on(&mut connection, pooled, query())).await {
-                Ok(rows) => {
-                    *kept = Kept::Open(connection);
-                    return Ok(rows);
-                }
-                // The server has ended it since, or was ended: the next one says what is true now.
-                Err(error) if was_ended(&error) => {}
-                Err(error) => return Err(store_error(error)),
-            },
-            Kept::None => {}
-        }
-        let mut connection = self.pool.acquire().await.map_err(store_error)?.detach();
-        let rows = answered(fetch_on(&mut connection, pooled, query())).await.map_err(store_error)?;
-        *kept = Kept::Open(connection);
-        Ok(rows)
-    }
-
-    async fn close(&self) {
-        let kept = std::mem::replace(&mut *self.kept.lock().await, Kept::Closed);
-        if let Kept::Open(connection) = kept
-            && let Err(error) = answered(connection.close()).await
-        {
-            tracing::warn!(%error, "a reading connection was not closed cleanly");
-        }
-    }
-}
-
 impl ReadStore for PostgresReader {
     fn events<'a>(
         &'a self,
@@ -343,78 +273,5 @@ impl ReadStore for PostgresReader {
             self.source.pool.close().await;
         }
         .boxed()
-    }
-}
-
-/// The bytes of a text or json column as the server sends them, which is as they are stored.
-fn bytes(row: &PgRow, column: usize) -> Result<Vec<u8>, SqlxError> {
-    row.try_get_unchecked(column)
-}
-
-impl FromRow<'_, PgRow> for RawEvent {
-    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
-        Ok(Self {
-            position: row.try_get(0)?,
-            commit_id: row.try_get(1)?,
-            recorded_at: row.try_get(2)?,
-            leaf_hash: row.try_get(3)?,
-            tenant: bytes(row, 4)?,
-            command_id: bytes(row, 5)?,
-            aggregate_type: bytes(row, 6)?,
-            aggregate_id: bytes(row, 7)?,
-            sequence: row.try_get(8)?,
-            event_type: bytes(row, 9)?,
-            event_version: bytes(row, 10)?,
-            payload: bytes(row, 11)?,
-            metadata: bytes(row, 12)?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for RawFact {
-    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
-        Ok(Self {
-            position: row.try_get(0)?,
-            command_id: bytes(row, 1)?,
-            sequence: row.try_get(2)?,
-            event_type: bytes(row, 3)?,
-            event_version: bytes(row, 4)?,
-            payload: bytes(row, 5)?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for RawCommit {
-    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
-        Ok(Self {
-            commit_id: row.try_get(0)?,
-            first_position: row.try_get(1)?,
-            event_count: row.try_get(2)?,
-            recorded_at: row.try_get(3)?,
-            hash: row.try_get(4)?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for RawHead {
-    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
-        Ok(Self {
-            position: row.try_get(0)?,
-            commit_id: row.try_get(1)?,
-            recorded_at: row.try_get(2)?,
-            hash: row.try_get(3)?,
-            journal_id: bytes(row, 4)?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Edges {
-    fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
-        Ok(Self {
-            head: RawHead::from_row(row)?,
-            last_position: row.try_get(6)?,
-            last_commit: row.try_get(7)?,
-            strays: row.try_get(8)?,
-        })
     }
 }
