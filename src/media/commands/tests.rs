@@ -3,8 +3,8 @@
 use chrono::{TimeDelta, TimeZone, Utc};
 use tempfile::TempDir;
 use zeroload_domain::{
-    AttachedTo, Bucket, ByteSize, ContentType, ETag, Fingerprint, KeyPrefix, ObjectFacts, ObjectKey, Owner, SeenVia,
-    State, Store, StoredType, command::RequestMedia,
+    AttachedTo, Bucket, ByteSize, ContentType, ETag, Fingerprint, KeyPrefix, Media, ObjectFacts, ObjectKey, Owner,
+    SeenVia, State, Store, StoredType, command::RequestMedia,
 };
 use zeroload_journal::{self as journal, Options, WriterTask, WriterThread, sqlite::SqliteJournal};
 

@@ -1,0 +1,143 @@
+//! One look at the bucket: its marker, whether it keeps versions, and what its server enforces.
+
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join3;
+use zeroload_journal::{Head, ReadError};
+
+use super::{
+    BucketGuard, BucketStatus,
+    probing::Need,
+    status::{refused, unreadable, without_versions},
+};
+use crate::storage::{
+    Anchor, Check, Fault, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning,
+    versioning::versioning_advice,
+};
+
+/// What a look shows.
+pub(super) struct Look {
+    pub status: BucketStatus,
+    /// The journal's, meanwhile.
+    pub head: Result<Head, ReadError>,
+    /// The marker that it read, if that named this journal.
+    pub marked: Option<Marked>,
+}
+
+impl BucketGuard {
+    /// All of it is asked at once.
+    pub(super) async fn look_and_remember(&self, need: Need) -> Look {
+        let began = self.clock.now();
+        let marker = self.gateway.check_marker(self.journal_id);
+        let (marker, versioning, head) = join3(marker, self.gateway.versioning(), self.journal.head()).await;
+        let apart = self.gateway.server_date().map(|date| apart(date, began, self.clock.now()));
+        let marked = marker.as_ref().ok().cloned();
+        let mut status = self.status_of(marker, &head).await;
+        if status == BucketStatus::Ours {
+            let kept = versioning.as_ref().is_ok_and(|versioning| *versioning != Versioning::Never);
+            self.probing.probe_if_due(kept, need).await;
+            let report = self.report();
+            self.count_delete_of(report.as_ref());
+            status = match versioning {
+                Ok(Versioning::Never) => without_versions(report.as_deref()),
+                Ok(Versioning::Kept | Versioning::Suspended) => self.with_versions(report.as_deref()).await,
+                Ok(Versioning::NeedsMfa) => {
+                    BucketStatus::Versioned { detail: "their delete needs a second factor (MFA delete)".to_owned() }
+                }
+                Err(error) => BucketStatus::VersionsUnknown { detail: format!("{error}{}", versioning_advice(&error)) },
+            };
+        }
+        if status == BucketStatus::Ours {
+            self.was_ours.store(true, Ordering::Release);
+        }
+        let mut last = self.change();
+        if last.status != status {
+            match status.problem() {
+                Some(problem) => tracing::warn!(bucket.problem = problem, "the bucket cannot be collected from"),
+                None if last.at == DateTime::<Utc>::MIN_UTC => tracing::debug!("the bucket is this journal's"),
+                None => tracing::info!("the bucket is this journal's again"),
+            }
+        }
+        last.status.clone_from(&status);
+        (last.at, last.apart) = (self.clock.now(), apart);
+        Look { status, head, marked }
+    }
+
+    /// Ours, if versions can be listed and deleted.
+    async fn with_versions(&self, report: Option<&ProbeReport>) -> BucketStatus {
+        match self.gateway.can_list_versions().await {
+            Ok(()) => {}
+            Err(error @ StorageError::Unavailable { kind: Fault::Refused, .. }) => {
+                let advice = error.advice("s3:ListBucketVersions");
+                return BucketStatus::Versioned { detail: format!("{error}{advice}") };
+            }
+            Err(error) if error.code() == Some("NotImplemented") => {
+                return BucketStatus::Versioned { detail: "the server does not list them".to_owned() };
+            }
+            Err(error) => return BucketStatus::VersionsUnknown { detail: error.to_string() },
+        }
+        match report.and_then(|report| report.check("s3-delete")) {
+            Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },
+            _ => BucketStatus::Ours,
+        }
+    }
+
+    async fn status_of(&self, marker: Result<Marked, MarkerError>, head: &Result<Head, ReadError>) -> BucketStatus {
+        let status = match marker {
+            Ok(marked) => self.is_held(&marked, head).await,
+            Err(MarkerError::Missing) => self.claim_if_allowed().await,
+            Err(error) => refused(error),
+        };
+        if status == BucketStatus::Ours {
+            // A marker that goes missing later, or sees commits go, is no longer what the setting was meant for.
+            self.adopt.store(false, Ordering::Release);
+        }
+        status
+    }
+
+    /// Whether the journal still holds the commit that the marker saw. Positions alone would not do: a restored journal
+    /// soon grows beyond them.
+    async fn is_held(&self, marked: &Marked, head: &Result<Head, ReadError>) -> BucketStatus {
+        let Some(anchor) = &marked.anchor else { return BucketStatus::Ours };
+        let head = match head {
+            Ok(head) => head,
+            Err(error) => return unreadable(error),
+        };
+        let held = match head.commit_id == anchor.commit_id {
+            true => Ok(Some(head.hash)),
+            false => self.journal.reader().commit_hash(anchor.commit_id).await,
+        };
+        match held {
+            Ok(Some(hash)) if hash.to_string() == anchor.hash => BucketStatus::Ours,
+            Ok(_) if self.adopt.load(Ordering::Acquire) => match self.mark(marked, head).await {
+                Ok(()) => BucketStatus::Ours,
+                Err(error) => refused(error),
+            },
+            Ok(_) => BucketStatus::Rewound { marker: anchor.position, head: head.position },
+            Err(error) => unreadable(&error),
+        }
+    }
+
+    pub(super) async fn mark(&self, seen: &Marked, head: &Head) -> Result<(), MarkerError> {
+        let anchor = Anchor { commit_id: head.commit_id, position: head.position, hash: head.hash.to_string() };
+        self.gateway.advance_marker(self.journal_id, seen, (head.commit_id > 0).then_some(anchor)).await
+    }
+
+    /// A bucket without a marker becomes ours only while nothing can be in it that we know of.
+    async fn claim_if_allowed(&self) -> BucketStatus {
+        match self.has_history().await {
+            Ok(true) if !self.adopt.load(Ordering::Acquire) => BucketStatus::Unmarked,
+            Ok(_) => match self.gateway.claim_marker(self.journal_id).await {
+                Ok(_) => BucketStatus::Ours,
+                Err(error) => refused(error),
+            },
+            Err(error) => unreadable(&error),
+        }
+    }
+}
+
+/// How far a time that was told between two readings of our clock is ahead of them.
+fn apart(told: DateTime<Utc>, before: DateTime<Utc>, after: DateTime<Utc>) -> TimeDelta {
+    if told > after { told - after } else { (told - before).min(TimeDelta::zero()) }
+}

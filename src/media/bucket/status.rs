@@ -1,0 +1,95 @@
+//! What a look at the bucket shows, and what it means.
+
+use uuid::Uuid;
+use zeroload_journal::ReadError;
+
+use crate::storage::{Check, MarkerError, ProbeReport, Status};
+
+/// What the last look at the bucket showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BucketStatus {
+    /// The marker names this journal.
+    Ours,
+    /// It is ours, but keeps versions, and they cannot be removed: a plain delete would free nothing.
+    Versioned { detail: String },
+    /// It is ours, but whether it keeps versions, or whether they can be listed, could not be found out.
+    VersionsUnknown { detail: String },
+    /// There is no marker, and the journal already has history.
+    Unmarked,
+    /// The marker has seen commits that this journal does not hold: it was restored from a backup, or rewritten.
+    Rewound { marker: u64, head: u64 },
+    /// The marker names another journal, or is none.
+    Foreign { found: Option<Uuid> },
+    /// The server did not answer, or refused.
+    Unavailable {
+        /// All of the sentence: what was asked, and whether there was an answer.
+        detail: String,
+    },
+}
+
+impl BucketStatus {
+    /// Why the bucket cannot be worked with, and what to do; nothing when it is ours.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Self::Ours => None,
+            Self::Versioned { detail } => {
+                Some(format!("the bucket keeps versions, and they cannot be removed: {detail}; collection is off"))
+            }
+            Self::VersionsUnknown { detail } => Some(format!(
+                "whether the bucket keeps versions could not be found out, so nothing is collected: {detail}"
+            )),
+            Self::Unmarked => Some(
+                "the bucket has no marker of this journal; check s3_bucket and s3_prefix, or start once with \
+                 --adopt-bucket if this bucket is meant to be new"
+                    .to_owned(),
+            ),
+            Self::Rewound { marker, head } => Some(format!(
+                "the bucket has seen this journal at position {marker}, but what it saw is not in the journal, which ends \
+                 at {head}: it was restored from a backup or rewritten, and may have forgotten confirms; confirm again \
+                 what is in use, then start once with --adopt-bucket"
+            )),
+            Self::Foreign { found } => {
+                let whose = found.map_or_else(|| "something else".to_owned(), |id| format!("journal {id}"));
+                Some(format!("the bucket belongs to {whose}; check s3_bucket, s3_prefix and the journal"))
+            }
+            Self::Unavailable { detail } => Some(detail.clone()),
+        }
+    }
+
+    /// It may be so only for now, and says nothing against the bucket.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::VersionsUnknown { .. })
+    }
+
+    /// Whether an absent object in it means that the object is absent.
+    pub const fn can_be_believed(&self) -> bool {
+        matches!(self, Self::Ours | Self::Versioned { .. } | Self::VersionsUnknown { .. } | Self::Rewound { .. })
+    }
+}
+
+pub(super) fn refused(error: MarkerError) -> BucketStatus {
+    match error {
+        MarkerError::Missing => BucketStatus::Unmarked,
+        MarkerError::OtherJournal { found } => BucketStatus::Foreign { found },
+        MarkerError::Moved => BucketStatus::Unavailable { detail: error.to_string() },
+        MarkerError::Unavailable(why) => {
+            let cannot = if why.is_answer() { "used" } else { "reached" };
+            BucketStatus::Unavailable { detail: format!("the bucket cannot be {cannot}: {why}") }
+        }
+    }
+}
+
+/// Of the journal.
+pub(super) fn unreadable(error: &ReadError) -> BucketStatus {
+    let detail =
+        format!("whether the bucket is this journal's is not known, since the journal cannot be read: {error}");
+    BucketStatus::Unavailable { detail }
+}
+
+/// Ours, unless an upload has shown that versions are kept all the same.
+pub(super) fn without_versions(report: Option<&ProbeReport>) -> BucketStatus {
+    match report.and_then(|report| report.check("s3-versioning")) {
+        Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },
+        _ => BucketStatus::Ours,
+    }
+}

@@ -1,0 +1,148 @@
+//! Decide, append, and again on what others have written meanwhile.
+
+use chrono::{DateTime, Utc};
+use zeroload_domain::{Command, Context, Event, Media, MediaId, Refusal, RunEvent, Tenant, codec};
+use zeroload_journal::{Append, AppendError, NewEvent, StreamKind};
+use zeroload_projections::What;
+
+use super::{
+    CommandError, Commands, Origin,
+    stored::{metadata, recorded, to_new},
+};
+use crate::media::Loaded;
+
+/// How often a decision is taken again on what others wrote before the caller hears of it.
+pub(super) const MAX_ATTEMPTS: usize = 8;
+
+/// What a decision is taken on.
+pub(super) enum Basis {
+    /// As its stream tells.
+    Read(Loaded),
+    /// As it once was: what this leads to counts only if it is appended.
+    Remembered(Loaded),
+}
+
+impl Commands {
+    /// Records that something happened to a run of the collector, as the event of this number in the run's own stream.
+    /// Nothing is decided here: a run is one task, and nobody else writes its stream.
+    ///
+    /// # Errors
+    /// [`AppendError`]; a repeat of what was written is a conflict.
+    pub async fn record_run(
+        &self,
+        event: &RunEvent,
+        sequence: u64,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Result<(), AppendError> {
+        let command_id = self.ids.new_id(now);
+        let new = NewEvent { event_type: event.type_name(), event_version: event.version(), payload: event.encode() };
+        let append = Append {
+            kind: StreamKind::CollectionRun,
+            stream: event.run_id(),
+            expected_sequence: sequence - 1,
+            events: vec![new],
+            metadata: metadata(origin, command_id),
+            // A run is about the items of all tenants, so it is no tenant's.
+            tenant: String::new(),
+            command_id,
+        };
+        let appended = self.journal.append(append).await?;
+        self.recent.put(recorded(&appended, "", [What::Run(event.clone())]));
+        Ok(())
+    }
+
+    /// No `async fn`: that would hold its arguments twice, and this is what most requests wait in.
+    pub(super) fn decide_and_append<'a>(
+        &'a self,
+        basis: Basis,
+        tenant: Option<&'a Tenant>,
+        command: Command,
+        origin: &'a Origin,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Loaded, CommandError>> + Send + 'a {
+        let (mut loaded, mut is_read) = match basis {
+            Basis::Read(loaded) => (loaded, true),
+            Basis::Remembered(loaded) => (loaded, false),
+        };
+        loaded.is_new = false;
+        async move {
+            let id = loaded.id;
+            let command_id = self.ids.new_id(now);
+            for _ in 0..MAX_ATTEMPTS {
+                let context = Context { now, policy: self.policy.clone(), decision_id: command_id };
+                let events = match decide(&loaded, tenant, command.clone(), &context) {
+                    Ok(events) if !events.is_empty() => events,
+                    answer if is_read => return Ok(answer.map(|_nothing_to_do| loaded)?),
+                    _ => {
+                        (loaded, is_read) = (self.load_any(id).await?, true);
+                        continue;
+                    }
+                };
+                let expected_sequence = loaded.sequence;
+                for event in &events {
+                    loaded.media.apply(event.clone());
+                }
+                let append = Append {
+                    kind: StreamKind::Media,
+                    stream: id.as_uuid(),
+                    expected_sequence,
+                    events: events.iter().map(to_new).collect(),
+                    metadata: metadata(origin, command_id),
+                    tenant: tenant_of(&loaded.media).to_owned(),
+                    command_id,
+                };
+                match self.journal.append(append).await {
+                    Ok(appended) => {
+                        loaded.sequence = appended.last_sequence;
+                        loaded.position = appended.last_position;
+                        loaded.is_new = true;
+                        let what = events.into_iter().map(|event| What::Media(id, event));
+                        self.recent.put(recorded(&appended, tenant_of(&loaded.media), what));
+                        self.remembered.note(&loaded);
+                        return Ok(loaded);
+                    }
+                    // An old decision is never retried: what the others wrote may have changed the answer.
+                    Err(AppendError::Conflict { .. }) => (loaded, is_read) = (self.load_any(id).await?, true),
+                    Err(error) => return Err(CommandError::Append(error)),
+                }
+            }
+            Err(CommandError::Contended)
+        }
+    }
+
+    pub(super) async fn load_any(&self, id: MediaId) -> Result<Loaded, CommandError> {
+        let mut loaded = Loaded::unrequested(id);
+        for fact in self.journal.facts(id.as_uuid()).await? {
+            let event = codec::decode(&fact.event_type, &fact.event_version, &fact.payload);
+            loaded.media.apply(event.map_err(|source| CommandError::Unreadable { id, source })?);
+            loaded.sequence = fact.sequence;
+            loaded.position = fact.position;
+        }
+        Ok(loaded)
+    }
+}
+
+fn decide(
+    loaded: &Loaded,
+    tenant: Option<&Tenant>,
+    command: Command,
+    context: &Context,
+) -> Result<Vec<Event>, Refusal> {
+    if let (Some(tenant), Some(_)) = (tenant, loaded.media.ticketed()) {
+        owned_by(loaded, tenant)?;
+    }
+    loaded.media.decide(command, context)
+}
+
+fn tenant_of(media: &Media) -> &str {
+    media.ticketed().map_or("", |ticketed| ticketed.request.tenant.as_str())
+}
+
+/// An id of another tenant is answered like one that does not exist, so ids cannot be probed.
+pub(super) fn owned_by(loaded: &Loaded, tenant: &Tenant) -> Result<(), Refusal> {
+    match loaded.media.ticketed() {
+        Some(ticketed) if ticketed.request.tenant == *tenant => Ok(()),
+        _ => Err(Refusal::NotFound),
+    }
+}
