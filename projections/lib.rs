@@ -16,7 +16,8 @@
 //! | [`runs`] | the records of collection runs |
 //! | `waste` | what was stored, never confirmed and removed, by day |
 //! | [`retries`], [`inspections`], [`reconciliations`], [`pages`] | notebooks of collector, inspector and reconciler: no folds |
-//! | [`models`] | which read models there are; how they are opened, fed, rebuilt and compared |
+//! | `projection` | which read models there are |
+//! | `read_models`, [`models`] | their handle; how they are opened, fed, rebuilt and compared |
 //! | `schema` | the steps by which the tables came to be what they are |
 //! | `engine` | versions, checkpoints, batches, rebuilds, on either database |
 //! | [`recorded`] | an event as the journal hands it over |
@@ -39,7 +40,9 @@ pub mod media;
 pub mod memory;
 pub mod models;
 pub mod pages;
+mod projection;
 pub mod query;
+mod read_models;
 pub mod reconciliations;
 pub mod recorded;
 pub mod retries;
@@ -62,9 +65,10 @@ pub use inspections::{Inspected, Inspection, InspectionStore, PutAside, TurnStor
 pub use media::{
     Cursor, DueItem, FoundAs, InvalidCursor, MediaRow, PendingItem, PendingPage, PendingQuery, SeenAs, fold,
 };
-pub use models::{ReadModels, Rebuild};
+pub use models::Rebuild;
 pub use pages::{PageOf, PageRequest, PageStore};
 pub use query::Page;
+pub use read_models::ReadModels;
 pub use reconciliations::{Counts, Finding, FindingKind, Owned, Walk, WalkStatus, WalkStore};
 pub use recorded::{RecordedEvent, What};
 pub use retries::{Backoff, Postponed, Retry, RetryStore};

@@ -1,73 +1,18 @@
-//! The read models: which there are, and how they are opened, fed, rebuilt and compared.
+//! How the read models are opened, fed, rebuilt and compared.
 
-use std::{
-    borrow::Cow,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{borrow::Cow, path::Path};
 
 use sqlx::postgres::PgConnectOptions;
 
 #[cfg(any(test, feature = "memory"))]
 use crate::memory;
 use crate::{
-    Applied, Checkpoint, Dump, Error, InspectionStore, MediaRow, PageStore, PostgresSettings, RecordedEvent,
-    RetryStore, Swapped, TurnStore, WalkStore, activity,
-    engine::{self, Database, Derived, Folded, Projection, Table, View, checkpoint, postgres, schema::Schema, sqlite},
-    media::{batch, table::MEDIA, views},
-    pages::HeldPages,
-    runs,
-    schema::SCHEMA,
-    waste,
+    Applied, Checkpoint, Dump, Error, InspectionStore, MediaRow, PageStore, PostgresSettings, ReadModels,
+    RecordedEvent, RetryStore, Swapped, TurnStore, WalkStore,
+    engine::{self, Database, checkpoint, postgres, sqlite},
+    projection::Media,
+    read_models::Tables,
 };
-
-/// The projection that all read models are parts of: a row for each media item, and tables that follow from each batch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Media;
-
-impl Projection for Media {
-    const NAME: &'static str = "media";
-    type Row = MediaRow;
-    const TABLE: &'static Table = &MEDIA;
-    const DERIVED: &'static [Derived<MediaRow>] = &[activity::ACTIVITY, runs::RUNS, waste::WASTE];
-    const SCHEMA: &'static Schema = &SCHEMA;
-    const VIEWS: &'static [View] = &[
-        views::PENDING_MEDIA,
-        views::FUNNEL_PER_DAY,
-        views::BYTES_PER_OWNER,
-        views::SUBSTITUTED_MEDIA,
-        runs::COLLECTION_RUNS,
-    ];
-
-    fn key(row: &MediaRow) -> String {
-        row.media_id.to_string()
-    }
-
-    fn touched(events: &[RecordedEvent]) -> Vec<String> {
-        batch::touched(events).iter().map(ToString::to_string).collect()
-    }
-
-    fn fold(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Folded<'_, MediaRow> {
-        batch::changes(events, stored)
-    }
-}
-
-/// Where the tables are.
-#[derive(Clone, Debug)]
-pub(crate) enum Tables {
-    Database(Database),
-    /// What a run of the collector and of the projector needs, for simulations.
-    #[cfg(any(test, feature = "memory"))]
-    Memory(memory::Memory),
-}
-
-/// The read models of one file of SQLite or one database of Postgres. A clone shares the connections.
-#[derive(Clone, Debug)]
-pub struct ReadModels {
-    pub(crate) tables: Tables,
-    /// Where no other process collects.
-    pub(crate) pages: Arc<Mutex<HeldPages>>,
-}
 
 impl ReadModels {
     /// Opens the file, which is created and brought to the newest schema where necessary. Its folder must exist.
@@ -89,29 +34,6 @@ impl ReadModels {
         sqlite::Database::open_read_only::<Media>(path)
             .await
             .map(|database| Self::of(Tables::Database(Database::Sqlite(database))))
-    }
-
-    pub(crate) fn of(tables: Tables) -> Self {
-        Self { tables, pages: Arc::default() }
-    }
-
-    /// # Errors
-    /// [`Error::InMemory`] where the tables are in memory.
-    pub(crate) fn database(&self) -> Result<&Database, Error> {
-        match &self.tables {
-            Tables::Database(database) => Ok(database),
-            #[cfg(any(test, feature = "memory"))]
-            Tables::Memory(_) => Err(Error::InMemory),
-        }
-    }
-
-    /// The tables in memory, if that is where they are.
-    #[cfg(any(test, feature = "memory"))]
-    pub(crate) fn memory(&self) -> Option<&memory::Memory> {
-        match &self.tables {
-            Tables::Database(_) => None,
-            Tables::Memory(memory) => Some(memory),
-        }
     }
 
     /// Connects to a database of Postgres and brings its tables to the newest schema where necessary; where they are,
@@ -256,5 +178,31 @@ impl Rebuild {
     /// has changed then.
     pub async fn swap(&self) -> Result<Swapped, Error> {
         self.building.swap().await
+    }
+}
+
+#[cfg(any(test, feature = "memory"))]
+impl memory::Rows {
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            name: <Media as engine::Projection>::NAME.to_owned(),
+            version: 1,
+            status: crate::Status::Live,
+            position: self.position,
+            recorded_at: self.recorded_at,
+            begun_by: crate::schema::SCHEMA.newest(|step| step.sqlite),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
+        let fresh = engine::projection::fresh(&events, self.position)?;
+        let Some(last) = fresh.last() else { return Ok(Applied { position: self.position, applied: 0 }) };
+        let stored = crate::media::batch::touched(fresh).iter().filter_map(|id| self.media.get(id).cloned()).collect();
+        let changes = crate::media::batch::changes(fresh, stored);
+        for row in changes.inserted.into_iter().chain(changes.updated) {
+            self.media.insert(row.media_id, row);
+        }
+        (self.position, self.recorded_at) = (last.position, Some(last.recorded_at));
+        Ok(Applied { position: last.position, applied: fresh.len() })
     }
 }

@@ -221,5 +221,27 @@ impl ReadModels {
     }
 }
 
+#[cfg(any(test, feature = "memory"))]
+impl crate::memory::Rows {
+    pub(crate) fn minutes(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = Minute> {
+        let mut counts = Counts::default();
+        self.media.values().for_each(|row| counts.add(row));
+        counts
+            .minutes()
+            .into_iter()
+            .filter(move |minute| (minute_of(from)..=minute_of(until)).contains(&minute_of(minute.starts_at)))
+    }
+
+    pub(crate) fn unanswered(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Unanswered {
+        let mut minutes: Vec<_> = self.minutes(from, until).collect();
+        if let Some(last) = minutes.iter().rposition(|minute| minute.confirmed > 0) {
+            minutes.drain(..=last);
+        }
+        minutes.retain(|minute| minute.requested > 0);
+        let since = minutes.first().map(|minute| minute.starts_at);
+        Unanswered { requested: minutes.iter().map(|minute| minute.requested).sum(), since }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     Cell, Projection, Row,
     checkpoint::{self, Applied, Checkpoint, Dump, Swapped},
+    dialect::Statement,
     postgres,
     row::Count,
     sqlite,
@@ -27,9 +28,6 @@ macro_rules! on_either {
         }
     };
 }
-
-/// A statement and its parameters.
-pub(crate) type Statement = (Cow<'static, str>, Vec<Cell>);
 
 impl Database {
     pub(crate) async fn close(&self) {

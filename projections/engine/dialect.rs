@@ -9,11 +9,17 @@
 //! | `{json $1}` | a parameter that holds JSON |
 //! | `{rows $1: a text, b integer}` | a JSON array of arrays as rows with these columns |
 
+use std::borrow::Cow;
+
 use super::{
+    Cell,
     field::Kind,
     row::{Column, names},
     table::{Index, Table, View},
 };
+
+/// A statement and its parameters.
+pub(crate) type Statement = (Cow<'static, str>, Vec<Cell>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {

@@ -177,3 +177,36 @@ impl ReadModels {
         self.database()?.count(include_str!("due_count.sql"), vec![Cell::of(&now), Cell::number(at_most)]).await
     }
 }
+
+#[cfg(any(test, feature = "memory"))]
+impl crate::memory::Rows {
+    pub(crate) fn list_of(
+        &self,
+        list: List,
+        now: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, MediaId)>,
+        limit: u32,
+        without: &std::collections::BTreeSet<MediaId>,
+    ) -> Vec<DueItem> {
+        let wanted = |row: &MediaRow| {
+            let listed = match list {
+                List::Due => {
+                    matches!(row.state, State::Pending | State::Uploaded | State::Released | State::Trashed)
+                        && row.collectable_at <= now
+                }
+                List::Unfinished => matches!(row.state, State::Collecting | State::Restoring),
+            };
+            listed && !without.contains(&row.media_id)
+        };
+        let waits = |id| self.retries.get(id).is_some_and(|waiting| waiting.next_try_at > now);
+        let place = |row: &MediaRow| (row.collectable_at, row.media_id);
+        let mut rows: Vec<_> = self
+            .media
+            .values()
+            .filter(|row| wanted(row) && after.is_none_or(|after| place(row) > after) && !waits(&row.media_id))
+            .collect();
+        rows.sort_by_key(|row| place(row));
+        rows.truncate(limit as usize);
+        rows.into_iter().map(DueItem::from).collect()
+    }
+}

@@ -6,6 +6,7 @@
 //! | [`fold`] | one row and one event give the next row |
 //! | `table` | key and indexes |
 //! | [`batch`] | many events folded in memory, so that each touched row is written once |
+//! | `item` | one item by its id |
 //! | `due` | what the collector works on |
 //! | [`pending`] | the PENDING view of a tenant, page by page |
 //! | `views` | what analysts ask of it |
@@ -13,6 +14,7 @@
 pub(crate) mod batch;
 mod due;
 pub mod fold;
+mod item;
 pub(crate) mod pending;
 pub mod row;
 pub(crate) mod table;
@@ -22,20 +24,6 @@ pub use due::DueItem;
 pub(crate) use due::{DueRecord, List};
 pub use pending::{Cursor, InvalidCursor, PendingItem, PendingPage, PendingQuery};
 pub use row::{FoundAs, MediaRow, SeenAs};
-
-use zeroload_domain::MediaId;
-
-use crate::{Error, ReadModels, engine::Cell};
-
-impl ReadModels {
-    /// One item as it is at the checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`], [`Error::Database`], [`Error::Unreadable`].
-    pub async fn media_row(&self, id: MediaId) -> Result<Option<MediaRow>, Error> {
-        self.database()?.find(include_str!("media_by_id.sql"), vec![Cell::of(&id)]).await
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -8,18 +8,18 @@
 //! the bucket about the same items. Not a projection; a rebuild leaves it alone. On SQLite one process has all pages, and
 //! keeps them in memory.
 
+pub(crate) mod held;
 mod postgres;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{MutexGuard, PoisonError},
-};
+use std::sync::{MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::MediaId;
 
 pub(crate) use postgres::{CREATE, TABLE};
+
+use held::HeldPages;
 
 use crate::{
     DueItem, Error, ReadModels,
@@ -61,6 +61,17 @@ pub struct PageRequest {
     pub held_for: TimeDelta,
     /// The present, which on Postgres the database tells.
     pub clock: DateTime<Utc>,
+}
+
+impl PageRequest {
+    /// Holds those of the items that nobody holds, and answers with them.
+    fn hold(&self, pages: &mut HeldPages, position: u64, mut items: Vec<DueItem>) -> Vec<DueItem> {
+        let held = pages.items(self.clock, position);
+        items.retain(|item| !held.contains(&item.media_id));
+        let ids = items.iter().map(|item| item.media_id).collect();
+        pages.hold((self.run_id, self.page), ids, self.clock + self.held_for);
+        items
+    }
 }
 
 /// The pages that runs hold.
@@ -139,7 +150,7 @@ impl PageStore<'_> {
             let cells = vec![Cell::of(&wanted.now), at, id, Cell::number(wanted.limit), Cell::json(&held)];
             let listed: Vec<DueRecord> = self.models.database()?.select(&sql, cells).await?;
             let none = listed.is_empty();
-            let taken = self.held().take(&wanted, position, listed.into_iter().map(DueItem::from).collect());
+            let taken = wanted.hold(&mut self.held(), position, listed.into_iter().map(DueItem::from).collect());
             // Others may have taken all of it meanwhile.
             if none || !taken.is_empty() {
                 return Ok(taken);
@@ -148,45 +159,12 @@ impl PageStore<'_> {
     }
 }
 
-/// The pages of processes that share their memory.
-#[derive(Debug, Default)]
-pub(crate) struct HeldPages(BTreeMap<(Uuid, u32), Held>);
-
-#[derive(Debug)]
-struct Held {
-    items: Vec<MediaId>,
-    until: DateTime<Utc>,
-    /// Its run has done with it, and had recorded it by then.
-    done: Option<u64>,
-}
-
-impl HeldPages {
-    /// All items that are held while the read models are at `position`. Forgets the other pages.
-    pub(crate) fn items(&mut self, clock: DateTime<Utc>, position: u64) -> BTreeSet<MediaId> {
-        self.0.retain(|_, held| held.until > clock && held.done.is_none_or(|done| done > position));
-        self.0.values().flat_map(|held| held.items.iter().copied()).collect()
-    }
-
-    /// Holds those of the items that nobody holds, and answers with them.
-    pub(crate) fn take(&mut self, wanted: &PageRequest, position: u64, mut items: Vec<DueItem>) -> Vec<DueItem> {
-        let held = self.items(wanted.clock, position);
-        items.retain(|item| !held.contains(&item.media_id));
-        if !items.is_empty() {
-            let ids = items.iter().map(|item| item.media_id).collect();
-            let held = Held { items: ids, until: wanted.clock + wanted.held_for, done: None };
-            self.0.insert((wanted.run_id, wanted.page), held);
-        }
-        items
-    }
-
-    pub(crate) fn keep(&mut self, run_id: Uuid, until: DateTime<Utc>) {
-        let open = self.0.iter_mut().filter(|((run, _), held)| *run == run_id && held.done.is_none());
-        open.for_each(|(_, held)| held.until = until);
-    }
-
-    pub(crate) fn give_back(&mut self, run_id: Uuid, page: u32, position: u64) {
-        let open = self.0.range_mut((run_id, 0)..=(run_id, page)).filter(|(_, held)| held.done.is_none());
-        open.for_each(|(_, held)| held.done = Some(position));
+#[cfg(any(test, feature = "memory"))]
+impl crate::memory::Rows {
+    pub(crate) fn take_page(&mut self, wanted: &PageRequest) -> Vec<DueItem> {
+        let held = self.pages.items(wanted.clock, self.position);
+        let listed = self.list_of(wanted.list.into(), wanted.now, wanted.after, wanted.limit, &held);
+        if self.forgets_pages { listed } else { wanted.hold(&mut self.pages, self.position, listed) }
     }
 }
 

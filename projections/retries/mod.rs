@@ -184,5 +184,41 @@ impl RetryStore<'_> {
     }
 }
 
+#[cfg(any(test, feature = "memory"))]
+impl crate::memory::Rows {
+    pub(crate) fn postpone(&mut self, item: &Postponed, now: DateTime<Utc>, times: &[DateTime<Utc>]) {
+        let fresh = crate::memory::Waiting {
+            claim: item.claim,
+            attempts: 0,
+            next_try_at: DateTime::<Utc>::MIN_UTC,
+            updated_at: now,
+        };
+        let waiting = self.retries.entry(item.media_id).or_insert(fresh);
+        if waiting.claim != item.claim {
+            (waiting.claim, waiting.attempts) = (item.claim, 0);
+        }
+        waiting.next_try_at = times[waiting.attempts.min(times.len() - 1)];
+        waiting.attempts += 1;
+        waiting.updated_at = now;
+    }
+
+    pub(crate) fn clear_retries(&mut self, ids: &[MediaId]) {
+        self.retries.retain(|id, _| !ids.contains(id));
+    }
+
+    pub(crate) fn prune_retries(&mut self) -> u64 {
+        let before = self.retries.len();
+        let is_over = |waiting: &crate::memory::Waiting, row: &crate::MediaRow| match row.state {
+            zeroload_domain::State::Confirmed | zeroload_domain::State::Collected => true,
+            zeroload_domain::State::Trashed => {
+                waiting.claim.is_some() || Some(waiting.updated_at) < row.collection_started_at
+            }
+            _ => false,
+        };
+        self.retries.retain(|id, waiting| !self.media.get(id).is_some_and(|row| is_over(waiting, row)));
+        (before - self.retries.len()) as u64
+    }
+}
+
 #[cfg(test)]
 mod tests;

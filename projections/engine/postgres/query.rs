@@ -4,7 +4,7 @@
 use super::{Database, Mode, Transaction, transaction::bind_cells};
 use crate::{
     Error,
-    engine::{Cell, Columns, Dialect, Row, database::Statement},
+    engine::{Cell, Columns, Dialect, Row, dialect::Statement},
 };
 
 pub(super) fn read<R: Row>(row: &sqlx::postgres::PgRow) -> Result<R, Error> {

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use super::{Database, Mode, write::Target};
 use crate::{
     Applied, Error, Inspection, MediaRow, PendingQuery, ReadModels, Swapped, engine,
-    models::Media,
+    projection::Media,
     testing::{Journal, Seeded, cluster, without_arrivals},
 };
 

@@ -5,7 +5,7 @@ use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
 use super::{Database, transaction::WriteTransaction};
 use crate::{
     Error,
-    engine::{Cell, Columns, Dialect, Row, Sink, database::Statement},
+    engine::{Cell, Columns, Dialect, Row, Sink, dialect::Statement},
 };
 
 type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;

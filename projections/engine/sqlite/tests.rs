@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use super::Database;
 use crate::{
     ReadModels, engine,
-    models::{Media, Tables},
     testing::{
         Journal,
         contract::{catch_up, rows},
     },
+    {projection::Media, read_models::Tables},
 };
 
 /// An empty file of read models, and the folder that ends with it.
