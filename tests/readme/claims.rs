@@ -1,4 +1,4 @@
-//! The tables of the README against the program: none says more, less or something else.
+//! The tables of the pages against the program: none says more, less or something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use zeroload::{
 };
 
 use crate::{
-    document::{README, quoted, table},
+    document::{Page, page, pages, quoted, table},
     place::{Place, Serving},
 };
 
@@ -64,9 +64,14 @@ fn flag(setting: &str) -> String {
     format!("--{}", setting.replace('_', "-"))
 }
 
+/// The rows of a table, none of which begins as another one does.
 fn rows<const N: usize>(name: &str) -> Vec<[String; N]> {
     let rows = table(name).into_iter();
-    rows.map(|row| row.try_into().unwrap_or_else(|row| panic!("{row:?} has not {N} cells"))).collect()
+    let rows: Vec<[String; N]> =
+        rows.map(|row| row.try_into().unwrap_or_else(|row| panic!("{row:?} has not {N} cells"))).collect();
+    let firsts: BTreeSet<&String> = rows.iter().map(|row| &row[0]).collect();
+    assert_eq!(firsts.len(), rows.len(), "the table {name} lists something twice");
+    rows
 }
 
 #[test]
@@ -108,6 +113,26 @@ fn every_bound_of_a_setting_is_the_one_that_is_checked() {
 }
 
 #[test]
+fn every_setting_stands_below_the_heading_that_help_shows() {
+    let page = page("docs/settings.md");
+    let mut heading = String::new();
+    let mut listed = BTreeMap::new();
+    for line in page.prose() {
+        if let Some(name) = line.strip_prefix("## ") {
+            name.clone_into(&mut heading);
+        } else if let Some((setting, _)) = line.strip_prefix("| `").and_then(|rest| rest.split_once("` |")) {
+            listed.insert(setting.to_owned(), heading.clone());
+        }
+    }
+    let command = RawSettings::augment_args(Command::new("zeroload"));
+    let shown = command.get_arguments().filter_map(|argument| {
+        let heading = argument.get_help_heading()?;
+        Some((argument.get_id().to_string(), heading.to_owned()))
+    });
+    assert_eq!(listed, shown.collect());
+}
+
+#[test]
 fn every_failure_that_lasts_is_listed() {
     let listed: Vec<String> = rows("lasting").into_iter().map(|[code, _]: [String; 2]| code).collect();
     assert_eq!(listed, zeroload::storage::remove::LASTING);
@@ -116,8 +141,9 @@ fn every_failure_that_lasts_is_listed() {
 #[test]
 fn how_often_a_ticket_is_renewed_is_told() {
     let times = zeroload_domain::policy::MAX_RENEWALS;
+    let http = page("docs/http.md").text;
     for told in [format!("a new one, up to {times} times."), format!("its ticket was renewed {times} times |")] {
-        assert!(README.contains(&told), "{told}");
+        assert!(http.contains(&told), "{told}");
     }
 }
 
@@ -133,6 +159,20 @@ fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
         operations
             .map(move |(method, operation)| (format!("{} {path}", method.to_uppercase()), &operation["responses"]))
     })
+}
+
+#[test]
+fn every_shape_that_is_shown_has_the_members_that_are_described() {
+    let document = document();
+    let mut shown = 0;
+    for block in pages().iter().flat_map(Page::blocks) {
+        let Some(name) = block.name.strip_prefix("shape ") else { continue };
+        shown += 1;
+        let example: Value = serde_json::from_str(&block.text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let members = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(members(&example), members(&document["components"]["schemas"][name]["properties"]), "{name}");
+    }
+    assert!(shown > 2, "only {shown} were found");
 }
 
 #[test]
@@ -223,8 +263,12 @@ async fn every_check_of_readiness_and_every_metric_is_listed() {
     let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let samples = types.map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() });
     let samples: BTreeSet<String> = samples.collect();
-    let named = quoted(README).into_iter().filter(|word| word.starts_with("zeroload_"));
-    assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), samples);
+    assert_eq!(rows("metrics").into_iter().map(|[name, _]| name).collect::<BTreeSet<_>>(), samples);
+    for page in pages() {
+        for named in page.quoted().into_iter().filter(|word| word.starts_with("zeroload_")) {
+            assert!(samples.contains(named), "{}: {named}", page.path);
+        }
+    }
 }
 
 #[tokio::test]

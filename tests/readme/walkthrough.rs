@@ -1,10 +1,10 @@
-//! The commands of the README, run in their order.
+//! The commands of the pages, run in their order.
 
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
 use crate::{
-    document::{Block, blocks},
+    document::{Block, Page, page, pages},
     place::{Place, Serving},
     shell::Shell,
 };
@@ -32,36 +32,75 @@ impl Printed {
     }
 }
 
-#[tokio::test]
-async fn the_commands_do_what_the_page_says() {
-    let place = Place::new();
-    let mut shell = Shell::start(&place);
-    let mut serving: Option<Serving> = None;
-    let mut printed = Printed(Vec::new());
-    for Block { name, text } in blocks() {
-        match name {
-            "serve" => {
-                serving.take().into_iter().for_each(Serving::stop);
-                let started = place.serve(&text);
-                // On other ports than the one before; a reader's are the same.
-                shell.run(&format!("api=http://{}/v1", started.api));
-                serving = Some(started);
+/// What is run by pages that belong together.
+struct Walk<'a> {
+    place: &'a Place,
+    shell: Shell<'a>,
+    serving: Option<Serving>,
+    printed: Printed,
+}
+
+impl<'a> Walk<'a> {
+    fn new(place: &'a Place) -> Self {
+        Self { place, shell: Shell::start(place), serving: None, printed: Printed(Vec::new()) }
+    }
+
+    async fn through(&mut self, path: &str) {
+        for Block { name, text } in page(path).blocks() {
+            match name.as_str() {
+                "serve" => {
+                    self.serving.take().into_iter().for_each(Serving::stop);
+                    let started = self.place.serve(&text);
+                    // On other ports than the one before; a reader's are the same.
+                    self.shell.run(&format!("api=http://{}/v1", started.api));
+                    self.serving = Some(started);
+                }
+                "banner" => {
+                    let serving = self.serving();
+                    assert_eq!(serving.lines.join("\n"), serving.addressed(&text));
+                }
+                "run" => {
+                    let commands = self.serving().addressed(&text);
+                    let output = self.shell.run(&commands);
+                    self.printed.0.push((text, output));
+                }
+                "sql" => finds_something(self.place, &text).await,
+                _ => {}
             }
-            "banner" => {
-                let said = &serving.as_ref().expect("a server").lines;
-                assert_eq!(said.join("\n"), serving.as_ref().expect("a server").addressed(&text));
-            }
-            "run" => {
-                let output = shell.run(&serving.as_ref().expect("a server").addressed(&text));
-                printed.0.push((text, output));
-            }
-            "sql" => finds_something(&place, &text).await,
-            _ => {}
         }
     }
-    says_what_happened(&printed);
-    is_true_of_the_journal(&mut shell);
-    serving.expect("a server").stop();
+
+    fn serving(&self) -> &Serving {
+        self.serving.as_ref().expect("a server")
+    }
+
+    fn end(self) {
+        self.serving.expect("a server").stop();
+    }
+}
+
+/// The pages whose commands go on with what those of the page before have left.
+const TUTORIAL: [&str; 3] = ["docs/tutorial.md", "docs/http.md", "docs/history.md"];
+
+#[tokio::test]
+async fn the_commands_of_the_tutorial_do_what_the_pages_say() {
+    let place = Place::new();
+    let mut walk = Walk::new(&place);
+    for path in TUTORIAL {
+        walk.through(path).await;
+    }
+    says_what_happened(&walk.printed);
+    is_true_of_the_journal(&mut walk.shell);
+    walk.end();
+}
+
+#[test]
+fn every_command_that_is_marked_is_run() {
+    let walked = |page: &Page| TUTORIAL.contains(&page.path.as_str());
+    for page in pages().iter().filter(|page| !walked(page)) {
+        let marked = page.blocks().into_iter().find(|block| ["serve", "run", "sql", "banner"].contains(&&*block.name));
+        assert!(marked.is_none(), "{} is in no walk, and its commands are marked", page.path);
+    }
 }
 
 fn says_what_happened(printed: &Printed) {
@@ -74,6 +113,11 @@ fn says_what_happened(printed: &Printed) {
     assert_eq!([state, first, second, third], ["confirmed", "MediaRequested", "Uploaded", "Confirmed"]);
     assert_eq!(printed.text("echo \"the same bytes\""), "the same bytes");
 
+    assert!(printed.text("|| echo").contains("<Code>PreconditionFailed</Code>"), "a repeat is a 412");
+    assert_eq!(printed.text("echo \"the same item\""), "the same item");
+    assert_eq!(printed.lines("call -X DELETE"), ["released", "cancelled"]);
+    assert_eq!(printed.lines("/explain\"")[0], "waiting");
+
     assert_eq!(printed.lines("until [")[0], "pending, pending");
     let ends = printed.lines("for id in \"$vanished\"").into_iter();
     let ends: Vec<&str> = ends.map(|line| line.split_once('\t').expect("a position").1.trim_end()).collect();
@@ -85,9 +129,9 @@ fn says_what_happened(printed: &Printed) {
 
     let heads = printed.lines("head=$(cargo");
     assert!(heads.len() == 2 && heads[0] == heads[1], "{heads:?}");
-    // Nine events of the three items, and two of each run that found something due: both items at once, or one each.
+    // Eleven events of the four items, and two of each run that found something due: both items at once, or one each.
     let position = heads[0].split_once(':').map(|(position, _)| position);
-    assert!(matches!(position, Some("11" | "13")), "{heads:?}");
+    assert!(matches!(position, Some("13" | "15")), "{heads:?}");
     let replayed = printed.text("replay --state");
     let shown = |event: &str| replayed.lines().any(|line| line.starts_with(event));
     assert_eq!(
