@@ -15,7 +15,7 @@ pub struct Block {
 }
 
 /// The pages of the repository's own folder.
-const OUTSIDE_THE_BOOK: [&str; 2] = ["CONTRIBUTING.md", "CHANGELOG.md"];
+const OUTSIDE_THE_BOOK: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

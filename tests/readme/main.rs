@@ -1,4 +1,4 @@
-//! The book in docs/, taken at their word: the commands are run, the tables
+//! README.md, the book in docs/, CONTRIBUTING.md and CHANGELOG.md, taken at their word: the commands are run, the tables
 //! are compared with the program, what is named must exist, and links lead somewhere.
 //!
 //! A block or table under `<!-- test: NAME -->` is checked; NAME says how:
@@ -13,7 +13,7 @@
 //! | `shape NAME` | JSON with the members of that schema of `/openapi.json` |
 //! | all others | a table, see [`claims`] and [`refusals`]; its parts may stand below several markers of one name |
 //!
-//! The tutorial is one walk, which the commands of docs/http.md and docs/history.md go on with.
+//! The tutorial is one walk, which the commands of docs/http.md and docs/history.md go on with; the README is another.
 //!
 //! What differs from a reader's terminal: `cargo` is a script that starts the binary under test, and the two addresses are
 //! those that the system chose.

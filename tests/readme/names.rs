@@ -34,7 +34,7 @@ fn every_place_that_is_named_is_there() {
             }
         }
     }
-    assert!(places > 30, "only {places} were found");
+    assert!(places > 60, "only {places} were found");
 }
 
 #[test]

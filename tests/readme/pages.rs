@@ -1,9 +1,12 @@
-//! How the pages hang together: links, the book's summary.
+//! How the pages hang together: links, the book's summary, the length of the README.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::document::{Page, page, pages, root};
+
+/// What a reader of the README has patience for.
+const README_LINES: usize = 200;
 
 /// Without `.` and `..`.
 fn plain(path: &Path) -> PathBuf {
@@ -80,6 +83,18 @@ fn every_page_of_the_book_is_in_its_summary_once() {
         all.filter(|path| path.starts_with("docs") && *path != Path::new("docs/SUMMARY.md")).collect();
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), all);
     assert_eq!(listed.len(), all.len(), "a page is listed twice");
+}
+
+#[test]
+fn the_readme_can_be_read_in_five_minutes() {
+    let lines = page("README.md").text.lines().count();
+    assert!(lines <= README_LINES, "the README has {lines} lines; {README_LINES} are allowed");
+}
+
+#[test]
+fn the_readme_names_the_test_command() {
+    let readme = page("README.md").text;
+    assert!(readme.contains("\n```sh\nscripts/test\n```\n"), "the command that must pass for each change");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zeroload");
@@ -65,7 +66,8 @@ impl Place {
         command
     }
 
-    /// Starts a server with this command, and returns once it has said where it is.
+    /// Starts a server with this command, and returns once it has said where it is and is ready: on a busy machine the first
+    /// look at the bucket may take longer than the start waits for it.
     pub fn serve(&self, command: &str) -> Serving {
         let mut bash = self.bash();
         bash.args(["-c", &format!("exec {command}")]).stdout(Stdio::piped());
@@ -86,7 +88,11 @@ impl Place {
             let rest = line.trim_start().trim_start_matches("http://");
             rest[..rest.find(['/', ' ']).unwrap_or(rest.len())].to_owned()
         };
-        Serving { api: address("API "), s3: address("S3 "), lines, child, _stdout: stdout }
+        let serving = Serving { api: address("API "), s3: address("S3 "), lines, child, _stdout: stdout };
+        while !serving.is_ready() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        serving
     }
 
     pub fn log(&self, name: &str) -> String {
@@ -98,6 +104,12 @@ impl Serving {
     /// The text with this server's addresses in place of the default ones.
     pub fn addressed(&self, text: &str) -> String {
         text.replace("127.0.0.1:8080", &self.api).replace("127.0.0.1:9000", &self.s3)
+    }
+
+    fn is_ready(&self) -> bool {
+        let url = format!("http://{}/readyz", self.api);
+        let asked = Command::new("curl").args(["-sf", "--noproxy", "*", "-o", "/dev/null", &url]).status();
+        asked.expect("curl runs").success()
     }
 
     pub async fn get(&self, path: &str) -> String {

@@ -83,6 +83,21 @@ impl<'a> Walk<'a> {
 const TUTORIAL: [&str; 3] = ["docs/tutorial.md", "docs/http.md", "docs/history.md"];
 
 #[tokio::test]
+async fn the_commands_of_the_readme_confirm_one_upload_and_collect_another() {
+    let place = Place::new();
+    let mut walk = Walk::new(&place);
+    walk.through("README.md").await;
+    let confirmed = walk.printed.json("post-1");
+    assert_eq!((&confirmed["state"], &confirmed["attached_to"]), (&json!("confirmed"), &json!("post-1")));
+    let said = walk.printed.lines("the first one is");
+    let ends: Vec<&str> =
+        said.iter().map(|line| line.split_once('\t').map_or(*line, |(_, rest)| rest.trim_end())).collect();
+    let ends: Vec<&str> = ends.into_iter().filter(|event| *event != "Uploaded").collect();
+    assert_eq!(ends, ["MediaRequested", "CollectionStarted", "Collected\tdeleted", "the first one is confirmed"]);
+    walk.end();
+}
+
+#[tokio::test]
 async fn the_commands_of_the_tutorial_do_what_the_pages_say() {
     let place = Place::new();
     let mut walk = Walk::new(&place);
@@ -96,7 +111,7 @@ async fn the_commands_of_the_tutorial_do_what_the_pages_say() {
 
 #[test]
 fn every_command_that_is_marked_is_run() {
-    let walked = |page: &Page| TUTORIAL.contains(&page.path.as_str());
+    let walked = |page: &Page| page.path == "README.md" || TUTORIAL.contains(&page.path.as_str());
     for page in pages().iter().filter(|page| !walked(page)) {
         let marked = page.blocks().into_iter().find(|block| ["serve", "run", "sql", "banner"].contains(&&*block.name));
         assert!(marked.is_none(), "{} is in no walk, and its commands are marked", page.path);
