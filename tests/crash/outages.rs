@@ -15,7 +15,8 @@ use crate::{
     world::{Stage, poll, seed},
 };
 
-/// What a process takes at most, as the README says: one to append, four to read the journal, six for the read models.
+/// What a process takes at most, as docs/operating/postgres.md says: one to append, four to read the journal, six for the
+/// read models.
 const CONNECTIONS_EACH: usize = 11;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +126,8 @@ async fn a_full_disk_of_the_database_costs_time_and_no_truth() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_connection_to_spare_is_waited_for() {
     let _turn = turn().await;
-    // As many as the README asks for: for each process, for two commands beside them, and those kept for superusers.
+    // As many as docs/operating/postgres.md asks for: for each process, for two commands beside them, and those kept for
+    // superusers.
     let most = PROCESSES * CONNECTIONS_EACH;
     let places = most + 2 * CONNECTIONS_EACH + 3;
     let cluster = Cluster::start(&[&format!("max_connections={places}")]);
