@@ -115,6 +115,11 @@ impl Dialect {
         self.view(view.name, &self.statement(view.query, &[]))
     }
 
+    /// What readers see: the live version, under a name that stays.
+    pub(crate) fn live_view(self, table: &Table, version: u32) -> String {
+        self.view(table.name, &format!("SELECT {}\nFROM {}", table.names(), table.of_version(version)))
+    }
+
     pub(crate) fn view(self, name: &str, query: &str) -> String {
         match self {
             Self::Sqlite => format!("DROP VIEW IF EXISTS {name};\nCREATE VIEW {name} AS\n{query};\n"),

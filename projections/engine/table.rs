@@ -1,6 +1,6 @@
 //! A table: columns, key and indexes, written once. Both databases' definitions, bulk writes, reads and dumps are made from it.
 
-use super::{Dialect, row::Column};
+use super::row::Column;
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -64,11 +64,6 @@ impl Table {
     /// The names of the columns that are not part of the key.
     pub(crate) fn besides_key(&self) -> impl Iterator<Item = &'static str> {
         self.columns.iter().map(|column| column.name).filter(|name| !self.key.contains(name))
-    }
-
-    /// What readers see: the live version, under a name that stays.
-    pub(crate) fn live_view(&self, dialect: Dialect, version: u32) -> String {
-        dialect.view(self.name, &format!("SELECT {}\nFROM {}", self.names(), self.of_version(version)))
     }
 
     /// # Panics

@@ -175,7 +175,7 @@ impl Fixture {
             Kind::Postgres => (Dialect::Postgres, format!("UPDATE projection_schema SET version = {}", sqlite + 1)),
         };
         let without = |sql: String| sql.replace(", trashed", "");
-        let records = without(runs::TABLE.live_view(dialect, 1));
+        let records = without(dialect.live_view(&runs::TABLE, 1));
         let (before, after) = runs::COLLECTION_RUNS.query.split_once(",\n       records.trashed").unwrap();
         let runs = [before, after.trim_start_matches(" ").trim_start_matches("AS trashed")].concat();
         let runs = dialect.view("collection_runs", &runs);

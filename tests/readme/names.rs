@@ -26,8 +26,8 @@ fn every_place_that_is_named_is_there() {
     let mut places = 0;
     for page in pages() {
         for place in page.quoted() {
-            let is_place =
-                tops.iter().any(|top| place.starts_with(top.as_str())) || place.ends_with(".toml") && place.contains('-');
+            let is_place = tops.iter().any(|top| place.starts_with(top.as_str()))
+                || place.ends_with(".toml") && place.contains('-');
             if is_place && !place.contains([' ', '{', '*']) {
                 places += 1;
                 assert!(root().join(place).exists(), "{}: {place}", page.path);

@@ -3,11 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    path::Path,
 };
 
 use crate::{
-    document::{ARCHITECTURE, quoted},
+    document::{root, table},
     imports::{Source, imports, sources},
 };
 
@@ -17,20 +16,16 @@ const ROOMS: &str = "src";
 /// Its files beside the rooms: they hold no more than the map and the first line.
 const BESIDE: [&str; 2] = ["lib", "main"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Each place of the table, with those that it may know.
-fn table() -> BTreeMap<String, BTreeSet<String>> {
-    let (_, behind) = ARCHITECTURE.split_once("<!-- test: places -->\n").expect("the table of places");
-    let rows = behind.lines().take_while(|line| line.starts_with('|')).skip(2);
-    let places = |cell: &'static str| quoted(cell).into_iter().map(|place| place.trim_end_matches('/').to_owned());
-    rows.map(|row| match row.trim_matches('|').split('|').collect::<Vec<_>>()[..] {
-        [place, _, knows] => (places(place).next().expect("a place"), places(knows).collect()),
-        _ => panic!("{row} has not three cells"),
-    })
-    .collect()
+fn places() -> BTreeMap<String, BTreeSet<String>> {
+    let names = |cell: &str| -> Vec<String> {
+        cell.split(", ").filter(|name| *name != "–").map(|name| name.trim_end_matches('/').to_owned()).collect()
+    };
+    let place = |row: Vec<String>| match &row[..] {
+        [place, _, knows] => (names(place).remove(0), names(knows).into_iter().collect()),
+        _ => panic!("{row:?} has not three cells"),
+    };
+    table("places").into_iter().map(place).collect()
 }
 
 /// The folder of a crate that is imported as `name`.
@@ -61,12 +56,12 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
 
 /// The folders of the crates, as the table names them.
 fn crates() -> Vec<String> {
-    table().into_keys().filter(|place| !place.starts_with(ROOMS)).collect()
+    places().into_keys().filter(|place| !place.starts_with(ROOMS)).collect()
 }
 
 #[test]
 fn no_place_knows_more_than_the_table_says() {
-    let (table, known) = (table(), known());
+    let (table, known) = (places(), known());
     let rooms = std::fs::read_dir(root().join(ROOMS)).expect("a folder").map(|entry| entry.expect("an entry"));
     for room in rooms.filter(|entry| entry.path().is_dir() && entry.file_name() != "simulation") {
         let room = format!("{ROOMS}/{}", room.file_name().to_str().expect("a name"));

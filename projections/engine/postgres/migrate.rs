@@ -156,7 +156,7 @@ async fn views<P: Projection>(tx: &mut Transaction) -> Result<(), Error> {
     let live = Columns::of(&tx.query(select).bind(P::NAME).fetch_one(&mut **tx).await?).read("version")?;
     let mut made = Vec::new();
     for table in tables::<P>() {
-        made.push((table.name, table.live_view(Dialect::Postgres, live)));
+        made.push((table.name, Dialect::Postgres.live_view(table, live)));
     }
     for view in P::VIEWS {
         made.push((view.name, Dialect::Postgres.create_view(view)));

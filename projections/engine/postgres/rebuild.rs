@@ -65,7 +65,7 @@ impl Database {
             return Ok(Swapped::Behind { by: live - built });
         }
         for table in tables::<P>() {
-            migrate::script(&mut tx, &table.live_view(Dialect::Postgres, version)).await?;
+            migrate::script(&mut tx, &Dialect::Postgres.live_view(table, version)).await?;
         }
         tx.query("DELETE FROM projection_checkpoints WHERE name = $1 AND version = $2")
             .bind(P::NAME)

@@ -129,7 +129,7 @@ async fn views<P: Projection>(connection: &mut SqliteConnection) -> Result<(), E
     let select = "SELECT version FROM projection_checkpoints WHERE name = ?1 AND status = 'live'";
     let live: u32 = sqlx::query_scalar(select).bind(P::NAME).fetch_one(&mut *connection).await?;
     for table in tables::<P>() {
-        script(connection, &table.live_view(Dialect::Sqlite, live)).await?;
+        script(connection, &Dialect::Sqlite.live_view(table, live)).await?;
     }
     for view in P::VIEWS {
         script(connection, &Dialect::Sqlite.create_view(view)).await?;

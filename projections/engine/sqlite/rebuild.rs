@@ -63,7 +63,7 @@ impl<P: Projection> Rebuild<P> {
             return Ok(Swapped::Behind { by: live - built });
         }
         for table in tables::<P>() {
-            migrate::script(&mut tx, &table.live_view(Dialect::Sqlite, self.version)).await?;
+            migrate::script(&mut tx, &Dialect::Sqlite.live_view(table, self.version)).await?;
         }
         sqlx::query("DELETE FROM projection_checkpoints WHERE name = ?1 AND version = ?2")
             .bind(P::NAME)
