@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     object_key::ObjectKey,
-    trash::Kept,
+    trash::TrashedObject,
     values::{
         AttachedTo, Bucket, ByteSize, Claim, ContentType, Fingerprint, Found, ObjectFacts, Owner, Seen, SeenVia,
         Sha256Digest, Store, Tenant,
@@ -31,7 +31,7 @@ pub enum Command {
     /// that were removed, where the bucket keeps versions and there were any.
     FinishCollection { claim: Claim, freed: Option<ByteSize> },
     /// The collector has moved the object of this claim into the trash.
-    FinishTrashing { claim: Claim, kept: Kept },
+    FinishTrashing { claim: Claim, kept: TrashedObject },
     /// An operator wants an item back from the trash.
     Restore { attached_to: Option<AttachedTo> },
     /// The object of an item that is restored was seen under its new key.

@@ -12,7 +12,7 @@ use crate::{
         Collected, CollectionStarted, Confirmed, ContentSubstituted, Deadlines, Event, MediaRequested, Released,
         Sealed, TicketRenewed, Uploaded,
     },
-    media::{Claimed, Media, Pinned, Seal, Ticketed, Wanted},
+    media::{Claimed, ConfirmedObject, Media, MediaInfo, ReleasedFrom, Seal},
     policy::{MAX_RENEWALS, MAX_UPLOADS, Policy},
     refusal::Refusal,
     values::{
@@ -114,7 +114,7 @@ impl Media {
                 }
                 Ok(vec![Event::Uploaded(Uploaded { facts, seen_via })])
             }
-            Self::Confirmed(t, Pinned { facts: recorded, .. }, _) => {
+            Self::Confirmed(t, ConfirmedObject { facts: recorded, .. }, _) => {
                 if recorded.etag == facts.etag && fits(t, &facts).is_ok() {
                     return Ok(vec![]);
                 }
@@ -143,10 +143,11 @@ impl Media {
                 let confirmed = Confirmed { attached_to, etag: facts.etag.clone() };
                 Ok(vec![Event::Uploaded(Uploaded { facts, seen_via: SeenVia::Confirm }), Event::Confirmed(confirmed)])
             }
-            Self::Uploaded(_, recorded) | Self::Released(_, Wanted::Detached(Pinned { facts: recorded, .. })) => {
+            Self::Uploaded(_, recorded)
+            | Self::Released(_, ReleasedFrom::Detached(ConfirmedObject { facts: recorded, .. })) => {
                 Ok(vec![Event::Confirmed(Confirmed { attached_to, etag: recorded.etag.clone() })])
             }
-            Self::Confirmed(_, Pinned { facts: recorded, .. }, current) => match (current, attached_to) {
+            Self::Confirmed(_, ConfirmedObject { facts: recorded, .. }, current) => match (current, attached_to) {
                 (_, None) => Ok(vec![]),
                 (Some(current), Some(wanted)) if *current == wanted => Ok(vec![]),
                 (Some(current), Some(_)) => Err(Refusal::AttachedElsewhere { attached_to: current.clone() }),
@@ -155,14 +156,14 @@ impl Media {
                     Ok(vec![Event::Confirmed(Confirmed { attached_to, etag: recorded.etag.clone() })])
                 }
             },
-            Self::Released(_, Wanted::Cancelled(_)) => Err(Refusal::Cancelled),
+            Self::Released(_, ReleasedFrom::Cancelled(_)) => Err(Refusal::Cancelled),
             Self::Restoring(..) => Err(Refusal::Restoring),
             Self::Collecting(..) | Self::Trashed(..) | Self::Collected(..) => Err(Refusal::Gone),
         }
     }
 
     fn release(&self, context: &Context) -> Result<Vec<Event>, Refusal> {
-        let released = |t: &Ticketed, reason, earliest: DateTime<Utc>| {
+        let released = |t: &MediaInfo, reason, earliest: DateTime<Utc>| {
             let collectable_at = earliest.max(context.policy.safe_end(t.latest_expiry));
             Ok(vec![Event::Released(Released { reason, collectable_at })])
         };
@@ -214,8 +215,8 @@ impl Media {
         let (ticketed, reason) = match self {
             Self::Unrequested => return Err(Refusal::NotFound),
             Self::Pending(t) | Self::Uploaded(t, _) => (t, CollectReason::Expired),
-            Self::Released(t, Wanted::Cancelled(_)) => (t, CollectReason::Cancelled),
-            Self::Released(t, Wanted::Detached(_)) => (t, CollectReason::Detached),
+            Self::Released(t, ReleasedFrom::Cancelled(_)) => (t, CollectReason::Cancelled),
+            Self::Released(t, ReleasedFrom::Detached(_)) => (t, CollectReason::Detached),
             Self::Trashed(t, claimed, _) => {
                 trash_until = None;
                 (t, claimed.reason)
@@ -273,7 +274,7 @@ fn first_ticket(request: RequestMedia, context: &Context) -> Event {
 }
 
 /// Nothing in the first half of the ticket's life: it is signed once more, and a call that is repeated changes nothing.
-fn renewed(ticketed: &Ticketed, context: &Context) -> Result<Vec<Event>, Refusal> {
+fn renewed(ticketed: &MediaInfo, context: &Context) -> Result<Vec<Event>, Refusal> {
     let half_life = (ticketed.deadlines.ticket_expires_at - ticketed.issued_at) / 2;
     if context.now <= ticketed.issued_at + half_life {
         return Ok(vec![]);
@@ -289,7 +290,7 @@ fn renewed(ticketed: &Ticketed, context: &Context) -> Result<Vec<Event>, Refusal
 }
 
 /// No deadline ever moves back: what was promised with an earlier ticket still holds.
-fn deadlines(previous: Option<&Ticketed>, context: &Context) -> Deadlines {
+fn deadlines(previous: Option<&MediaInfo>, context: &Context) -> Deadlines {
     let Context { now, policy, .. } = context;
     let ticket_expires_at = policy.ticket_expiry(*now);
     let latest_expiry = previous.map_or(ticket_expires_at, |t| t.latest_expiry.max(ticket_expires_at));
@@ -301,7 +302,7 @@ fn deadlines(previous: Option<&Ticketed>, context: &Context) -> Deadlines {
 }
 
 /// Whether the object is what was requested, as far as the server tells: a checksum is compared where both sides have one.
-fn fits(ticketed: &Ticketed, facts: &ObjectFacts) -> Result<(), Refusal> {
+fn fits(ticketed: &MediaInfo, facts: &ObjectFacts) -> Result<(), Refusal> {
     let mismatch = |field, requested: String, found: String| Err(Refusal::UploadMismatch { field, requested, found });
     let request = &ticketed.request;
     if facts.content_length != request.content_length {

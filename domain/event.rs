@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     object_key::ObjectKey,
     time_text,
-    trash::{Kept, Restoration},
+    trash::{Restoration, TrashedObject},
     values::{
         AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, ContentType, ETag, Fingerprint, Found,
         ObjectFacts, Owner, ReleaseReason, Seen, SeenVia, Sha256Digest, Store, Tenant,
@@ -131,7 +131,7 @@ pub struct Collected {
 pub struct Trashed {
     pub claim: Claim,
     #[serde(flatten)]
-    pub kept: Kept,
+    pub kept: TrashedObject,
     /// From when on the collector may claim it again, and then it is deleted.
     #[serde(with = "time_text")]
     pub trash_until: DateTime<Utc>,

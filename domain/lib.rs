@@ -44,5 +44,5 @@ pub use object_key::{KeyPrefix, ObjectKey};
 pub use policy::Policy;
 pub use refusal::Refusal;
 pub use run::RunEvent;
-pub use trash::{Kept, Place, Restoration};
+pub use trash::{Restoration, TrashLocation, TrashedObject};
 pub use values::*;

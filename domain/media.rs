@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{CollectionStarted, Deadlines, Event, MediaRequested},
-    trash::{Kept, Restoration},
+    trash::{Restoration, TrashedObject},
     values::{AttachedTo, Claim, CollectOutcome, CollectReason, Found, ObjectFacts, ReleaseReason, Seen},
 };
 
@@ -16,26 +16,26 @@ pub enum Media {
     #[default]
     Unrequested,
     /// A ticket is out; no object was seen.
-    Pending(Box<Ticketed>),
+    Pending(Box<MediaInfo>),
     /// The object was seen in the bucket.
-    Uploaded(Box<Ticketed>, ObjectFacts),
+    Uploaded(Box<MediaInfo>, ObjectFacts),
     /// In use, so never deleted.
-    Confirmed(Box<Ticketed>, Pinned, Option<AttachedTo>),
+    Confirmed(Box<MediaInfo>, ConfirmedObject, Option<AttachedTo>),
     /// No longer wanted; waits until no ticket can write any more.
-    Released(Box<Ticketed>, Wanted),
+    Released(Box<MediaInfo>, ReleasedFrom),
     /// Claimed by the collector: the object may be deleted at any moment.
-    Collecting(Box<Ticketed>, Claimed),
+    Collecting(Box<MediaInfo>, Claimed),
     /// Gone from its key, and kept in the trash until its `collectable_at`.
-    Trashed(Box<Ticketed>, Claimed, Kept),
+    Trashed(Box<MediaInfo>, Claimed, TrashedObject),
     /// On its way back from the trash: as good as confirmed.
-    Restoring(Box<Ticketed>, Kept, Restoration),
+    Restoring(Box<MediaInfo>, TrashedObject, Restoration),
     /// Proven gone.
-    Collected(Box<Ticketed>, Claimed, CollectOutcome),
+    Collected(Box<MediaInfo>, Claimed, CollectOutcome),
 }
 
 /// What was requested, and the tickets that are out for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Ticketed {
+pub struct MediaInfo {
     pub request: MediaRequested,
     /// When the newest ticket was issued.
     pub issued_at: DateTime<Utc>,
@@ -55,7 +55,7 @@ pub struct Ticketed {
 
 /// The object that was confirmed, and whether it is known to be that one still.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Pinned {
+pub struct ConfirmedObject {
     pub facts: ObjectFacts,
     pub seal: Seal,
 }
@@ -71,7 +71,7 @@ pub enum Seal {
     Broken(Found),
 }
 
-impl Pinned {
+impl ConfirmedObject {
     const fn new(facts: ObjectFacts) -> Self {
         Self { facts, seal: Seal::Open }
     }
@@ -79,11 +79,11 @@ impl Pinned {
 
 /// What a released item was before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Wanted {
+pub enum ReleasedFrom {
     /// Never confirmed; the object, if it was seen.
     Cancelled(Option<ObjectFacts>),
     /// Was confirmed, and can be confirmed again until it is claimed.
-    Detached(Pinned),
+    Detached(ConfirmedObject),
 }
 
 /// A collector's claim.
@@ -95,7 +95,7 @@ pub struct Claimed {
     /// It goes into the trash, at least until then.
     pub trash_until: Option<DateTime<Utc>>,
     /// What the trash held of it, which goes too.
-    pub trashed: Option<Kept>,
+    pub trashed: Option<TrashedObject>,
 }
 
 /// The name of a state, as HTTP and SQL show it.
@@ -153,7 +153,7 @@ impl Media {
     }
 
     /// What was requested; nothing for an id that was never requested.
-    pub fn ticketed(&self) -> Option<&Ticketed> {
+    pub fn ticketed(&self) -> Option<&MediaInfo> {
         match self {
             Self::Unrequested => None,
             Self::Pending(t)
@@ -170,11 +170,11 @@ impl Media {
     /// The object as it was recorded when it was seen.
     pub fn object(&self) -> Option<&ObjectFacts> {
         match self {
-            Self::Uploaded(_, facts) | Self::Released(_, Wanted::Cancelled(Some(facts))) => Some(facts),
-            Self::Confirmed(_, pinned, _) | Self::Released(_, Wanted::Detached(pinned)) => Some(&pinned.facts),
+            Self::Uploaded(_, facts) | Self::Released(_, ReleasedFrom::Cancelled(Some(facts))) => Some(facts),
+            Self::Confirmed(_, pinned, _) | Self::Released(_, ReleasedFrom::Detached(pinned)) => Some(&pinned.facts),
             Self::Unrequested
             | Self::Pending(_)
-            | Self::Released(_, Wanted::Cancelled(None))
+            | Self::Released(_, ReleasedFrom::Cancelled(None))
             | Self::Collecting(..)
             | Self::Trashed(..)
             | Self::Restoring(..)
@@ -192,7 +192,7 @@ impl Media {
     }
 
     /// What the trash holds of it, until that is proven gone or back in use.
-    pub const fn kept(&self) -> Option<&Kept> {
+    pub const fn kept(&self) -> Option<&TrashedObject> {
         match self {
             Self::Trashed(_, _, kept) | Self::Restoring(_, kept, _) => Some(kept),
             Self::Collecting(_, claimed) => claimed.trashed.as_ref(),
@@ -225,8 +225,8 @@ impl Media {
         match self {
             Self::Unrequested | Self::Confirmed(..) | Self::Restoring(..) => None,
             Self::Pending(_) | Self::Uploaded(..) => Some(CollectReason::Expired),
-            Self::Released(_, Wanted::Cancelled(_)) => Some(CollectReason::Cancelled),
-            Self::Released(_, Wanted::Detached(_)) => Some(CollectReason::Detached),
+            Self::Released(_, ReleasedFrom::Cancelled(_)) => Some(CollectReason::Cancelled),
+            Self::Released(_, ReleasedFrom::Detached(_)) => Some(CollectReason::Detached),
             Self::Collecting(_, claimed) | Self::Trashed(_, claimed, _) | Self::Collected(_, claimed, _) => {
                 Some(claimed.reason)
             }
@@ -245,7 +245,7 @@ impl Media {
     /// has happened and a reader must never stop on it; [`Media::decide`] never makes such an event.
     pub fn apply(&mut self, event: Event) {
         *self = match (std::mem::take(self), event) {
-            (Self::Unrequested, Event::MediaRequested(request)) => Self::Pending(Box::new(Ticketed {
+            (Self::Unrequested, Event::MediaRequested(request)) => Self::Pending(Box::new(MediaInfo {
                 issued_at: request.requested_at,
                 deadlines: request.deadlines,
                 latest_expiry: request.deadlines.ticket_expires_at,
@@ -266,28 +266,28 @@ impl Media {
                 Self::Uploaded(t, uploaded.facts)
             }
             (Self::Uploaded(t, facts), Event::Confirmed(confirmed)) => {
-                Self::Confirmed(t, Pinned::new(facts), confirmed.attached_to)
+                Self::Confirmed(t, ConfirmedObject::new(facts), confirmed.attached_to)
             }
             (
-                Self::Confirmed(t, pinned, _) | Self::Released(t, Wanted::Detached(pinned)),
+                Self::Confirmed(t, pinned, _) | Self::Released(t, ReleasedFrom::Detached(pinned)),
                 Event::Confirmed(confirmed),
             ) => Self::Confirmed(t, pinned, confirmed.attached_to),
             (Self::Confirmed(t, pinned, place), Event::Sealed(_)) => {
-                Self::Confirmed(t, Pinned { seal: Seal::Sealed, ..pinned }, place)
+                Self::Confirmed(t, ConfirmedObject { seal: Seal::Sealed, ..pinned }, place)
             }
             (Self::Confirmed(t, pinned, place), Event::ContentSubstituted(substituted)) => {
-                Self::Confirmed(t, Pinned { seal: Seal::Broken(substituted.found), ..pinned }, place)
+                Self::Confirmed(t, ConfirmedObject { seal: Seal::Broken(substituted.found), ..pinned }, place)
             }
             (Self::Pending(t), Event::Released(released)) => {
-                Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(None))
+                Self::Released(t.collectable(released.collectable_at), ReleasedFrom::Cancelled(None))
             }
             (Self::Uploaded(t, facts), Event::Released(released)) => {
-                Self::Released(t.collectable(released.collectable_at), Wanted::Cancelled(Some(facts)))
+                Self::Released(t.collectable(released.collectable_at), ReleasedFrom::Cancelled(Some(facts)))
             }
             (Self::Confirmed(t, pinned, _), Event::Released(released)) => {
                 let wanted = match released.reason {
-                    ReleaseReason::Detached => Wanted::Detached(pinned),
-                    ReleaseReason::Cancelled => Wanted::Cancelled(Some(pinned.facts)),
+                    ReleaseReason::Detached => ReleasedFrom::Detached(pinned),
+                    ReleaseReason::Cancelled => ReleasedFrom::Cancelled(Some(pinned.facts)),
                 };
                 Self::Released(t.collectable(released.collectable_at), wanted)
             }
@@ -302,7 +302,7 @@ impl Media {
             (Self::Trashed(t, _, kept), Event::RestoreStarted(restoration)) => Self::Restoring(t, kept, restoration),
             (Self::Restoring(mut t, ..), Event::Restored(restored)) => {
                 t.request.object_key = restored.object_key;
-                Self::Confirmed(t, Pinned::new(restored.facts), restored.attached_to)
+                Self::Confirmed(t, ConfirmedObject::new(restored.facts), restored.attached_to)
             }
             (Self::Collecting(t, claimed), Event::Collected(collected)) if collected.claim == claimed.claim => {
                 Self::Collected(t, claimed, collected.outcome)
@@ -326,8 +326,8 @@ impl Media {
     }
 }
 
-impl Ticketed {
-    fn collecting(mut self: Box<Self>, started: CollectionStarted, trashed: Option<Kept>) -> Media {
+impl MediaInfo {
+    fn collecting(mut self: Box<Self>, started: CollectionStarted, trashed: Option<TrashedObject>) -> Media {
         let CollectionStarted { claim, reason, seen, trash_until, run_id: _ } = started;
         self.latest_claim = Some(claim);
         Media::Collecting(self, Claimed { claim, reason, seen, trash_until, trashed })

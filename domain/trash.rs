@@ -9,9 +9,9 @@ use crate::{
 
 /// The object of a collected item, as the trash keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Kept {
+pub struct TrashedObject {
     #[serde(flatten)]
-    pub place: Place,
+    pub place: TrashLocation,
     pub etag: ETag,
     /// Bytes.
     pub content_length: ByteSize,
@@ -20,7 +20,7 @@ pub struct Kept {
 /// Where it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kept_as", rename_all = "snake_case")]
-pub enum Place {
+pub enum TrashLocation {
     /// As an object under a key in the trash; nothing is left under the item's own key.
     Copy { trash_key: ObjectKey },
     /// As a version of the item's own key, under a delete marker.

@@ -16,11 +16,11 @@ use zeroload_clock::Sleeper;
 use super::append::{Append, AppendError, Appended};
 use super::batch::Request;
 use super::error::StoreError;
-use super::lane::Lane;
+use super::low_priority::LowPriorityQueue;
 use super::options::Options;
 use super::reader::Reader;
 use super::store::WriteStore;
-use super::stored::{Fact, Head, ReadError, StoredEvent};
+use super::stored::{DecisionEvent, Head, ReadError, StoredEvent};
 use super::thread::WriterThread;
 use super::writer::Writer;
 
@@ -76,7 +76,7 @@ pub async fn assemble(
     let failing = Arc::new(AtomicBool::new(false));
     let (patience, sleeper) = (options.patience, options.sleeper.clone());
     let share = Arc::new(AtomicUsize::new(usize::MAX));
-    let requests = (requests, Lane::new(yielding_requests, Arc::clone(&share), sleeper.clone()));
+    let requests = (requests, LowPriorityQueue::new(yielding_requests, Arc::clone(&share), sleeper.clone()));
     let writer = Writer::new(writer, requests, head_sender, stopped, settles, Arc::clone(&failing), options);
     Ok((Journal { queue, yielding, settling, failing, share, head, reader, patience, sleeper }, stop, writer.run()))
 }
@@ -119,7 +119,7 @@ impl Journal {
 
     /// The same journal, whose appends give way to those of others: for work that can wait.
     #[must_use]
-    pub fn giving_way(&self) -> Self {
+    pub fn low_priority(&self) -> Self {
         Self { queue: self.yielding.clone(), ..self.clone() }
     }
 
@@ -145,7 +145,7 @@ impl Journal {
     }
 
     /// See [`Reader::facts`].
-    pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
+    pub async fn facts(&self, id: Uuid) -> Result<Vec<DecisionEvent>, ReadError> {
         self.reader.facts(id).await
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! Journal::append ─▶ queue ─▶ writer task ─▶ WriteStore (one transaction per batch)
 //!    (append.rs)              (thread.rs, writer.rs,  (store.rs; sqlite/writer.rs,
-//!                              batch.rs, lane.rs)     postgres/writer.rs)
+//!                              batch.rs, low_priority.rs)     postgres/writer.rs)
 //!
 //! Journal::read, stream, head … ─▶ Reader ─▶ ReadStore
 //!                            (reader.rs)    (store.rs; sqlite/reader.rs, postgres/reader.rs)
@@ -28,7 +28,7 @@ mod batch;
 mod error;
 mod handle;
 mod hash;
-mod lane;
+mod low_priority;
 mod options;
 pub mod postgres;
 mod reader;
@@ -52,7 +52,7 @@ pub use hash::{Hash, ParseHashError};
 pub use options::Options;
 pub use reader::Reader;
 pub use store::{Commit, Found, Outcome, ReadStore, WriteError, WriteStore};
-pub use stored::{Edges, Fact, Head, RawCommit, RawEvent, RawFact, RawHead, ReadError, StoredEvent};
+pub use stored::{DecisionEvent, Edges, Head, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError, StoredEvent};
 pub use thread::WriterThread;
 pub use verify::{Fault, Verified, VerifyError, verify};
 

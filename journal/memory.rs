@@ -9,7 +9,7 @@ use super::StreamKind;
 use super::append::Prepared;
 use super::hash::{CommitHasher, Hash, genesis};
 use super::store::{Commit, Found, Outcome};
-use super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead};
+use super::stored::{Edges, RawCommit, RawDecisionEvent, RawEvent, RawHead};
 
 /// Everything that is committed.
 #[derive(Clone)]
@@ -115,8 +115,8 @@ impl Rows {
         self.events.iter().filter(wanted).take(limit as usize).cloned().collect()
     }
 
-    pub fn facts(&self, kind: StreamKind, stream: Uuid) -> Vec<RawFact> {
-        let fact = |event: RawEvent| RawFact {
+    pub fn facts(&self, kind: StreamKind, stream: Uuid) -> Vec<RawDecisionEvent> {
+        let fact = |event: RawEvent| RawDecisionEvent {
             position: event.position,
             command_id: event.command_id,
             sequence: event.sequence,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::StreamKind;
 use super::hash::Hash;
 use super::store::ReadStore;
-use super::stored::{Fact, Head, RawEvent, ReadError, StoredEvent};
+use super::stored::{DecisionEvent, Head, RawEvent, ReadError, StoredEvent};
 
 /// Reads a journal. A clone shares the connections.
 #[derive(Clone)]
@@ -61,9 +61,9 @@ impl Reader {
 
     /// The events of one media item by sequence, as far as a decision asks: what is read is checked as by
     /// [`Reader::stream`], the other columns are not looked at. Quicker where many ask at once.
-    pub async fn facts(&self, id: Uuid) -> Result<Vec<Fact>, ReadError> {
+    pub async fn facts(&self, id: Uuid) -> Result<Vec<DecisionEvent>, ReadError> {
         let raw = self.store.facts(StreamKind::Media, id).await?;
-        let facts = raw.into_iter().map(Fact::try_from).collect::<Result<Vec<_>, _>>()?;
+        let facts = raw.into_iter().map(DecisionEvent::try_from).collect::<Result<Vec<_>, _>>()?;
         whole(0, facts.iter().map(|fact| (fact.sequence, fact.position)))?;
         if let Some(last) = facts.last() {
             self.store.seen(last.position, last.command_id);

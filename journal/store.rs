@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::StreamKind;
 use super::append::Prepared;
 use super::error::StoreError;
-use super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
+use super::stored::{Edges, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError};
 
 /// Appends batches. One instance writes at a time; on a database that several processes write to, the row lock
 /// on the head orders them.
@@ -91,7 +91,7 @@ pub trait ReadStore: Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<RawEvent>, ReadError>>;
     /// The same, as far as a decision asks: many are read at once, so each column counts.
-    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>>;
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawDecisionEvent>, ReadError>>;
     /// Commits with an id above `after`, ascending.
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>>;
     fn head(&self) -> BoxFuture<'_, Result<RawHead, ReadError>>;

@@ -1,7 +1,7 @@
 //! What comes out of the journal: rows as stored, and the strict step from bytes to typed values.
 //!
 //! Strict means that what a reader accepts is what the hash covers: a UUID in upper case or a time out of
-//! range is [`ReadError::Corrupt`], never silently read as something else. A [`Fact`] vouches for its own columns alone.
+//! range is [`ReadError::Corrupt`], never silently read as something else. A [`DecisionEvent`] vouches for its own columns alone.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -35,7 +35,7 @@ pub struct StoredEvent {
 
 /// One event of a stream, as far as a decision asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
+pub struct DecisionEvent {
     /// As in [`StoredEvent`]; so are the others.
     pub position: u64,
     pub command_id: Uuid,
@@ -106,7 +106,7 @@ pub struct RawEvent {
 
 /// What of a row of `events` a decision asks for, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawFact {
+pub struct RawDecisionEvent {
     pub position: i64,
     pub command_id: Vec<u8>,
     pub sequence: i64,
@@ -237,10 +237,10 @@ impl TryFrom<RawEvent> for StoredEvent {
     }
 }
 
-impl TryFrom<RawFact> for Fact {
+impl TryFrom<RawDecisionEvent> for DecisionEvent {
     type Error = ReadError;
 
-    fn try_from(raw: RawFact) -> Result<Self, ReadError> {
+    fn try_from(raw: RawDecisionEvent) -> Result<Self, ReadError> {
         let (decode, position) = Decode::at(raw.position)?;
         Ok(Self {
             position,

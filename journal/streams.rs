@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::StreamKind;
 use super::error::{StoreError, StoreErrorKind};
-use super::stored::{RawFact, ReadError};
+use super::stored::{RawDecisionEvent, ReadError};
 
 /// Streams per query.
 const STREAMS: usize = 128;
@@ -26,14 +26,14 @@ const QUEUE: usize = 1024;
 
 /// The facts of the streams of these kinds and ids, each with the index of its stream.
 pub(super) type Fetch = Arc<
-    dyn Fn(Vec<&'static str>, Vec<String>) -> BoxFuture<'static, Result<Vec<(usize, RawFact)>, ReadError>>
+    dyn Fn(Vec<&'static str>, Vec<String>) -> BoxFuture<'static, Result<Vec<(usize, RawDecisionEvent)>, ReadError>>
         + Send
         + Sync,
 >;
 
-type Found = Result<Vec<RawFact>, ReadError>;
+type Found = Result<Vec<RawDecisionEvent>, ReadError>;
 
-struct Wanted {
+struct StreamRequest {
     kind: StreamKind,
     id: Uuid,
     /// Told when a query is about to ask for it.
@@ -42,7 +42,7 @@ struct Wanted {
 }
 
 pub(super) struct Streams {
-    queue: mpsc::Sender<Wanted>,
+    queue: mpsc::Sender<StreamRequest>,
     /// How long a read waits for a query that takes it.
     patience: Duration,
 }
@@ -63,7 +63,7 @@ impl Streams {
         let stopped = || StoreError::new(StoreErrorKind::Closed, "the reader of streams has stopped");
         let ((taken, is_taken), (answer, answered)) = (oneshot::channel(), oneshot::channel());
         let queued = async {
-            self.queue.send(Wanted { kind, id, taken, answer }).await.map_err(|_| stopped())?;
+            self.queue.send(StreamRequest { kind, id, taken, answer }).await.map_err(|_| stopped())?;
             is_taken.await.map_err(|_| stopped())
         };
         timeout(self.patience, queued)
@@ -75,7 +75,7 @@ impl Streams {
     }
 }
 
-async fn answer_all(mut wanted: mpsc::Receiver<Wanted>, fetch: Fetch) {
+async fn answer_all(mut wanted: mpsc::Receiver<StreamRequest>, fetch: Fetch) {
     while let Some(batch) = next(&mut wanted).await {
         if batch.is_empty() {
             continue;
@@ -94,7 +94,7 @@ async fn answer_all(mut wanted: mpsc::Receiver<Wanted>, fetch: Fetch) {
 }
 
 /// Waits for the first; the others are those that are there, or ready to come.
-async fn next(queue: &mut mpsc::Receiver<Wanted>) -> Option<Vec<Wanted>> {
+async fn next(queue: &mut mpsc::Receiver<StreamRequest>) -> Option<Vec<StreamRequest>> {
     let mut batch = vec![queue.recv().await?];
     tokio::task::yield_now().await;
     while batch.len() < STREAMS {
@@ -110,7 +110,7 @@ fn ended(error: JoinError) -> ReadError {
     StoreError::new(StoreErrorKind::Closed, error).into()
 }
 
-fn answer(answers: Vec<oneshot::Sender<Found>>, facts: Result<Vec<(usize, RawFact)>, ReadError>) {
+fn answer(answers: Vec<oneshot::Sender<Found>>, facts: Result<Vec<(usize, RawDecisionEvent)>, ReadError>) {
     let mut found: Vec<Found> =
         answers.iter().map(|_| facts.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
     for (index, fact) in facts.into_iter().flatten() {

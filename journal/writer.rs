@@ -18,7 +18,7 @@ use tracing::Instrument;
 use super::append::{AppendError, Appended, Prepared};
 use super::batch::{Backlog, Request};
 use super::error::StoreError;
-use super::lane::Lane;
+use super::low_priority::LowPriorityQueue;
 use super::options::Options;
 use super::store::{Found, Outcome, WriteError, WriteStore};
 
@@ -39,7 +39,7 @@ pub(super) struct Writer<S> {
     queue: mpsc::Receiver<Request>,
     backlog: Backlog,
     /// Appends that give way to those of the queue.
-    lane: Lane,
+    lane: LowPriorityQueue,
     /// Answered as soon as the next batch is on its way, so that the database need not wait for it.
     written: Option<Written>,
     head: watch::Sender<u64>,
@@ -54,7 +54,7 @@ pub(super) struct Writer<S> {
 impl<S: WriteStore> Writer<S> {
     pub fn new(
         store: S,
-        (queue, lane): (mpsc::Receiver<Request>, Lane),
+        (queue, lane): (mpsc::Receiver<Request>, LowPriorityQueue),
         head: watch::Sender<u64>,
         stop: watch::Receiver<bool>,
         settling: watch::Sender<Option<StoreError>>,

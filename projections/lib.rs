@@ -61,7 +61,7 @@ pub use engine::{
     postgres::PostgresSettings,
 };
 pub use error::Error;
-pub use inspections::{Inspected, Inspection, InspectionStore, PutAside, TurnStore};
+pub use inspections::{Inspected, Inspection, InspectionStore, TurnStore};
 pub use media::{
     Cursor, DueItem, FoundAs, InvalidCursor, MediaRow, PendingItem, PendingPage, PendingQuery, SeenAs, fold,
 };
@@ -69,7 +69,7 @@ pub use models::Rebuild;
 pub use pages::{PageOf, PageRequest, PageStore};
 pub use query::Page;
 pub use read_models::ReadModels;
-pub use reconciliations::{Counts, Finding, FindingKind, Owned, Walk, WalkStatus, WalkStore};
-pub use recorded::{RecordedEvent, What};
-pub use retries::{Backoff, Postponed, Retry, RetryStore};
+pub use reconciliations::{Counts, ExpectedObject, Finding, FindingKind, Walk, WalkStatus, WalkStore};
+pub use recorded::{RecordedBody, RecordedEvent};
+pub use retries::{Backoff, Deferred, Retry, RetryStore};
 pub use runs::{RunPage, RunRow};

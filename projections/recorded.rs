@@ -14,12 +14,12 @@ pub struct RecordedEvent {
     pub tenant: String,
     /// Place in its stream: 1, 2, 3 …
     pub sequence: u64,
-    pub what: What,
+    pub what: RecordedBody,
 }
 
 /// What happened, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum RecordedBody {
     Media(MediaId, Event),
     Run(RunEvent),
 }
@@ -28,8 +28,8 @@ impl RecordedEvent {
     /// The event of a media item, if it is one.
     pub fn of_media(&self) -> Option<(MediaId, &Event)> {
         match &self.what {
-            What::Media(id, event) => Some((*id, event)),
-            What::Run(_) => None,
+            RecordedBody::Media(id, event) => Some((*id, event)),
+            RecordedBody::Run(_) => None,
         }
     }
 }

@@ -47,7 +47,7 @@ use zeroload::{
     app::Core,
     background::{
         Handles,
-        reconciler::{self, Reconciler, Wanted},
+        reconciler::{self, Reconciler, WalkRequest},
     },
     media::{commands::Commands, recent::Recent},
     settings::{RawSettings, Settings},
@@ -170,7 +170,7 @@ async fn walk(
     };
     let shared = settings.database.is_shared();
     let reconciler = Reconciler::new(handles, reconciler::Options { listing: Arc::new(listing), rate: RATE, shared });
-    let wanted = Wanted { caller: "benchmark".to_owned(), delete_older_than: None };
+    let wanted = WalkRequest { caller: "benchmark".to_owned(), delete_older_than: None };
     let begun = reconciler.begin(&wanted).await?;
     let before = memory::of("self")?.resident;
     let (mut most, since) = (before, Instant::now());

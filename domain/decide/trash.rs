@@ -7,12 +7,17 @@ use super::{Context, Media};
 use crate::{
     event::{Event, RestoreStarted, Restored, Trashed},
     refusal::Refusal,
-    trash::Kept,
+    trash::TrashedObject,
     values::{AttachedTo, Claim, ObjectFacts},
 };
 
 impl Media {
-    pub(super) fn finish_trashing(&self, claim: Claim, kept: Kept, context: &Context) -> Result<Vec<Event>, Refusal> {
+    pub(super) fn finish_trashing(
+        &self,
+        claim: Claim,
+        kept: TrashedObject,
+        context: &Context,
+    ) -> Result<Vec<Event>, Refusal> {
         match self {
             Self::Unrequested => Err(Refusal::NotFound),
             Self::Collecting(_, claimed) if claimed.claim == claim => {

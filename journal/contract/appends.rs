@@ -56,22 +56,22 @@ pub(crate) async fn an_append_is_read_back_as_it_was_given<H: Harness>(harness: 
 
 pub(crate) async fn appends_that_give_way_are_written_all_the_same<H: Harness>(harness: &H) {
     let (journal, writer) = start_default(harness).await;
-    let giving_way = journal.giving_way();
+    let low_priority = journal.low_priority();
     let mut all: Vec<futures_util::future::BoxFuture<'_, _>> = Vec::new();
     for number in 0..60 {
-        all.push(Box::pin(giving_way.append(append(number, 0, 1))));
+        all.push(Box::pin(low_priority.append(append(number, 0, 1))));
         all.push(Box::pin(journal.append(append(1000 + number, 0, 1))));
     }
     let mut positions: Vec<_> =
         join_all(all).await.into_iter().map(|written| written.expect("each stream is new").last_position).collect();
     positions.sort_unstable();
     assert_eq!(positions, (1..=120).collect::<Vec<_>>());
-    let (own, others) = tokio::join!(giving_way.append(append(7, 1, 1)), journal.append(append(7, 1, 1)));
+    let (own, others) = tokio::join!(low_priority.append(append(7, 1, 1)), journal.append(append(7, 1, 1)));
     assert!(own.is_ok() != others.is_ok(), "one of two to the same stream: {own:?} {others:?}");
-    let waiting = giving_way.append(append(8, 1, 1));
+    let waiting = low_priority.append(append(8, 1, 1));
     let (written, ()) = tokio::join!(waiting, writer.stop());
     assert!(written.is_ok(), "a stop writes what waits: {written:?}");
-    assert!(matches!(giving_way.append(append(9, 1, 1)).await, Err(AppendError::Stopped)));
+    assert!(matches!(low_priority.append(append(9, 1, 1)).await, Err(AppendError::Stopped)));
 }
 
 pub(crate) async fn an_append_to_a_stream_that_went_on_is_a_conflict<H: Harness>(harness: &H) {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::super::contract::{Harness, JOURNAL_ID, contract_suite};
 use super::super::{
-    Edges, Found, Hash, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, Reader,
-    StoreError, StreamKind, WriteError, WriteStore,
+    Edges, Found, Hash, Outcome, Prepared, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError, ReadStore,
+    Reader, StoreError, StreamKind, WriteError, WriteStore,
 };
 use super::Rows;
 
@@ -86,7 +86,7 @@ impl ReadStore for InMemory {
         Box::pin(async move { Ok(self.rows().stream(kind, stream, after, limit)) })
     }
 
-    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawDecisionEvent>, ReadError>> {
         Box::pin(async move { Ok(self.rows().facts(kind, stream)) })
     }
 

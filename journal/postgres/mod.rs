@@ -13,10 +13,10 @@
 
 mod connection;
 mod fetch;
+mod high_water_mark;
 mod migrate;
 mod reader;
 mod row;
-mod seen;
 mod settings;
 mod stored_row;
 mod writer;
@@ -31,7 +31,7 @@ pub use self::reader::PostgresReader;
 pub use self::settings::{Settings, SettingsError};
 pub use self::writer::PostgresWriter;
 
-use self::seen::Seen;
+use self::high_water_mark::HighWaterMark;
 use super::error::StoreError;
 use super::reader::Reader;
 
@@ -70,7 +70,7 @@ impl PostgresJournal {
     /// Opens the journal for writing, beside any other writers. The connection that writes lives on the first runtime, those
     /// that read on the second.
     pub async fn open_writer(settings: &Settings, writing: &Handle, reading: &Handle) -> Result<Self, OpenError> {
-        let seen = Seen::default();
+        let seen = HighWaterMark::default();
         let reader = Self::reader(settings, seen.clone(), reading).await?;
         let opening = PostgresWriter::open(settings.clone(), seen);
         let writer = connection::on(writing, opening).await.map_err(|source| settings.failed(source))?;
@@ -80,10 +80,10 @@ impl PostgresJournal {
     /// Opens the journal for reading only. Its connections live on `runtime`, and its reads run there, wherever they
     /// are awaited.
     pub async fn open_reader(settings: &Settings, runtime: &Handle) -> Result<Reader, OpenError> {
-        Self::reader(settings, Seen::default(), runtime).await
+        Self::reader(settings, HighWaterMark::default(), runtime).await
     }
 
-    async fn reader(settings: &Settings, seen: Seen, runtime: &Handle) -> Result<Reader, OpenError> {
+    async fn reader(settings: &Settings, seen: HighWaterMark, runtime: &Handle) -> Result<Reader, OpenError> {
         let checked = settings.clone();
         runtime
             .spawn(async move { migrate::check(&checked).await })

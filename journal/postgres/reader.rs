@@ -15,11 +15,11 @@ use zeroload_database_access::pool;
 
 use super::super::StreamKind;
 use super::super::store::ReadStore;
-use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
+use super::super::stored::{Edges, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::connection::{answered, on, store_error};
 use super::fetch::{PgQuery, StreamConnection, fetch_on};
-use super::seen::{CHECK, Mark, Seen, holds};
+use super::high_water_mark::{CHECK, HighWaterMark, Mark, holds};
 use super::settings::Settings;
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -83,13 +83,13 @@ struct Source {
     pool: PgPool,
     streams: StreamConnection,
     pooled: bool,
-    seen: Seen,
+    seen: HighWaterMark,
     /// Where the connections live.
     runtime: Handle,
 }
 
 impl PostgresReader {
-    pub(super) fn open(settings: &Settings, seen: Seen, runtime: &Handle) -> Self {
+    pub(super) fn open(settings: &Settings, seen: HighWaterMark, runtime: &Handle) -> Self {
         // The pool looks after itself on the runtime that it is made on.
         let _entered = runtime.enter();
         let pool = pool::lazy(settings.options.clone(), CONNECTIONS, ACQUIRE_TIMEOUT);
@@ -109,12 +109,16 @@ impl PostgresReader {
 
     /// The same connections, for who wants what there is.
     pub(super) fn unmarked(&self) -> Self {
-        Self::of(Source { seen: Seen::default(), ..self.source.clone() })
+        Self::of(Source { seen: HighWaterMark::default(), ..self.source.clone() })
     }
 }
 
 impl Source {
-    async fn facts(&self, kinds: Vec<&'static str>, ids: Vec<String>) -> Result<Vec<(usize, RawFact)>, ReadError> {
+    async fn facts(
+        &self,
+        kinds: Vec<&'static str>,
+        ids: Vec<String>,
+    ) -> Result<Vec<(usize, RawDecisionEvent)>, ReadError> {
         let bind = |query: PgQuery| query.bind(kinds.clone()).bind(ids.clone());
         let fetch = |sql, mark: Mark| async move {
             let query = || bind(sqlx::query(sql).bind(mark.position).bind(mark.command.clone()));
@@ -125,7 +129,7 @@ impl Source {
         for row in rows {
             let Some(number) = row.try_get::<Option<i64>, _>(7).map_err(store_error)? else { continue };
             let index = usize::try_from(number - 1).map_err(|error| StoreError::new(StoreErrorKind::Corrupt, error))?;
-            facts.push((index, RawFact::from_row(&row).map_err(store_error)?));
+            facts.push((index, RawDecisionEvent::from_row(&row).map_err(store_error)?));
         }
         Ok(facts)
     }
@@ -232,7 +236,7 @@ impl ReadStore for PostgresReader {
         self.source.marked_events(EVENTS_OF_STREAM, bind).boxed()
     }
 
-    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawDecisionEvent>, ReadError>> {
         self.streams.read(kind, stream).boxed()
     }
 

@@ -4,7 +4,7 @@ use sqlx::error::Error as SqlxError;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead};
+use super::super::stored::{Edges, RawCommit, RawDecisionEvent, RawEvent, RawHead};
 
 /// The bytes of a text or json column as the server sends them, which is as they are stored.
 fn bytes(row: &PgRow, column: usize) -> Result<Vec<u8>, SqlxError> {
@@ -31,7 +31,7 @@ impl FromRow<'_, PgRow> for RawEvent {
     }
 }
 
-impl FromRow<'_, PgRow> for RawFact {
+impl FromRow<'_, PgRow> for RawDecisionEvent {
     fn from_row(row: &PgRow) -> Result<Self, SqlxError> {
         Ok(Self {
             position: row.try_get(0)?,

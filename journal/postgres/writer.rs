@@ -13,8 +13,8 @@ use sqlx::{Connection, Row};
 use super::super::append::Prepared;
 use super::super::store::{Commit, Found, Outcome, WriteError, WriteStore};
 use super::connection::{answered, connect, has_code, is_rolled_back, store_error};
+use super::high_water_mark::{HighWaterMark, Mark};
 use super::row::NewRows;
-use super::seen::{Mark, Seen};
 use super::settings::Settings;
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -66,13 +66,13 @@ pub struct PostgresWriter {
     fenced_off: bool,
     journal_id: String,
     /// A head before it lost acknowledged events.
-    seen: Seen,
+    seen: HighWaterMark,
     /// What this writer has written, so that the list of versions needs no look at each append.
     versions: HashSet<(&'static str, &'static str)>,
 }
 
 impl PostgresWriter {
-    pub(super) async fn open(settings: Settings, seen: Seen) -> Result<Self, StoreError> {
+    pub(super) async fn open(settings: Settings, seen: HighWaterMark) -> Result<Self, StoreError> {
         let mut connection = connect(&settings).await?;
         let (journal_id, fence) = begin_writer(&mut connection, settings.pooled, &seen).await?;
         Ok(Self {
@@ -195,7 +195,11 @@ fn unknown(after: i64, error: SqlxError) -> WriteError {
 }
 
 /// The journal's id and a new right to append.
-async fn begin_writer(connection: &mut PgConnection, pooled: bool, seen: &Seen) -> Result<(String, i64), StoreError> {
+async fn begin_writer(
+    connection: &mut PgConnection,
+    pooled: bool,
+    seen: &HighWaterMark,
+) -> Result<(String, i64), StoreError> {
     let begun = fetch(connection, pooled, sqlx::query(BEGIN_WRITER)).await;
     let begun = begun.map_err(|failure| store_error(failure.error))?;
     let no_head = || StoreError::new(StoreErrorKind::Corrupt, "the journal has no head");

@@ -15,7 +15,7 @@ use zeroload_database_access::open_files::OpenFiles;
 
 use super::super::StreamKind;
 use super::super::store::ReadStore;
-use super::super::stored::{Edges, RawCommit, RawEvent, RawFact, RawHead, ReadError};
+use super::super::stored::{Edges, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError};
 use super::super::streams::Streams;
 use super::{check, store_error};
 use crate::error::{StoreError, StoreErrorKind};
@@ -97,14 +97,14 @@ async fn facts(
     pool: SqlitePool,
     kinds: Vec<&'static str>,
     ids: Vec<String>,
-) -> Result<Vec<(usize, RawFact)>, ReadError> {
+) -> Result<Vec<(usize, RawDecisionEvent)>, ReadError> {
     let wanted: Vec<_> = kinds.iter().zip(&ids).collect();
     let query = sqlx::query(FACTS).bind(serde_json::json!(wanted).to_string());
     let rows = query.fetch_all(&pool).await.map_err(read_error)?;
     let fact = |row: &SqliteRow| {
         let index: i64 = row.try_get(6)?;
         let index = usize::try_from(index).map_err(|error| SqlxError::Decode(error.into()))?;
-        Ok((index, RawFact::from_row(row)?))
+        Ok((index, RawDecisionEvent::from_row(row)?))
     };
     rows.iter().map(fact).collect::<Result<_, _>>().map_err(read_error)
 }
@@ -132,7 +132,7 @@ impl ReadStore for SqliteReader {
         async move { query.fetch_all(self.pool()?).await.map_err(read_error) }.boxed()
     }
 
-    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawDecisionEvent>, ReadError>> {
         async move {
             self.pool()?;
             self.streams.read(kind, stream).await
@@ -204,7 +204,7 @@ impl FromRow<'_, SqliteRow> for RawEvent {
     }
 }
 
-impl FromRow<'_, SqliteRow> for RawFact {
+impl FromRow<'_, SqliteRow> for RawDecisionEvent {
     fn from_row(row: &SqliteRow) -> Result<Self, SqlxError> {
         Ok(Self {
             position: row.try_get(0)?,

@@ -20,7 +20,7 @@ use crate::{
     Backoff, Error, ReadModels,
     engine::{Cell, Index, Row, Table, row},
     query::Place,
-    retries::CHUNK,
+    retries::{CHUNK, Deferred},
     values::names,
 };
 
@@ -106,13 +106,6 @@ pub(crate) const RETRIES: Table = Table {
     indexes: &[Index { name: "due", unique: false, on: "inspection, next_try_at, media_id", filter: None }],
     without_rowid: true,
 };
-
-/// An item that could not be looked at, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PutAside {
-    pub media_id: MediaId,
-    pub code: String,
-}
 
 /// What is to be looked at, and how far that has come.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +209,7 @@ impl InspectionStore<'_> {
     pub async fn put_aside(
         &self,
         inspection: Inspection,
-        items: &[PutAside],
+        items: &[Deferred],
         now: DateTime<Utc>,
         backoff: Backoff,
     ) -> Result<(), Error> {

@@ -3,7 +3,7 @@ use zeroload_domain::{CollectOutcome, CollectReason, Found, MediaId, ReleaseReas
 
 use crate::testing::contract::{Fixture, Kind, on_both};
 use crate::{
-    Backoff, Inspected, Inspection, PutAside,
+    Backoff, Deferred, Inspected, Inspection,
     testing::{
         Journal, at, claim, collected, confirmed, deadlines, facts, id, present, released, request_of, requested,
         sealed, started, substituted, uploaded,
@@ -35,8 +35,8 @@ fn ids(items: &[Inspected]) -> Vec<MediaId> {
     items.iter().map(|item| item.media_id).collect()
 }
 
-fn aside(number: u128, code: &str) -> PutAside {
-    PutAside { media_id: id(number), code: code.to_owned() }
+fn aside(number: u128, code: &str) -> Deferred {
+    Deferred { media_id: id(number), claim: None, code: code.to_owned() }
 }
 
 async fn collected_items_are_listed_in_the_order_of_their_collection(kind: Kind) {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::MemoryTables;
 use crate::{
-    Backoff, DueItem, Postponed, ReadModels,
+    Backoff, Deferred, DueItem, ReadModels,
     testing::{Seeded, at, claim, id},
 };
 
@@ -25,8 +25,8 @@ async fn the_tables_in_memory_answer_like_those_of_sqlite() {
         assert_eq!(memory.apply(batch).await.unwrap(), sqlite.apply(batch).await.unwrap());
         assert_eq!(memory.checkpoint().await.unwrap(), sqlite.checkpoint().await.unwrap());
         let now = at(i64::try_from(seeded.below(100_000)).unwrap());
-        let failed = |number| Postponed { media_id: id(number), claim: Some(claim(1)), code: "SlowDown".to_owned() };
-        let unclaimed = Postponed { claim: None, ..failed(u128::from(seeded.below(40))) };
+        let failed = |number| Deferred { media_id: id(number), claim: Some(claim(1)), code: "SlowDown".to_owned() };
+        let unclaimed = Deferred { claim: None, ..failed(u128::from(seeded.below(40))) };
         let items = [failed(u128::from(seeded.below(40))), failed(u128::from(40 + seeded.below(9))), unclaimed];
         let done = [id(u128::from(seeded.below(40)))];
         for models in [&memory, &sqlite] {

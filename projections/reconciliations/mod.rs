@@ -145,7 +145,7 @@ pub struct Finding {
 row! {
     /// An item and the object that it should have.
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Owned {
+    pub struct ExpectedObject {
         pub media_id: MediaId,
         pub object_key: ObjectKey,
         pub state: State,
@@ -275,7 +275,7 @@ impl WalkStore<'_> {
     ///
     /// # Errors
     /// As [`WalkStore::running`].
-    pub async fn owned(&self, ids: &[MediaId]) -> Result<Vec<Owned>, Error> {
+    pub async fn owned(&self, ids: &[MediaId]) -> Result<Vec<ExpectedObject>, Error> {
         let sql = "SELECT {columns} FROM media WHERE media_id {in $1}";
         self.models.database()?.select(sql, vec![Cell::json(&serde_json::json!(ids))]).await
     }
@@ -284,7 +284,7 @@ impl WalkStore<'_> {
     ///
     /// # Errors
     /// As [`WalkStore::running`].
-    pub async fn confirmed(&self, after: &str, until: &str, limit: u32) -> Result<Vec<Owned>, Error> {
+    pub async fn confirmed(&self, after: &str, until: &str, limit: u32) -> Result<Vec<ExpectedObject>, Error> {
         let cells = vec![Cell::text(after), Cell::text(until), Cell::number(limit)];
         self.models.database()?.select(include_str!("confirmed.sql"), cells).await
     }

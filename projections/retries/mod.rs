@@ -49,11 +49,11 @@ impl Backoff {
     }
 }
 
-/// An item that could not be collected this time.
+/// An item that could not be collected, or not be inspected, this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Postponed {
+pub struct Deferred {
     pub media_id: MediaId,
-    /// The claim that failed; none where it failed before a claim.
+    /// The claim that failed; none where it failed before a claim, and of an inspection.
     pub claim: Option<Claim>,
     /// Why, as the bucket named it.
     pub code: String,
@@ -118,7 +118,7 @@ impl RetryStore<'_> {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Full`], [`Error::Database`], [`Error::ReadOnly`]; earlier chunks of 1000 items stay.
-    pub async fn postpone(&self, items: &[Postponed], now: DateTime<Utc>, backoff: Backoff) -> Result<(), Error> {
+    pub async fn postpone(&self, items: &[Deferred], now: DateTime<Utc>, backoff: Backoff) -> Result<(), Error> {
         for chunk in items.chunks(CHUNK) {
             // In order of id, so that two processes never wait for each other's rows; an item is named once.
             let chunk: BTreeMap<_, _> = chunk.iter().map(|item| (item.media_id, item)).collect();
@@ -186,7 +186,7 @@ impl RetryStore<'_> {
 
 #[cfg(any(test, feature = "memory"))]
 impl crate::memory::Rows {
-    pub(crate) fn postpone(&mut self, item: &Postponed, now: DateTime<Utc>, times: &[DateTime<Utc>]) {
+    pub(crate) fn postpone(&mut self, item: &Deferred, now: DateTime<Utc>, times: &[DateTime<Utc>]) {
         let fresh = crate::memory::Waiting {
             claim: item.claim,
             attempts: 0,

@@ -4,15 +4,15 @@ use chrono::TimeDelta;
 
 use crate::testing::contract::{Fixture, Kind, on_both};
 use crate::{
-    Backoff, Postponed, Retry,
+    Backoff, Deferred, Retry,
     testing::{Journal, at, claim, collected, confirmed, id, present, requested, started, trashed, uploaded},
 };
 use zeroload_domain::{CollectOutcome, CollectReason, MediaId};
 
 const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(60), cap: TimeDelta::seconds(300) };
 
-fn failed(number: u128, of: Option<u32>, code: &str) -> Postponed {
-    Postponed { media_id: id(number), claim: of.map(claim), code: code.to_owned() }
+fn failed(number: u128, of: Option<u32>, code: &str) -> Deferred {
+    Deferred { media_id: id(number), claim: of.map(claim), code: code.to_owned() }
 }
 
 async fn waits(fixture: &Fixture) -> Vec<(MediaId, i64, i64)> {

@@ -13,7 +13,7 @@ use zeroload_domain::{
 };
 
 use crate::{
-    Error, MediaRow, ReadModels, RecordedEvent, What,
+    Error, MediaRow, ReadModels, RecordedBody, RecordedEvent,
     engine::{Cell, Derived, Folded, Merge, Row, Table, View, projection::rows as written, row},
     query::{AFTER_ALL, Page, at_most},
 };
@@ -58,7 +58,7 @@ impl RunRow {
 fn changes(events: &[RecordedEvent]) -> Vec<RunRow> {
     let mut rows: Vec<RunRow> = Vec::new();
     for recorded in events {
-        let What::Run(event) = &recorded.what else { continue };
+        let RecordedBody::Run(event) = &recorded.what else { continue };
         let fresh = RunRow::of(event, recorded.position);
         match rows.iter_mut().find(|row| row.run_id == fresh.run_id) {
             None => rows.push(fresh),

@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use zeroload_domain::{
     AttachedTo, Bucket, ByteSize, Claim, CollectOutcome, CollectReason, Command, ContentType, Context, ETag, Event,
-    Fingerprint, Found, Kept, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Place, Policy, ReleaseReason,
-    RunEvent, Seen, SeenVia, Sha256Digest, Store, Tenant,
+    Fingerprint, Found, KeyPrefix, Media, MediaId, ObjectFacts, ObjectKey, Owner, Policy, ReleaseReason, RunEvent,
+    Seen, SeenVia, Sha256Digest, Store, Tenant, TrashLocation, TrashedObject,
     command::RequestMedia,
     event::{
         Collected, CollectionStarted, Confirmed, ContentSubstituted, Deadlines, MediaRequested, Released,
@@ -16,7 +16,7 @@ use zeroload_domain::{
     },
 };
 
-use crate::{MediaRow, RecordedEvent, What, fold::fold};
+use crate::{MediaRow, RecordedBody, RecordedEvent, fold::fold};
 
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000 + seconds, 123_456_000).unwrap()
@@ -135,9 +135,9 @@ fn key_of(id: MediaId) -> zeroload_domain::ObjectKey {
     request.object_key
 }
 
-pub fn kept(id: MediaId, number: u32) -> Kept {
+pub fn kept(id: MediaId, number: u32) -> TrashedObject {
     let trash_key = key_of(id).in_trash(claim(number));
-    Kept { place: Place::Copy { trash_key }, etag: etag("kept"), content_length: ByteSize::new(1000) }
+    TrashedObject { place: TrashLocation::Copy { trash_key }, etag: etag("kept"), content_length: ByteSize::new(1000) }
 }
 
 pub fn trashed(id: MediaId, number: u32, until: i64) -> Event {
@@ -167,17 +167,16 @@ impl Journal {
         let position = self.events.len() as u64 + 1;
         let of_item = |event: &&RecordedEvent| event.of_media().is_some_and(|(id, _)| id == media_id);
         let sequence = self.events.iter().filter(of_item).count() as u64 + 1;
-        self.push(position, sequence, What::Media(media_id, event))
+        self.push(position, sequence, RecordedBody::Media(media_id, event))
     }
 
     pub fn record_run(&mut self, event: RunEvent) -> &RecordedEvent {
-        let of_run =
-            |recorded: &&RecordedEvent| matches!(&recorded.what, What::Run(run) if run.run_id() == event.run_id());
+        let of_run = |recorded: &&RecordedEvent| matches!(&recorded.what, RecordedBody::Run(run) if run.run_id() == event.run_id());
         let sequence = self.events.iter().filter(of_run).count() as u64 + 1;
-        self.push(self.events.len() as u64 + 1, sequence, What::Run(event))
+        self.push(self.events.len() as u64 + 1, sequence, RecordedBody::Run(event))
     }
 
-    fn push(&mut self, position: u64, sequence: u64, what: What) -> &RecordedEvent {
+    fn push(&mut self, position: u64, sequence: u64, what: RecordedBody) -> &RecordedEvent {
         let recorded_at = at(i64::try_from(position).unwrap());
         self.events.push(RecordedEvent { position, recorded_at, tenant: "default".into(), sequence, what });
         self.events.last().unwrap()
@@ -198,7 +197,7 @@ impl Journal {
             let seconds = i64::try_from(number / 10).unwrap();
             let owner = format!("owner-{}", number % 97);
             let event = request_of(id(number), "default", &owner, deadlines(seconds));
-            journal.push(u64::try_from(number).unwrap() + 1, 1, What::Media(id(number), event));
+            journal.push(u64::try_from(number).unwrap() + 1, 1, RecordedBody::Media(id(number), event));
         }
         journal
     }

@@ -138,8 +138,9 @@ impl Core {
             ids: ids.clone(),
         };
         // Collector and inspector give way to callers, and share one pace towards S3.
-        let (background, paced) = (commands.giving_way(), gateway.paced(settings.pace, ids.clone(), Sleeper::system()));
-        let giving_way = Handles {
+        let (background, paced) =
+            (commands.low_priority(), gateway.paced(settings.pace, ids.clone(), Sleeper::system()));
+        let low_priority = Handles {
             late_uploads: LateUploads::new(background.clone(), paced.clone(), guard.clone(), metrics.clone()),
             commands: background,
             gateway: paced,
@@ -165,8 +166,8 @@ impl Core {
             rate: settings.reconcile_rate,
             shared: settings.database.is_shared(),
         };
-        let collector = Arc::new(Collector::new(giving_way.clone(), collecting));
-        let inspector = Arc::new(Inspector::new(giving_way, inspecting));
+        let collector = Arc::new(Collector::new(low_priority.clone(), collecting));
+        let inspector = Arc::new(Inspector::new(low_priority, inspecting));
         let reconciler = Arc::new(Reconciler::new(handles, reconciling));
         let waits = Waits { s3: settings.s3_timeout, sleeper: Sleeper::system() };
         let service = Service::new(

@@ -6,7 +6,7 @@ use zeroload_clock::{Clock, Ids};
 use super::{Ended, log, output::print};
 use crate::{
     app::{Core, StartError, serving_address},
-    background::collector::{RunReport, Wanted},
+    background::collector::{CollectOptions, RunReport},
     media::commands::Origin,
     settings::Settings,
 };
@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments, clock: Clock, ids: 
             route: "zeroload collect --override-brake",
         });
         let caller = Some("zeroload collect".to_owned());
-        let wanted = Wanted { dry_run: arguments.dry_run, override_brake, caller };
+        let wanted = CollectOptions { dry_run: arguments.dry_run, override_brake, caller };
         let report = match core.collector.run(wanted).await {
             Ok(report) => report,
             Err(error) => {

@@ -9,7 +9,7 @@ use zeroload_projections::{Walk, WalkStatus};
 use super::{Ended, fail, log, output::Output, progress::Progress};
 use crate::{
     app::{Core, StartError, serving_address},
-    background::reconciler::Wanted,
+    background::reconciler::WalkRequest,
     http::{FindingShape, Reconciliation, parse_age},
     settings::Settings,
 };
@@ -67,7 +67,7 @@ async fn with_core(core: &Core, arguments: &Arguments, delete_older_than: Option
     if arguments.estimate {
         return Ok(ExitCode::SUCCESS);
     }
-    let begun = reconciler.begin(&Wanted { caller: "zeroload reconcile".to_owned(), delete_older_than }).await?;
+    let begun = reconciler.begin(&WalkRequest { caller: "zeroload reconcile".to_owned(), delete_older_than }).await?;
     let progress = Progress::start("objects", 0);
     let ended =
         reconciler.run(begun, |walk| progress.at(walk.counts.objects, walk.expected.max(walk.counts.objects))).await;

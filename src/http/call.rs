@@ -75,7 +75,7 @@ impl Call {
         if self.role == Role::Operator || roles.contains(&self.role) {
             return Ok(());
         }
-        let detail = format!("the key {} has not the role for this call", self.caller);
+        let detail = format!("API key {} lacks a role for this call", self.caller);
         Err(Problem::new(403, "forbidden", detail))
     }
 

@@ -18,7 +18,7 @@ use super::{
     shapes::{optional_time, time},
 };
 use crate::{
-    background::collector::{RunReport, Wanted},
+    background::collector::{CollectOptions, RunReport},
     media::commands::decode,
     outside::bounded,
 };
@@ -63,7 +63,7 @@ pub async fn run(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     call.no_parameters()?;
     let CollectBody { dry_run, override_brake } = call.optional_json()?;
     let override_brake = override_brake.then(|| call.origin(paths::OVERRIDES_THE_BRAKE));
-    let wanted = Wanted { dry_run, override_brake, caller: Some(call.caller().to_owned()) };
+    let wanted = CollectOptions { dry_run, override_brake, caller: Some(call.caller().to_owned()) };
     let report = api.collector.run_now(wanted).await.map_err(|stopped| {
         Problem::new(503, "collector-unavailable", format!("the collector did not answer: {stopped}"))
     })??;

@@ -18,7 +18,7 @@ use super::{
     shapes::{MediaShape, MediaState},
 };
 use crate::{
-    media::{Loaded, service::Wish},
+    media::{Loaded, service::NewMedia},
     storage::Upload,
 };
 
@@ -148,7 +148,7 @@ pub async fn request(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
         let detail = format!("content_length must be at most {} bytes", api.max_content_length);
         return Err(Problem::invalid("content_length", detail));
     }
-    let wish = Wish {
+    let wish = NewMedia {
         owner: body.owner,
         content_type: body.content_type,
         content_length: body.content_length,

@@ -230,7 +230,7 @@ fn at<const N: usize>(path: &'static str, routes: [(Method, Route); N]) -> Resou
     }
     let allow = allow.join(", ");
     resource.default_service(web::to(move |request: HttpRequest| {
-        let detail = format!("{} is not possible at {}; {allow} is", request.method(), request.path());
+        let detail = format!("method {} is not allowed for {}; allowed: {allow}", request.method(), request.path());
         let problem = Problem::method_not_allowed(allow.clone(), detail);
         async { Err::<HttpResponse, _>(problem) }
     }))

@@ -86,7 +86,7 @@ pub async fn s3(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem
     };
     for notified in api.on_runtime(work).await? {
         match notified {
-            Ok(Notified::Looked) => result.looked += 1,
+            Ok(Notified::LateCheck) => result.looked += 1,
             Ok(Notified::NotOurs) => result.ignored += 1,
             // Everything before it is recorded, and a repeat of it changes nothing.
             Err(error) => return Err(repeat(error)),

@@ -16,7 +16,7 @@ use super::{
     paths,
     shapes::{optional_time, time},
 };
-use crate::background::reconciler::{LEAST_AGE, ReconcileError, Wanted};
+use crate::background::reconciler::{LEAST_AGE, ReconcileError, WalkRequest};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = NewReconciliation)]
@@ -228,7 +228,7 @@ pub async fn begin(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Prob
     let field = "delete_unknown_older_than";
     let age = body.delete_unknown_older_than.as_deref().map(parse_age).transpose();
     let delete_older_than = age.map_err(|allowed| Problem::invalid(field, format!("{field} {allowed}")))?;
-    let wanted = Wanted { caller: call.caller().to_owned(), delete_older_than };
+    let wanted = WalkRequest { caller: call.caller().to_owned(), delete_older_than };
     let walk = api
         .reconciler
         .begin(wanted)

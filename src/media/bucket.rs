@@ -75,7 +75,7 @@ impl BucketGuard {
     /// `adopt` allows marking a bucket that is unmarked, or has seen commits that are gone, although the journal has history,
     /// until it is first seen to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
-        let never = BucketStatus::Unavailable { detail: "the bucket was not looked at yet".to_owned() };
+        let never = BucketStatus::Unavailable { detail: "the bucket was not checked yet".to_owned() };
         let last = Last {
             status: never,
             at: DateTime::<Utc>::MIN_UTC,
@@ -235,7 +235,7 @@ impl BucketGuard {
     /// Says why not.
     pub async fn may_issue(&self) -> Result<(), String> {
         let may = match self.last() {
-            status if status.can_be_believed() => return Ok(()),
+            status if status.absence_is_proof() => return Ok(()),
             status @ BucketStatus::Unavailable { .. } => match self.has_history().await {
                 Ok(true) => return Ok(()),
                 Ok(false) => status.problem(),
@@ -243,7 +243,7 @@ impl BucketGuard {
             },
             status => status.problem(),
         };
-        if self.recent().await.can_be_believed() {
+        if self.recent().await.absence_is_proof() {
             return Ok(());
         }
         Err(may.unwrap_or_default())

@@ -14,7 +14,7 @@ use zeroload_journal::{AppendError, Journal, ReadError};
 
 use self::attempts::{Basis, MAX_ATTEMPTS, owned_by};
 pub use self::stored::{decode, decode_run};
-use crate::media::{Loaded, recent::Recent, remembered::Remembered};
+use crate::media::{Loaded, recent::Recent, uploaded_cache::UploadedCache};
 
 /// Who asked, for the event's metadata: an auditor sees who did what.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl CommandError {
 pub struct Commands {
     journal: Journal,
     recent: Recent,
-    remembered: Remembered,
+    remembered: UploadedCache,
     policy: Policy,
     ids: Ids,
 }
@@ -70,19 +70,19 @@ pub struct Commands {
 impl Commands {
     /// What it records is in `recent` too, for a projector.
     pub fn new(journal: Journal, recent: Recent, policy: Policy, ids: Ids) -> Self {
-        Self { journal, recent, remembered: Remembered::default(), policy, ids }
+        Self { journal, recent, remembered: UploadedCache::default(), policy, ids }
     }
 
     /// The same that reads each item anew: for a journal whose server may be exchanged unseen.
     #[must_use]
     pub fn reading_always(self) -> Self {
-        Self { remembered: Remembered::nothing(), ..self }
+        Self { remembered: UploadedCache::nothing(), ..self }
     }
 
     /// The same whose appends give way to those of others: for work that can wait.
     #[must_use]
-    pub fn giving_way(&self) -> Self {
-        Self { journal: self.journal.giving_way(), ..self.clone() }
+    pub fn low_priority(&self) -> Self {
+        Self { journal: self.journal.low_priority(), ..self.clone() }
     }
 
     /// Whether what is claimed goes into the trash.
@@ -148,7 +148,7 @@ impl Commands {
     ) -> Result<Loaded, CommandError> {
         let remembered = matches!(command, Command::Confirm { .. }).then(|| self.remembered.take(id)).flatten();
         let basis = match remembered {
-            Some(loaded) => Basis::Remembered(loaded),
+            Some(loaded) => Basis::UploadedCache(loaded),
             None => Basis::Read(self.load_any(id).await?),
         };
         self.decide_and_append(basis, tenant, command, origin, now).await
@@ -217,7 +217,7 @@ impl Commands {
     ///
     /// # Errors
     /// As [`Commands::execute`].
-    pub async fn consider(
+    pub async fn decide_only(
         &self,
         id: MediaId,
         command: Command,

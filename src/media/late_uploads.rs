@@ -23,7 +23,7 @@ use crate::{
 
 /// What a look at a collected item showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum LateCheck {
     /// The bucket holds nothing there: it is as the journal says.
     Gone,
     /// Bytes were there; they are claimed.
@@ -65,9 +65,9 @@ impl LateUploads {
         seen_via: SeenVia,
         origin: &Origin,
         now: DateTime<Utc>,
-    ) -> Result<Looked, ServiceError> {
+    ) -> Result<LateCheck, ServiceError> {
         let loaded = self.commands.load_internal(id).await?;
-        let Media::Collected(ticketed, claimed, _) = &loaded.media else { return Ok(Looked::NotCollected) };
+        let Media::Collected(ticketed, claimed, _) = &loaded.media else { return Ok(LateCheck::NotCollected) };
         let status = self.guard.recent().await;
         if let Some(problem) = status.problem() {
             return Err(ServiceError::Storage(problem));
@@ -91,16 +91,16 @@ impl LateUploads {
         seen_via: SeenVia,
         origin: &Origin,
         now: DateTime<Utc>,
-    ) -> Result<Looked, LookError> {
+    ) -> Result<LateCheck, LookError> {
         let facts = match self.gateway.head(at).await? {
             None => self.left_over(at, collected).await?,
             seen => seen,
         };
-        let Some(facts) = facts else { return Ok(Looked::Gone) };
+        let Some(facts) = facts else { return Ok(LateCheck::Gone) };
         match self.claim(id, facts, collected, seen_via, origin, now).await {
-            Ok(_) => Ok(Looked::Found),
+            Ok(_) => Ok(LateCheck::Found),
             // Claimed and collected once more since: what was seen belongs to that claim.
-            Err(CommandError::Refused(_)) => Ok(Looked::NotCollected),
+            Err(CommandError::Refused(_)) => Ok(LateCheck::NotCollected),
             Err(error) => Err(error.into()),
         }
     }

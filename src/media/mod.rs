@@ -18,9 +18,9 @@ pub mod late_uploads;
 mod loaded;
 pub mod notifications;
 pub mod recent;
-pub mod remembered;
 pub mod restore;
 pub mod service;
+pub mod uploaded_cache;
 
 pub use error::ServiceError;
 pub use loaded::Loaded;

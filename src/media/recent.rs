@@ -65,7 +65,7 @@ mod tests {
         Event,
         event::{Deadlines, TicketRenewed},
     };
-    use zeroload_projections::What;
+    use zeroload_projections::RecordedBody;
 
     use super::*;
 
@@ -83,7 +83,7 @@ mod tests {
             recorded_at: DateTime::UNIX_EPOCH,
             tenant: String::new(),
             sequence: 1,
-            what: What::Media(Uuid::from_u128(u128::from(position)).into(), Event::TicketRenewed(renewed)),
+            what: RecordedBody::Media(Uuid::from_u128(u128::from(position)).into(), Event::TicketRenewed(renewed)),
         }
     }
 

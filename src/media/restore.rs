@@ -9,7 +9,7 @@
 //! is in the journal before anything is written under it, and no delete that is under way can name it.
 
 use chrono::{DateTime, Utc};
-use zeroload_domain::{AttachedTo, Command, Media, MediaId, Place, Refusal, Tenant};
+use zeroload_domain::{AttachedTo, Command, Media, MediaId, Refusal, Tenant, TrashLocation};
 
 use crate::{
     media::{
@@ -112,7 +112,7 @@ async fn try_to_finish(
         NotRestored::Unknown { why } => RestoreError::Storage(why),
     })?;
     let mut remains = vec![own];
-    if let Place::Copy { trash_key } = &kept.place {
+    if let TrashLocation::Copy { trash_key } = &kept.place {
         remains.push(Location { object_key: trash_key, ..own });
     }
     for removal in gateway.remove(&remains).await {

@@ -29,7 +29,7 @@ use crate::{
 
 /// What a backend says about the media it wants a ticket for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct NewMedia {
     pub owner: Owner,
     pub content_type: ContentType,
     pub content_length: ByteSize,
@@ -48,7 +48,7 @@ pub struct Issued {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notified {
     /// It is one of ours; what was there is recorded.
-    Looked,
+    LateCheck,
     NotOurs,
 }
 
@@ -172,13 +172,13 @@ impl Service {
                 if matches!(refusal, Refusal::UploadMismatch { .. } | Refusal::ContentChanged { .. }) {
                     tracing::warn!(media.id = %loaded.id, %refusal, "the bucket holds an object that does not fit");
                 }
-                Ok(Notified::Looked)
+                Ok(Notified::LateCheck)
             }
             Err(error @ ServiceError::ChecksumUnverified) => {
                 tracing::warn!(media.id = %loaded.id, %error, "an upload is not recorded");
-                Ok(Notified::Looked)
+                Ok(Notified::LateCheck)
             }
-            other => other.map(|_| Notified::Looked),
+            other => other.map(|_| Notified::LateCheck),
         }
     }
 
@@ -265,7 +265,7 @@ impl Service {
     ) -> Result<Loaded, ServiceError> {
         // The copies that follow take as long as they take.
         let status = self.allowance().within(self.guard.recent()).await?;
-        if !status.can_be_believed() {
+        if !status.absence_is_proof() {
             return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
         }
         let now = self.clock.now();
@@ -291,7 +291,7 @@ impl Service {
         let at = Location::of(&ticketed.request);
         let looked = async {
             let status = self.guard.recent().await;
-            if !status.can_be_believed() {
+            if !status.absence_is_proof() {
                 return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
             }
             Ok(self.gateway.look(&at).await?)

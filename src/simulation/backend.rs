@@ -19,7 +19,7 @@ use crate::{
     media::{
         Loaded, ServiceError,
         commands::{CommandError, Origin},
-        service::Wish,
+        service::NewMedia,
     },
     storage::Upload,
 };
@@ -160,7 +160,7 @@ async fn request(world: &World, key: Option<IdempotencyKey>) -> Option<(Loaded, 
     let call = move |process: Arc<Process>| {
         let key = key.clone();
         async move {
-            let wish = Wish {
+            let wish = NewMedia {
                 owner: Owner::parse("ann").expect("a name"),
                 content_type: ContentType::parse("image/jpeg").expect("a type"),
                 content_length: ByteSize::new(LENGTH),

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 use zeroload_journal::{
-    Edges, Found, Outcome, Prepared, RawCommit, RawEvent, RawFact, RawHead, ReadError, ReadStore, StoreError,
+    Edges, Found, Outcome, Prepared, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError, ReadStore, StoreError,
     StoreErrorKind, StreamKind, WriteError, WriteStore, memory::Rows,
 };
 
@@ -214,7 +214,7 @@ impl ReadStore for Reading {
         self.read(move |rows| rows.stream(kind, stream, after, limit))
     }
 
-    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawFact>, ReadError>> {
+    fn facts(&self, kind: StreamKind, stream: Uuid) -> BoxFuture<'_, Result<Vec<RawDecisionEvent>, ReadError>> {
         self.read(move |rows| rows.facts(kind, stream))
     }
 

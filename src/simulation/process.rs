@@ -25,7 +25,7 @@ use super::{
 use crate::{
     background::{
         Handles,
-        collector::{Collector, Options, RunError, RunReport, Wanted},
+        collector::{CollectOptions, Collector, Options, RunError, RunReport},
         projector::{Projector, ProjectorError},
     },
     media::{
@@ -104,7 +104,7 @@ impl Process {
         let commands = Commands::new(journal.clone(), recent, world.policy.clone(), ids.clone());
         let late_uploads = LateUploads::new(commands.clone(), gateway.clone(), guard.clone(), Metrics::default());
         let handles = Handles {
-            commands: commands.giving_way(),
+            commands: commands.low_priority(),
             late_uploads: late_uploads.clone(),
             journal: journal.clone(),
             gateway: gateway.clone(),
@@ -183,7 +183,7 @@ impl Process {
         }
         let wanted = match self.world.flaw {
             Some(Flaw::OverridesBrake) => overriding(),
-            _ => Wanted::plain(false),
+            _ => CollectOptions::plain(false),
         };
         let ended = self.collector.run(wanted).await;
         if let Ok(report) = &ended {
@@ -205,9 +205,9 @@ impl Process {
     }
 }
 
-fn overriding() -> Wanted {
+fn overriding() -> CollectOptions {
     let origin = Origin { request_id: "r".to_owned(), caller: "operator".to_owned(), route: "simulated" };
-    Wanted { override_brake: Some(origin), ..Wanted::plain(false) }
+    CollectOptions { override_brake: Some(origin), ..CollectOptions::plain(false) }
 }
 
 fn summary(run: &Result<RunReport, RunError>) -> String {

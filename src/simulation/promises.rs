@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use zeroload_domain::{Claim, ETag, Event, MediaId, ObjectKey, Place, Seen};
+use zeroload_domain::{Claim, ETag, Event, MediaId, ObjectKey, Seen, TrashLocation};
 use zeroload_journal::{RawEvent, StoredEvent};
 use zeroload_projections::RecordedEvent;
 
@@ -129,7 +129,7 @@ impl Promises {
                 item.collecting = false;
             }
             Event::Trashed(trashed) => {
-                let Place::Copy { trash_key } = &trashed.kept.place else {
+                let TrashLocation::Copy { trash_key } = &trashed.kept.place else {
                     return broken("the trash", "the bucket has no versions");
                 };
                 if !item.collecting || item.claims.last() != Some(&trashed.claim) {

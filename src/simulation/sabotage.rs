@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use zeroload_domain::{
-    ByteSize, Claim, CollectOutcome, Command, Event, Media, ObjectFacts, Place, Seen, event::Collected, media::Claimed,
+    ByteSize, Claim, CollectOutcome, Command, Event, Media, ObjectFacts, Seen, TrashLocation, event::Collected,
+    media::Claimed,
 };
-use zeroload_projections::{DueItem, What};
+use zeroload_projections::{DueItem, RecordedBody};
 
 use super::process::Process;
 use crate::{
@@ -42,7 +43,7 @@ pub async fn misread(process: &Process) {
     let Ok(checkpoint) = process.read_models.checkpoint().await else { return };
     let Ok(mut batch) = read_batch(process.journal.reader(), checkpoint.position, 1000).await else { return };
     for recorded in &mut batch {
-        if let What::Media(_, event @ Event::Confirmed(_)) = &mut recorded.what {
+        if let RecordedBody::Media(_, event @ Event::Confirmed(_)) = &mut recorded.what {
             let (claim, outcome) = (Claim::FIRST, CollectOutcome::Absent);
             *event = Event::Collected(Collected { claim, outcome, bytes_freed: ByteSize::default() });
         }
@@ -57,7 +58,7 @@ pub async fn empty_the_trash(process: &Process) {
     for item in unfinished {
         if let Ok(Loaded { media: Media::Restoring(_, kept, _), .. }) =
             process.commands.load_of(item.media_id, None).await
-            && let Place::Copy { trash_key } = &kept.place
+            && let TrashLocation::Copy { trash_key } = &kept.place
         {
             process.gateway.delete(&[Location { object_key: trash_key, ..location(&item) }]).await;
         }

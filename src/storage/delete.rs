@@ -96,7 +96,7 @@ impl Gateway {
         }
     }
 
-    /// Deletes at most [`MAX_KEYS`](super::pace::MAX_KEYS) keys, each in the version that it names if it names one: with one call, or with one for
+    /// Deletes at most [`MAX_KEYS`](super::rate_limiter::MAX_KEYS) keys, each in the version that it names if it names one: with one call, or with one for
     /// each key where the server has no other.
     pub(super) async fn delete_page(&self, named: &[Named<'_>]) -> Result<Answers, StorageError> {
         if !self.manners().deletes_singly.is_set() {

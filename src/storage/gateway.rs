@@ -28,7 +28,7 @@ use super::{
     headers::KeptHeaders,
     location::Location,
     manners::{Deletes, Manners},
-    pace::{MAX_KEYS, Pace, PaceSettings, TRIES, asks_for_fewer},
+    rate_limiter::{MAX_KEYS, PaceSettings, RateLimiter, TRIES, asks_for_fewer},
     settings::{ConnectError, GatewaySettings, KeepsVersions},
     ticket::{SignError, Signer, TicketSpec, Upload},
 };
@@ -37,7 +37,7 @@ use super::{
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
-    pace: Option<Arc<Pace>>,
+    rate_limiter: Option<Arc<RateLimiter>>,
 }
 
 struct Inner {
@@ -107,34 +107,34 @@ impl Gateway {
             manners: Manners::default(),
             server_date: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner), pace: None })
+        Ok(Self { inner: Arc::new(inner), rate_limiter: None })
     }
 
     /// The same bucket, asked at a pace that all clones of what is returned share.
     #[must_use]
     pub fn paced(&self, settings: PaceSettings, ids: Ids, sleeper: Sleeper) -> Self {
-        Self { inner: self.inner.clone(), pace: Some(Arc::new(Pace::new(settings, ids, sleeper))) }
+        Self { inner: self.inner.clone(), rate_limiter: Some(Arc::new(RateLimiter::new(settings, ids, sleeper))) }
     }
 
     /// Whether the server has asked for fewer requests until this gateway gave up.
-    pub fn wants_rest(&self) -> bool {
-        self.pace.as_ref().is_some_and(|pace| pace.is_refused())
+    pub fn is_throttled(&self) -> bool {
+        self.rate_limiter.as_ref().is_some_and(|rate_limiter| rate_limiter.is_refused())
     }
 
     /// Enough time has passed to ask again.
-    pub fn has_rested(&self) {
-        if let Some(pace) = self.pace() {
-            pace.answered();
+    pub fn reset_throttle(&self) {
+        if let Some(rate_limiter) = self.rate_limiter() {
+            rate_limiter.answered();
         }
     }
 
-    pub(super) fn pace(&self) -> Option<&Pace> {
-        self.pace.as_deref()
+    pub(super) fn rate_limiter(&self) -> Option<&RateLimiter> {
+        self.rate_limiter.as_deref()
     }
 
     /// Keys that one call deletes at most.
     pub fn keys_per_call(&self) -> usize {
-        self.pace().map_or(MAX_KEYS, Pace::keys)
+        self.rate_limiter().map_or(MAX_KEYS, RateLimiter::keys)
     }
 
     /// Asks at the pace that is set, and again if the server wants fewer requests.
@@ -142,15 +142,15 @@ impl Gateway {
     where
         F: Future<Output = Result<T, StorageError>>,
     {
-        let Some(pace) = self.pace() else { return ask().await };
+        let Some(rate_limiter) = self.rate_limiter() else { return ask().await };
         let mut tries = 1;
         loop {
-            let turn = pace.turn().await;
+            let turn = rate_limiter.turn().await;
             match ask().await {
-                Err(error) if asks_for_fewer(&error) && tries < TRIES => pace.refused(turn).await,
+                Err(error) if asks_for_fewer(&error) && tries < TRIES => rate_limiter.refused(turn).await,
                 Err(error) => return Err(error),
                 Ok(answer) => {
-                    pace.answered();
+                    rate_limiter.answered();
                     return Ok(answer);
                 }
             }

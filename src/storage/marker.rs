@@ -36,7 +36,7 @@ pub enum MarkerError {
 
 /// A commit of the journal: one that was restored from a backup, or rewritten, does not hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anchor {
+pub struct MarkedCommit {
     pub commit_id: u64,
     /// The commit's last position.
     pub position: u64,
@@ -48,7 +48,7 @@ pub struct Anchor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
     /// How far the journal was when it was written, if it says so.
-    pub anchor: Option<Anchor>,
+    pub anchor: Option<MarkedCommit>,
     etag: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct Marked {
 struct Marker {
     journal_id: Uuid,
     #[serde(default, deserialize_with = "json::optional_object", skip_serializing_if = "Option::is_none")]
-    anchor: Option<Anchor>,
+    anchor: Option<MarkedCommit>,
     #[serde(default)]
     what: String,
 }
@@ -119,7 +119,7 @@ impl Gateway {
         &self,
         journal_id: Uuid,
         seen: &Marked,
-        anchor: Option<Anchor>,
+        anchor: Option<MarkedCommit>,
     ) -> Result<(), MarkerError> {
         if !self.put_over(journal_id, seen, &anchor).await? {
             let written = self.put_marker(journal_id, anchor).send().await;
@@ -134,7 +134,12 @@ impl Gateway {
     }
 
     /// Whether the marker could be written with the condition that it is still the one `seen`.
-    async fn put_over(&self, journal_id: Uuid, seen: &Marked, anchor: &Option<Anchor>) -> Result<bool, MarkerError> {
+    async fn put_over(
+        &self,
+        journal_id: Uuid,
+        seen: &Marked,
+        anchor: &Option<MarkedCommit>,
+    ) -> Result<bool, MarkerError> {
         let Some(etag) = &seen.etag else { return Ok(false) };
         // Ceph compares the header as it comes, and keeps ETags without quotes.
         for condition in [etag, etag.trim_matches('"')] {
@@ -155,7 +160,7 @@ impl Gateway {
         Ok(false)
     }
 
-    fn put_marker(&self, journal_id: Uuid, anchor: Option<Anchor>) -> PutObjectFluentBuilder {
+    fn put_marker(&self, journal_id: Uuid, anchor: Option<MarkedCommit>) -> PutObjectFluentBuilder {
         let marker = Marker { journal_id, anchor, what: WHAT.to_owned() };
         let body = serde_json::to_vec_pretty(&marker).expect("a marker is plain JSON");
         let put = self.client().put_object().bucket(self.bucket().as_str()).key(self.prefix().marker());

@@ -20,7 +20,7 @@ use super::{
     gateway::Gateway,
     location::Location,
     multipart::{UPLOAD_DENIED, UPLOAD_LEFT},
-    versioning::{Version, What},
+    versioning::{Version, VersionKind},
 };
 
 /// A version is under retention (S3 Object Lock).
@@ -149,7 +149,7 @@ impl Gateway {
             let deleted = self.delete_all(&named).await;
             for (key, version) in &found {
                 match (deleted.of(key.as_str(), Some(&version.id)), version.what) {
-                    (Some(Deletion::Gone), What::Object { bytes }) => {
+                    (Some(Deletion::Gone), VersionKind::Object { bytes }) => {
                         *freed.entry(key.clone()).or_default() += bytes;
                     }
                     (Some(Deletion::Failed { code }), _) if code == "AccessDenied" => {

@@ -9,7 +9,7 @@ use super::{
     deletion::{Answers, Deletion, Named},
     error::{Fault, StorageError},
     gateway::Gateway,
-    pace::Pace,
+    rate_limiter::RateLimiter,
 };
 
 /// Calls in a row that fail as a whole, after which it is no single key.
@@ -65,7 +65,7 @@ impl Gateway {
                     }
                     // Several keys that each break a call stop the halving; in smaller calls what is healthy goes between them.
                     if failures == IN_A_ROW && may_be_one_key(&why) {
-                        self.pace().into_iter().for_each(Pace::fewer_keys);
+                        self.rate_limiter().into_iter().for_each(RateLimiter::fewer_keys);
                     }
                     if !may_be_one {
                         parts.drain(..).for_each(|part| deleted.fail(part, &why));
@@ -77,8 +77,8 @@ impl Gateway {
     }
 
     fn note_answers(&self, answers: &Answers) {
-        let Some(pace) = self.pace() else { return };
-        if answers.ask_for_fewer() { pace.fewer_keys() } else { pace.more_keys() }
+        let Some(rate_limiter) = self.rate_limiter() else { return };
+        if answers.ask_for_fewer() { rate_limiter.fewer_keys() } else { rate_limiter.more_keys() }
     }
 }
 

@@ -10,7 +10,9 @@
 //! found the same. What was seen at the claim is what is kept: bytes that come late, between two tries, take no place of
 //! it. A copy is made by the server: no byte passes here (P-6).
 
-use zeroload_domain::{ByteSize, Claim, ETag, Kept, ObjectFacts, ObjectKey, Place, Seen, VersionId, media::Claimed};
+use zeroload_domain::{
+    ByteSize, Claim, ETag, ObjectFacts, ObjectKey, Seen, TrashLocation, TrashedObject, VersionId, media::Claimed,
+};
 
 use super::{
     connect::copy_config,
@@ -18,7 +20,7 @@ use super::{
     gateway::Gateway,
     location::Location,
     remove::{COPY_DIFFERS, Removal, TRASH_LOST, VERSIONS_LEFT},
-    versioning::{Version, What},
+    versioning::{Version, VersionKind},
 };
 use crate::outside::escaped;
 
@@ -32,7 +34,7 @@ const NULL: &str = "null";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trashing {
     /// It is in the trash, and nothing can be seen under its own key.
-    Kept(Kept),
+    Kept(TrashedObject),
     /// There was nothing to keep, or it was removed.
     Removed(Removal),
 }
@@ -91,13 +93,13 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
-    pub async fn holds(&self, at: &Location<'_>, kept: &Kept) -> Result<bool, StorageError> {
+    pub async fn holds(&self, at: &Location<'_>, kept: &TrashedObject) -> Result<bool, StorageError> {
         if !self.serves(at) {
             return Err(StorageError::OtherBucket { store: at.store.clone(), bucket: at.bucket.clone() });
         }
         match &kept.place {
-            Place::Copy { trash_key } => Ok(self.head_key(trash_key.as_str()).await?.is_some()),
-            Place::Version { version_id } => {
+            TrashLocation::Copy { trash_key } => Ok(self.head_key(trash_key.as_str()).await?.is_some()),
+            TrashLocation::Version { version_id } => {
                 let versions = self.versions_of(at.object_key.as_str()).await?;
                 Ok(versions.iter().any(|version| version.id == version_id.as_str()))
             }
@@ -127,10 +129,15 @@ impl Gateway {
     ///
     /// # Errors
     /// [`NotRestored`]; a repeat goes on from what is there.
-    pub async fn bring_back(&self, at: &Location<'_>, kept: &Kept, to: &ObjectKey) -> Result<ObjectFacts, NotRestored> {
+    pub async fn bring_back(
+        &self,
+        at: &Location<'_>,
+        kept: &TrashedObject,
+        to: &ObjectKey,
+    ) -> Result<ObjectFacts, NotRestored> {
         let (from, version) = match &kept.place {
-            Place::Copy { trash_key } => (trash_key, None),
-            Place::Version { version_id } => (at.object_key, Some(version_id.as_str())),
+            TrashLocation::Copy { trash_key } => (trash_key, None),
+            TrashLocation::Version { version_id } => (at.object_key, Some(version_id.as_str())),
         };
         let there = self.head(&Location { object_key: to, ..*at }).await?;
         let source = self.head_version(from.as_str(), version).await?;
@@ -174,8 +181,8 @@ impl Gateway {
             Source::Nothing => None,
             Source::BeyondTheList => return Ok(failed(VERSIONS_LEFT)),
         };
-        let kept = copied.map(|copy| Kept {
-            place: Place::Copy { trash_key: trash_key.clone() },
+        let kept = copied.map(|copy| TrashedObject {
+            place: TrashLocation::Copy { trash_key: trash_key.clone() },
             etag: copy.etag,
             content_length: copy.content_length,
         });
@@ -183,7 +190,7 @@ impl Gateway {
     }
 
     /// Removes all that is under the item's own key, of which `kept` is in the trash.
-    async fn clear_away(&self, at: &Location<'_>, kept: Option<Kept>) -> Trashing {
+    async fn clear_away(&self, at: &Location<'_>, kept: Option<TrashedObject>) -> Trashing {
         match (self.remove(std::slice::from_ref(at)).await.pop(), kept) {
             (Some(Removal::Gone { .. }), Some(kept)) => Trashing::Kept(kept),
             (Some(removal), _) => Trashing::Removed(removal),
@@ -234,7 +241,7 @@ impl Gateway {
             None if versions.len() < LIST && !moved => return Ok(self.clear_away(at, None).await),
             _ => return self.move_away(at, seen, trash_key).await,
         };
-        if !versions.iter().any(|version| version.is_latest && version.what == What::DeleteMarker) {
+        if !versions.iter().any(|version| version.is_latest && version.what == VersionKind::DeleteMarker) {
             self.asked(|| async {
                 let marked = self.client().delete_object().bucket(self.bucket().as_str()).key(key).send().await;
                 marked.map(drop).map_err(|error| StorageError::from(&error))
@@ -268,13 +275,13 @@ impl Gateway {
     }
 }
 
-fn kept_version(version: &Version) -> Result<Kept, StorageError> {
+fn kept_version(version: &Version) -> Result<TrashedObject, StorageError> {
     let unusable = |_| StorageError::answer("a version is listed without a usable id or etag");
-    let What::Object { bytes } = version.what else {
+    let VersionKind::Object { bytes } = version.what else {
         return Err(StorageError::answer("a delete marker cannot be kept"));
     };
-    Ok(Kept {
-        place: Place::Version { version_id: VersionId::parse(version.id.as_str()).map_err(unusable)? },
+    Ok(TrashedObject {
+        place: TrashLocation::Version { version_id: VersionId::parse(version.id.as_str()).map_err(unusable)? },
         etag: ETag::parse(version.etag.as_deref().unwrap_or_default()).map_err(unusable)?,
         content_length: ByteSize::new(bytes),
     })
@@ -289,14 +296,14 @@ fn claimed_version<'a>(seen: &Seen, versions: &'a [Version]) -> Option<&'a Versi
     versions.iter().find(|version| {
         let etag = version.etag.as_deref().and_then(|etag| ETag::parse(etag).ok());
         match (version.what, etag) {
-            (What::Object { bytes }, Some(etag)) => is_claimed(seen, &etag, ByteSize::new(bytes)),
+            (VersionKind::Object { bytes }, Some(etag)) => is_claimed(seen, &etag, ByteSize::new(bytes)),
             _ => false,
         }
     })
 }
 
 fn newest(versions: &[Version]) -> Option<&Version> {
-    versions.iter().find(|version| matches!(version.what, What::Object { .. }))
+    versions.iter().find(|version| matches!(version.what, VersionKind::Object { .. }))
 }
 
 /// Of the same length, and the same by ETag or SHA-256: one of them may change with a copy (encryption, parts).

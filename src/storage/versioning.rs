@@ -32,7 +32,7 @@ pub(super) struct Version {
     pub key: String,
     /// `null` for what was written while no versions were kept.
     pub id: String,
-    pub what: What,
+    pub what: VersionKind,
     /// Without its quotes; a marker has none.
     pub etag: Option<String>,
     pub is_latest: bool,
@@ -41,7 +41,7 @@ pub(super) struct Version {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum VersionKind {
     Object { bytes: u64 },
     DeleteMarker,
 }
@@ -141,7 +141,9 @@ impl Gateway {
             versions.push(Version {
                 key: found.key.ok_or_else(unnamed)?,
                 id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
-                what: What::Object { bytes: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default() },
+                what: VersionKind::Object {
+                    bytes: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                },
                 etag: found.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
                 is_latest: found.is_latest.unwrap_or_default(),
                 last_modified: found.last_modified.map(|at| at.secs()),
@@ -151,7 +153,7 @@ impl Gateway {
             versions.push(Version {
                 key: found.key.ok_or_else(unnamed)?,
                 id: found.version_id.filter(|id| !id.is_empty()).ok_or_else(unnamed)?,
-                what: What::DeleteMarker,
+                what: VersionKind::DeleteMarker,
                 etag: None,
                 is_latest: found.is_latest.unwrap_or_default(),
                 last_modified: found.last_modified.map(|at| at.secs()),

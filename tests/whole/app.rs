@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use zeroload::{
     app::{Core, Server, StartError},
     background::{
-        collector::{Collector, RunError, RunReport, Wanted},
+        collector::{CollectOptions, Collector, RunError, RunReport},
         inspector::{self, Inspector},
         projector::Projector,
         reconciler::Reconciler,
@@ -241,7 +241,7 @@ impl TestApp {
     pub async fn override_at(&self, now: chrono::DateTime<chrono::Utc>) -> RunReport {
         let collector = self.parts.collector.clone();
         let by = Origin { request_id: "r-1".to_owned(), caller: "ops".to_owned(), route: "a test" };
-        let wanted = Wanted { override_brake: Some(by), ..Wanted::default() };
+        let wanted = CollectOptions { override_brake: Some(by), ..CollectOptions::default() };
         self.on_runtime(async move { collector.run_wanted(now, wanted).await }).await.expect("the run ends")
     }
 

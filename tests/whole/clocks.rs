@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use zeroload::background::collector::Wanted;
+use zeroload::background::collector::CollectOptions;
 use zeroload_clock::Clock;
 use zeroload_embedded_s3::Operation;
 
@@ -105,7 +105,7 @@ async fn the_time_in_the_trash_counts_from_when_an_item_is_in_it() {
     app.uploaded(BYTES).await;
     let stall = faults.stall_next(Operation::CopyObject, &in_trash(&media));
     let collector = app.parts.collector.clone();
-    let run = app.parts.runtime.spawn(async move { collector.run_wanted(begin, Wanted::default()).await });
+    let run = app.parts.runtime.spawn(async move { collector.run_wanted(begin, CollectOptions::default()).await });
     stall.reached(1).await;
     hands.pass(TimeDelta::hours(2));
     stall.release();

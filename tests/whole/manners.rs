@@ -5,7 +5,7 @@ use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::{
-    background::{collector::RunError, reconciler::Wanted},
+    background::{collector::RunError, reconciler::WalkRequest},
     settings::RawSettings,
     storage::Deletes,
 };
@@ -112,7 +112,7 @@ async fn a_server_whose_404s_could_be_anybody_s_is_believed_beside_the_marker() 
     app.caught_up().await;
     let reconciler = app.parts.reconciler.clone();
     let walk = app.on_runtime(async move {
-        let begun = reconciler.begin(&Wanted { caller: "test".to_owned(), delete_older_than: None }).await?;
+        let begun = reconciler.begin(&WalkRequest { caller: "test".to_owned(), delete_older_than: None }).await?;
         reconciler.run(begun, |_| {}).await
     });
     let walk = walk.await.expect("a walk to its end");
@@ -258,7 +258,7 @@ async fn keys_of_others_are_reported_under_their_names_whatever_the_list_claims(
     app.caught_up().await;
     let reconciler = app.parts.reconciler.clone();
     let walk = app.on_runtime(async move {
-        let begun = reconciler.begin(&Wanted { caller: "test".to_owned(), delete_older_than: None }).await?;
+        let begun = reconciler.begin(&WalkRequest { caller: "test".to_owned(), delete_older_than: None }).await?;
         reconciler.run(begun, |_| {}).await
     });
     let walk = walk.await.expect("a walk to its end");

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use zeroload::{
-    background::reconciler::{ReconcileError, Wanted},
+    background::reconciler::{ReconcileError, WalkRequest},
     media::{
         commands::{Commands, Origin},
         recent::Recent,
@@ -64,11 +64,11 @@ fn key(media: &Value) -> &str {
     media["object_key"].as_str().expect("a key")
 }
 
-fn wanted() -> Wanted {
-    Wanted { caller: "test".to_owned(), delete_older_than: None }
+fn wanted() -> WalkRequest {
+    WalkRequest { caller: "test".to_owned(), delete_older_than: None }
 }
 
-async fn try_to_walk(app: &TestApp, wanted: Wanted) -> Result<Walk, ReconcileError> {
+async fn try_to_walk(app: &TestApp, wanted: WalkRequest) -> Result<Walk, ReconcileError> {
     app.caught_up().await;
     let reconciler = app.parts.reconciler.clone();
     let walked = app.on_runtime(async move {
@@ -78,7 +78,7 @@ async fn try_to_walk(app: &TestApp, wanted: Wanted) -> Result<Walk, ReconcileErr
     walked.await
 }
 
-async fn walk_as(app: &TestApp, wanted: Wanted) -> Walk {
+async fn walk_as(app: &TestApp, wanted: WalkRequest) -> Walk {
     try_to_walk(app, wanted).await.expect("a walk to the end")
 }
 
@@ -195,7 +195,7 @@ async fn nothing_unknown_is_deleted_before_it_is_old_enough() {
     let stranger = format!("{}/left behind.txt", behind.prefix);
     behind.put(&stranger, b"whose?").await;
     // Less than a day is not to be had.
-    let hasty = Wanted { delete_older_than: Some(TimeDelta::zero()), ..wanted() };
+    let hasty = WalkRequest { delete_older_than: Some(TimeDelta::zero()), ..wanted() };
     let walk = walk_as(&app, hasty).await;
     assert_eq!(walk.delete_older_than, Some(86_400));
     assert_eq!(findings(&app, &walk).await, [found("unknown", &stranger, "kept: too young")]);
@@ -219,7 +219,7 @@ async fn old_unknown_objects_are_deleted_on_demand_and_nothing_else_is() {
     let unreadable = Effect::RefuseCall(Refusal::InvalidRequest);
     faults(&app).add(Fault::new(unreadable).on(Operation::DeleteObjects).key(control));
     age_objects(&app).await;
-    let walk = walk_as(&app, Wanted { delete_older_than: Some(TimeDelta::days(7)), ..wanted() }).await;
+    let walk = walk_as(&app, WalkRequest { delete_older_than: Some(TimeDelta::days(7)), ..wanted() }).await;
     let expected = [
         found("unknown", in_trash, "kept: may be another service's"),
         found("unknown", stranger, "deleted"),
@@ -266,7 +266,7 @@ async fn a_journal_that_was_restored_only_reports() {
     let body = ByteStream::from(marker.to_string().into_bytes());
     let put = behind.client.put_object().bucket(&behind.bucket).key("media/.zeroload").body(body);
     put.send().await.expect("written");
-    let walk = walk_as(&app, Wanted { delete_older_than: Some(TimeDelta::days(7)), ..wanted() }).await;
+    let walk = walk_as(&app, WalkRequest { delete_older_than: Some(TimeDelta::days(7)), ..wanted() }).await;
     assert!(walk.report_only.as_ref().is_some_and(|why| why.contains("restored")), "{walk:?}");
     assert_eq!(findings(&app, &walk).await, [found("came_back", key(&media), "reported")]);
     assert_eq!(app.state(&media).await, "collected");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::trash::{Kept, Place};
+use crate::trash::{TrashLocation, TrashedObject};
 
 const DAY: i64 = 86_400;
 
@@ -9,9 +9,13 @@ fn keeping(seconds: i64) -> Context {
     Context { policy: context.policy.with_trash(TimeDelta::seconds(DAY)).unwrap(), ..context }
 }
 
-fn kept() -> Kept {
+fn kept() -> TrashedObject {
     let trash_key = request("ann").object_key.in_trash(Claim::FIRST);
-    Kept { place: Place::Copy { trash_key }, etag: ETag::parse("e1").unwrap(), content_length: ByteSize::new(10) }
+    TrashedObject {
+        place: TrashLocation::Copy { trash_key },
+        etag: ETag::parse("e1").unwrap(),
+        content_length: ByteSize::new(10),
+    }
 }
 
 fn trash(claim: Claim) -> Command {

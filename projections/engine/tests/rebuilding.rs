@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 
 use crate::testing::contract::{Fixture, Kind, catch_up, on_both, rows};
 use crate::{
-    Backoff, Error, Postponed, Status, Swapped,
+    Backoff, Deferred, Error, Status, Swapped,
     testing::{Journal, Seeded, at, id},
 };
 
@@ -90,7 +90,7 @@ async fn of_two_rebuilds_the_later_takes_over(kind: Kind) {
 async fn a_rebuild_leaves_the_retries_alone(kind: Kind) {
     let journal = Journal::requests(3);
     let fixture = Fixture::with(kind, &journal).await;
-    let failed = Postponed { media_id: id(1), claim: None, code: "AccessDenied".into() };
+    let failed = Deferred { media_id: id(1), claim: None, code: "AccessDenied".into() };
     fixture
         .models
         .retries()

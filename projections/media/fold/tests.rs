@@ -1,6 +1,6 @@
 use zeroload_domain::{
     ByteSize, CollectOutcome, CollectReason, Media, Seen as DomainSeen,
-    media::{Claimed, Seal, Wanted},
+    media::{Claimed, ReleasedFrom, Seal},
 };
 
 use super::*;
@@ -67,8 +67,10 @@ fn assert_agree(media: &Media, row: Option<&MediaRow>) {
         );
     }
     match media {
-        Media::Released(_, Wanted::Cancelled(_)) => assert_eq!(row.release_reason, Some(ReleaseReason::Cancelled)),
-        Media::Released(_, Wanted::Detached(_)) => assert_eq!(row.release_reason, Some(ReleaseReason::Detached)),
+        Media::Released(_, ReleasedFrom::Cancelled(_)) => {
+            assert_eq!(row.release_reason, Some(ReleaseReason::Cancelled))
+        }
+        Media::Released(_, ReleasedFrom::Detached(_)) => assert_eq!(row.release_reason, Some(ReleaseReason::Detached)),
         Media::Pending(..) | Media::Uploaded(..) | Media::Confirmed(..) => assert_eq!(row.release_reason, None),
         Media::Unrequested
         | Media::Collecting(..)

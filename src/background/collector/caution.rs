@@ -3,7 +3,7 @@
 //!
 //! Both guard what a claim takes away for good: the item can no longer be confirmed, whether or not it can then be deleted.
 
-use zeroload_domain::media::{Claimed, Ticketed};
+use zeroload_domain::media::{Claimed, MediaInfo};
 
 use super::{Collector, Run};
 use crate::storage::{Removal, Trashing};
@@ -38,7 +38,7 @@ impl Collector {
     }
 
     /// What became of a page shows what the bucket can do, or no longer can.
-    pub(super) fn note_what_worked(&self, claims: &[(&Ticketed, &Claimed)], disposed: &[Option<Trashing>]) {
+    pub(super) fn note_what_worked(&self, claims: &[(&MediaInfo, &Claimed)], disposed: &[Option<Trashing>]) {
         let is_gone = |done: &Trashing| matches!(done, Trashing::Removed(Removal::Gone { .. }));
         let is_kept = |done: &Trashing| matches!(done, Trashing::Kept(_));
         let of = |moved: bool| {

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
-use zeroload_domain::{ByteSize, CollectOutcome, Command, Kept, Media, Seen};
-use zeroload_projections::Postponed;
+use zeroload_domain::{ByteSize, CollectOutcome, Command, Media, Seen, TrashedObject};
+use zeroload_projections::Deferred;
 
 use super::{
     Collector, ItemOutcome, ItemReport, Run, RunError,
@@ -30,18 +30,23 @@ pub(super) struct Recorded {
 /// A page whose objects are gone, which the journal does not say yet. A crash leaves the claims: the next run deletes again,
 /// which changes nothing, and records.
 #[derive(Default)]
-pub(super) struct Gone(Vec<(Claimed, How)>);
+pub(super) struct DeletedUnrecorded(Vec<(Claimed, How)>);
 
 enum How {
     /// The trash keeps it.
-    Kept(Kept),
+    Kept(TrashedObject),
     /// Deleted, with the bytes of its versions where those are kept.
     Deleted(Option<ByteSize>),
 }
 
 impl Collector {
     /// Deletes what was claimed. What is not gone, or not known to be, is counted here and added to `postponed`.
-    pub(super) async fn delete_page(&self, opened: Opened, postponed: &mut Vec<Postponed>, run: &mut Run) -> Gone {
+    pub(super) async fn delete_page(
+        &self,
+        opened: Opened,
+        postponed: &mut Vec<Deferred>,
+        run: &mut Run,
+    ) -> DeletedUnrecorded {
         let Opened { claimed, others, postponed: unclaimed, left_alone } = opened;
         if left_alone {
             run.leave_the_bucket_alone();
@@ -52,7 +57,7 @@ impl Collector {
         let claims: Vec<_> = claimed.iter().map(|item| (&*item.ticketed, &item.claimed)).collect();
         let disposed = self.dispose(&claims, run).await;
         self.note_what_worked(&claims, &disposed);
-        let mut gone = Gone::default();
+        let mut gone = DeletedUnrecorded::default();
         for (item, disposed) in claimed.into_iter().zip(disposed) {
             let (outcome, code) = match disposed {
                 Some(Trashing::Kept(kept)) => {
@@ -73,7 +78,7 @@ impl Collector {
     }
 
     /// Says in the journal what is gone.
-    pub(super) async fn record_page(&self, gone: Gone, run: &Run) -> Vec<(Claimed, Recorded)> {
+    pub(super) async fn record_page(&self, gone: DeletedUnrecorded, run: &Run) -> Vec<(Claimed, Recorded)> {
         let record = |(item, how): (Claimed, How)| async move {
             let recorded = match how {
                 How::Kept(kept) => self.record_trashed(&item, kept, run).await,
@@ -119,7 +124,7 @@ impl Collector {
         }
     }
 
-    async fn record_trashed(&self, item: &Claimed, kept: Kept, run: &Run) -> Recorded {
+    async fn record_trashed(&self, item: &Claimed, kept: TrashedObject, run: &Run) -> Recorded {
         let command = Command::FinishTrashing { claim: item.claimed.claim, kept: kept.clone() };
         // The time in the trash begins now, however long ago the run has begun.
         let now = self.present(run);
@@ -153,7 +158,7 @@ fn not_recorded(item: &Claimed, error: &CommandError) -> Recorded {
     Recorded { outcome: Err((ItemOutcome::Unknown, code.to_owned())), position: item.position }
 }
 
-fn count(item: Claimed, outcome: Outcome, postponed: &mut Vec<Postponed>, run: &mut Run) {
+fn count(item: Claimed, outcome: Outcome, postponed: &mut Vec<Deferred>, run: &mut Run) {
     let (outcome, code) = match outcome {
         Ok((outcome, freed)) => {
             run.report.bytes_freed += freed;

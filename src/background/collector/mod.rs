@@ -114,7 +114,7 @@ pub struct Options {
 
 /// What kind of run is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct CollectOptions {
     /// Change nothing, only say what would go and why.
     pub dry_run: bool,
     /// Who says that this one run takes place although the brake is on. It stands in the events that the run makes.
@@ -123,7 +123,7 @@ pub struct Wanted {
     pub caller: Option<String>,
 }
 
-impl Wanted {
+impl CollectOptions {
     pub fn plain(dry_run: bool) -> Self {
         Self { dry_run, ..Self::default() }
     }
@@ -167,8 +167,8 @@ impl Collector {
     ///
     /// # Errors
     /// [`RunError`]; a later run goes on from what is recorded.
-    pub async fn run(&self, wanted: Wanted) -> Result<RunReport, RunError> {
-        let (ready, database_now) = join(self.get_ready(&wanted), self.handles.journal.database_now()).await;
+    pub async fn run(&self, wanted: CollectOptions) -> Result<RunReport, RunError> {
+        let (ready, database_now) = join(self.preflight(&wanted), self.handles.journal.database_now()).await;
         let began = Moment::of(&self.handles.clock);
         let now = began.now.min(database_now?);
         ready?;
@@ -180,21 +180,21 @@ impl Collector {
     /// # Errors
     /// As [`Collector::run`].
     pub async fn run_at(&self, now: DateTime<Utc>, dry_run: bool) -> Result<RunReport, RunError> {
-        self.run_wanted(now, Wanted::plain(dry_run)).await
+        self.run_wanted(now, CollectOptions::plain(dry_run)).await
     }
 
     /// One run of any kind as of `now`.
     ///
     /// # Errors
     /// As [`Collector::run`].
-    pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: Wanted) -> Result<RunReport, RunError> {
-        self.get_ready(&wanted).await?;
+    pub async fn run_wanted(&self, now: DateTime<Utc>, wanted: CollectOptions) -> Result<RunReport, RunError> {
+        self.preflight(&wanted).await?;
         self.run_on(now, Moment::of(&self.handles.clock), wanted).await
     }
 
     /// Brings the projection up to date, and finds out whether anything may be changed. All is asked at once: of a run that
     /// finds nothing due the waits are the most of it.
-    async fn get_ready(&self, wanted: &Wanted) -> Result<(), RunError> {
+    async fn preflight(&self, wanted: &CollectOptions) -> Result<(), RunError> {
         let caught_up = self.handles.projector.catch_up();
         if wanted.dry_run {
             caught_up.await;
@@ -209,9 +209,9 @@ impl Collector {
         Ok(())
     }
 
-    async fn run_on(&self, now: DateTime<Utc>, began: Moment, wanted: Wanted) -> Result<RunReport, RunError> {
+    async fn run_on(&self, now: DateTime<Utc>, began: Moment, wanted: CollectOptions) -> Result<RunReport, RunError> {
         let dry_run = wanted.dry_run;
-        self.handles.gateway.has_rested();
+        self.handles.gateway.reset_throttle();
         let run_id = self.handles.ids.new_id(now);
         let overrides = wanted.override_brake.is_some();
         let caller = wanted.caller.unwrap_or_else(|| TIMER.to_owned());

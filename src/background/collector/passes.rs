@@ -9,7 +9,7 @@ use zeroload_projections::{DueItem, PageOf, PageRequest};
 
 use super::{
     Collector, RunError,
-    ending::Gone,
+    ending::DeletedUnrecorded,
     run::{Pass, Run},
 };
 
@@ -50,7 +50,7 @@ impl Collector {
     }
 
     async fn pass(&self, pass: Pass, run: &mut Run) -> Result<(), RunError> {
-        let mut gone = Gone::default();
+        let mut gone = DeletedUnrecorded::default();
         let ended = self.pages(pass, &mut gone, run).await;
         // However it ended, what is gone by now is recorded.
         let unknown = run.report.unknown;
@@ -61,7 +61,7 @@ impl Collector {
     }
 
     /// Page after page. What is gone of the last one is left in `gone`, still to be recorded.
-    async fn pages(&self, pass: Pass, gone: &mut Gone, run: &mut Run) -> Result<(), RunError> {
+    async fn pages(&self, pass: Pass, gone: &mut DeletedUnrecorded, run: &mut Run) -> Result<(), RunError> {
         let mut after = None;
         while run.broken_off.is_none() {
             if self.stopping.load(Ordering::Acquire) {
@@ -110,7 +110,13 @@ impl Collector {
     }
 
     /// Claims and deletes one page, while what is gone of the page before it is recorded.
-    async fn page(&self, pass: Pass, items: Vec<DueItem>, gone: &mut Gone, run: &mut Run) -> Result<(), RunError> {
+    async fn page(
+        &self,
+        pass: Pass,
+        items: Vec<DueItem>,
+        gone: &mut DeletedUnrecorded,
+        run: &mut Run,
+    ) -> Result<(), RunError> {
         let before = self.record_page(std::mem::take(gone), run);
         let (opened, recorded) = join(self.open(pass, items, run), before).await;
         let closed = self.close_page(recorded, run).await;
@@ -173,7 +179,7 @@ impl Collector {
         if run.broken_off.is_some() {
             return;
         }
-        if self.handles.gateway.wants_rest() {
+        if self.handles.gateway.is_throttled() {
             run.leave_the_bucket_alone();
         } else if run.report.unknown > unknown && self.handles.guard.check().await.problem().is_some() {
             run.broken_off = Some("the bucket stopped answering");

@@ -5,7 +5,7 @@
 
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{AttachedTo, CollectReason, Command, State};
-use zeroload_projections::{DueItem, Postponed};
+use zeroload_projections::{Deferred, DueItem};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError, steps};
 use crate::{
@@ -72,7 +72,7 @@ impl Collector {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
         run: &Run,
-    ) -> (ItemReport, Option<Postponed>, u64) {
+    ) -> (ItemReport, Option<Deferred>, u64) {
         let stays = |outcome, code: &str| {
             let postponed = steps::postpone(item.media_id, None, code);
             (steps::report(item, None, outcome, Some(code.to_owned())), Some(postponed), 0)

@@ -4,15 +4,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{
     Claim, CollectReason, Command, Event, Media, MediaId, Refusal, Seen, State,
-    media::{self, Ticketed},
+    media::{self, MediaInfo},
 };
-use zeroload_projections::{Backoff, DueItem, Postponed};
+use zeroload_projections::{Backoff, Deferred, DueItem};
 
 use super::{Collector, ItemOutcome, ItemReport, Pass, Run, RunError};
 use crate::{
     media::{Loaded, commands::CommandError},
     storage::{
-        Location, OTHER_BUCKET, Patience,
+        Location, OTHER_BUCKET, ThrottleStreak,
         remove::{SLOW_DOWN, is_lasting},
     },
 };
@@ -32,7 +32,7 @@ const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::da
 /// An item whose claim is in the journal, so that it may be deleted.
 pub(super) struct Claimed {
     pub id: MediaId,
-    pub ticketed: Box<Ticketed>,
+    pub ticketed: Box<MediaInfo>,
     pub claimed: media::Claimed,
     /// Of the claim, in its stream and in the journal.
     sequence: u64,
@@ -55,7 +55,7 @@ pub(super) struct Opened {
     /// Those whose claim was not won.
     pub others: Vec<ItemReport>,
     /// Of these, what is not to be tried again at once.
-    pub postponed: Vec<Postponed>,
+    pub postponed: Vec<Deferred>,
     /// Nothing was claimed, since the bucket has asked for fewer requests.
     pub left_alone: bool,
 }
@@ -74,7 +74,7 @@ impl Collector {
         let mut considered = stream::iter(items)
             .map(|item| async move {
                 let command = Command::StartCollection { run_id: shared.report.run_id, looked: None };
-                let decided = self.handles.commands.consider(item.media_id, command, shared.now).await;
+                let decided = self.handles.commands.decide_only(item.media_id, command, shared.now).await;
                 (item, decided)
             })
             .buffered(self.options.looks);
@@ -100,21 +100,21 @@ impl Collector {
     /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
     /// since the projection is only a hint.
     pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         let look = |item: DueItem| {
             // An upload that was recorded needs no second look, and neither does what was put into the trash.
             let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
-            let asks = !known && !patience.is_lost();
-            let patience = &patience;
+            let asks = !known && !streak.is_lost();
+            let streak = &streak;
             async move {
-                let seen = if asks { Some(self.look(&item, patience).await) } else { None };
+                let seen = if asks { Some(self.look(&item, streak).await) } else { None };
                 (item, seen)
             }
         };
         let looked: Vec<_> = stream::iter(items).map(look).buffered(self.options.looks).collect().await;
         let mut opened = Opened::default();
         // Claims cannot be taken back: none is made for a server that wants to be left alone.
-        if patience.is_lost() || self.handles.gateway.wants_rest() {
+        if streak.is_lost() || self.handles.gateway.is_throttled() {
             opened.left_alone = true;
             for (item, seen) in looked {
                 // Should it be this key alone that is never answered, it must not be the first in every run.
@@ -141,7 +141,7 @@ impl Collector {
     }
 
     /// Each waits for a time of its own, longer where it is no use to try again soon.
-    pub(super) async fn postpone_all(&self, postponed: Vec<Postponed>, now: DateTime<Utc>) -> Result<(), RunError> {
+    pub(super) async fn postpone_all(&self, postponed: Vec<Deferred>, now: DateTime<Utc>) -> Result<(), RunError> {
         let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
         for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
             if !items.is_empty() {
@@ -151,13 +151,13 @@ impl Collector {
         Ok(())
     }
 
-    async fn look(&self, item: &DueItem, patience: &Patience) -> Seen {
+    async fn look(&self, item: &DueItem, streak: &ThrottleStreak) -> Seen {
         let looked = self.handles.gateway.seen(&location(item)).await;
-        patience.note(looked.as_ref().err());
+        streak.note(looked.as_ref().err());
         match looked {
             Ok(seen) => seen,
             Err(error) => {
-                tracing::warn!(media.id = %item.media_id, %error, "the look before a claim failed");
+                tracing::warn!(media.id = %item.media_id, %error, "the HEAD before a claim failed");
                 Seen::Unknown
             }
         }
@@ -218,8 +218,8 @@ pub(super) fn location(item: &DueItem) -> Location<'_> {
     Location { store: &item.store, bucket: &item.bucket, object_key: &item.object_key }
 }
 
-pub(super) fn postpone(media_id: MediaId, claim: Option<Claim>, code: &str) -> Postponed {
-    Postponed { media_id, claim, code: code.to_owned() }
+pub(super) fn postpone(media_id: MediaId, claim: Option<Claim>, code: &str) -> Deferred {
+    Deferred { media_id, claim, code: code.to_owned() }
 }
 
 /// The report of an item whose claim was not won.

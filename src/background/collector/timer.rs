@@ -10,7 +10,7 @@ use tokio::{
 };
 use zeroload_clock::Ids;
 
-use super::{Collector, RunError, RunReport, Wanted};
+use super::{CollectOptions, Collector, RunError, RunReport};
 use crate::{
     background::periodic::{Asked, Job, Next, PeriodicHandle},
     metrics::Metrics,
@@ -68,7 +68,7 @@ impl CollectorHandle {
     ///
     /// # Errors
     /// [`CollectorStopped`] while the service stops.
-    pub async fn run_now(&self, wanted: Wanted) -> Result<RunResult, CollectorStopped> {
+    pub async fn run_now(&self, wanted: CollectOptions) -> Result<RunResult, CollectorStopped> {
         self.timer.ask(wanted).await.map_err(|_| CollectorStopped)
     }
 
@@ -97,7 +97,7 @@ impl CollectorHandle {
 type About = (bool, Option<oneshot::Sender<RunResult>>);
 
 impl Job for Collecting {
-    type Question = Wanted;
+    type Question = CollectOptions;
     type Answer = RunResult;
     type Done = RunResult;
     type About = About;

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{
-    ByteSize, Claim, CollectReason, Command, Kept, Media, ObjectFacts, ObjectKey, Place, SeenVia, State,
-    media::{Claimed, Ticketed},
+    ByteSize, Claim, CollectReason, Command, Media, ObjectFacts, ObjectKey, SeenVia, State, TrashLocation,
+    TrashedObject,
+    media::{Claimed, MediaInfo},
 };
-use zeroload_projections::{DueItem, Postponed};
+use zeroload_projections::{Deferred, DueItem};
 
 use super::{Collector, ItemOutcome, ItemReport, Run, RunError};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         Loaded,
         restore::{self, RestoreError},
     },
-    storage::{Location, Patience, Removal, Trashing, remove::SLOW_DOWN},
+    storage::{Location, Removal, ThrottleStreak, Trashing, remove::SLOW_DOWN},
 };
 
 /// Copies, or restores, under way at once.
@@ -27,22 +28,22 @@ const EARLIER_CLAIMS: usize = 100;
 impl Collector {
     /// Moves into the trash what goes there, and removes all others with what the trash held of them, in the order given.
     /// Nothing stands for an item that was left alone, since the bucket has asked for fewer requests.
-    pub(super) async fn dispose(&self, claimed: &[(&Ticketed, &Claimed)], run: &mut Run) -> Vec<Option<Trashing>> {
+    pub(super) async fn dispose(&self, claimed: &[(&MediaInfo, &Claimed)], run: &mut Run) -> Vec<Option<Trashing>> {
         let removed = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none());
         let remains: Vec<Vec<ObjectKey>> = removed.map(|(item, claimed)| remains(item, claimed)).collect();
         let places = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none()).zip(&remains);
         let locations = places.flat_map(|((item, _), keys)| places_of(item, keys)).collect::<Vec<_>>();
         let mut removals: VecDeque<Removal> = self.handles.gateway.remove(&locations).await.into();
         let mut remains = remains.iter();
-        let kept: Vec<(Ticketed, Claimed)> = claimed
+        let kept: Vec<(MediaInfo, Claimed)> = claimed
             .iter()
             .filter(|(_, claimed)| claimed.trash_until.is_some())
             .map(|(item, claimed)| ((*item).clone(), (*claimed).clone()))
             .collect();
         let gateway = &self.handles.gateway;
-        let patience = Patience::default();
-        let trash = |(item, claimed): (Ticketed, Claimed)| {
-            let (patience, asks) = (&patience, !patience.is_lost());
+        let streak = ThrottleStreak::default();
+        let trash = |(item, claimed): (MediaInfo, Claimed)| {
+            let (streak, asks) = (&streak, !streak.is_lost());
             async move {
                 if !asks {
                     return None;
@@ -59,7 +60,7 @@ impl Collector {
                     None | Some(Removal::Gone { .. }) => gateway.trash(&Location::of(&item.request), &claimed).await,
                     Some(not_gone) => Trashing::Removed(not_gone),
                 };
-                patience.note(match &trashed {
+                streak.note(match &trashed {
                     Trashing::Removed(Removal::Unknown { why }) => Some(why),
                     Trashing::Removed(_) | Trashing::Kept(_) => None,
                 });
@@ -67,10 +68,10 @@ impl Collector {
             }
         };
         let mut trashed: VecDeque<Option<Trashing>> = stream::iter(kept).map(trash).buffered(COPIES).collect().await;
-        if patience.is_lost() {
+        if streak.is_lost() {
             run.leave_the_bucket_alone();
         }
-        let of = |(_, claimed): &(&Ticketed, &Claimed)| {
+        let of = |(_, claimed): &(&MediaInfo, &Claimed)| {
             if claimed.trash_until.is_some() {
                 return trashed.pop_front().expect("one for each that goes into the trash");
             }
@@ -83,20 +84,20 @@ impl Collector {
     /// Undoes a move into the trash that may not be recorded, since others have recorded how the claim ended. What they keep
     /// stays; what was put there beside it is nobody's, and no later claim names that place. Where this fails, or the process
     /// dies before it, the next look at the item finds it.
-    pub(super) async fn undo_trashing(&self, loaded: &Loaded, item: &Ticketed, kept: Kept, run: &Run) {
+    pub(super) async fn undo_trashing(&self, loaded: &Loaded, item: &MediaInfo, kept: TrashedObject, run: &Run) {
         if loaded.media.kept().is_some_and(|known| known.place == kept.place) {
             return;
         }
         let id = loaded.id;
         tracing::warn!(media.id = %id, "what was moved into the trash is removed: others had collected the item meanwhile");
         let undone = match (&kept.place, &loaded.media) {
-            (Place::Copy { trash_key }, _) => {
+            (TrashLocation::Copy { trash_key }, _) => {
                 let at = Location { object_key: trash_key, ..Location::of(&item.request) };
                 let removed = self.handles.gateway.remove(&[at]).await;
                 removed.into_iter().all(|removal| matches!(removal, Removal::Gone { .. }))
             }
             // Its key is the item's own, which others may be at: it is claimed like any bytes that come late.
-            (Place::Version { version_id }, Media::Collected(_, collected, _)) => {
+            (TrashLocation::Version { version_id }, Media::Collected(_, collected, _)) => {
                 let facts = ObjectFacts {
                     etag: kept.etag.clone(),
                     content_length: kept.content_length,
@@ -108,10 +109,10 @@ impl Collector {
                 let command = Command::RecordUpload { facts, seen_via, collected };
                 self.handles.commands.execute_internal(id, command, &run.origin, run.now).await.is_ok()
             }
-            (Place::Version { .. }, _) => true,
+            (TrashLocation::Version { .. }, _) => true,
         };
         if !undone {
-            tracing::warn!(media.id = %id, "it could not be removed yet; a look at the item will find it");
+            tracing::warn!(media.id = %id, "a copy in the trash could not be removed yet; the next check of its item finds the copy");
         }
     }
 
@@ -122,18 +123,18 @@ impl Collector {
             return Ok(others);
         }
         let handles = &self.handles;
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         let (origin, now) = (&run.origin, run.now);
         let end = |item: DueItem| {
-            let (patience, asks) = (&patience, !patience.is_lost());
+            let (streak, asks) = (&streak, !streak.is_lost());
             async move {
                 if !asks {
                     return (item, None);
                 }
                 let ended = restore::resume(&handles.commands, &handles.gateway, item.media_id, origin, now).await;
                 match &ended {
-                    Ok(_) | Err(RestoreError::Failed { .. }) => patience.note(None),
-                    Err(RestoreError::Storage(why)) => patience.note(Some(why)),
+                    Ok(_) | Err(RestoreError::Failed { .. }) => streak.note(None),
+                    Err(RestoreError::Storage(why)) => streak.note(Some(why)),
                     Err(RestoreError::Command(_)) => {}
                 }
                 (item, Some(ended))
@@ -155,7 +156,7 @@ impl Collector {
                         RestoreError::Command(error) => error.log_of(item.media_id, waits),
                         _ => tracing::warn!(media.id = %item.media_id, %error, "{waits}"),
                     }
-                    postponed.push(Postponed { media_id: item.media_id, claim: item.claim, code: code.clone() });
+                    postponed.push(Deferred { media_id: item.media_id, claim: item.claim, code: code.clone() });
                     (ItemOutcome::Unknown, Some(code))
                 }
                 None => (ItemOutcome::Unknown, Some(SLOW_DOWN.to_owned())),
@@ -163,7 +164,7 @@ impl Collector {
             let DueItem { media_id: id, object_key, .. } = item;
             run.report.count(ItemReport { id, object_key, reason: None, outcome, code });
         }
-        if patience.is_lost() {
+        if streak.is_lost() {
             run.leave_the_bucket_alone();
         }
         handles.read_models.retries().clear(&done).await?;
@@ -173,9 +174,9 @@ impl Collector {
 }
 
 /// The keys under which something of an item may be that goes for good; its own is the first.
-fn remains(item: &Ticketed, claimed: &Claimed) -> Vec<ObjectKey> {
+fn remains(item: &MediaInfo, claimed: &Claimed) -> Vec<ObjectKey> {
     let mut keys = vec![item.request.object_key.clone()];
-    if let Some(Kept { place: Place::Copy { trash_key }, .. }) = &claimed.trashed {
+    if let Some(TrashedObject { place: TrashLocation::Copy { trash_key }, .. }) = &claimed.trashed {
         keys.push(trash_key.clone());
     }
     let left = left_over(item, claimed).into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>();
@@ -185,7 +186,7 @@ fn remains(item: &Ticketed, claimed: &Claimed) -> Vec<ObjectKey> {
 
 /// Where earlier claims may have put something into the trash that is nobody's: the item was collected, and bytes were found
 /// after that.
-fn left_over(item: &Ticketed, claimed: &Claimed) -> Vec<ObjectKey> {
+fn left_over(item: &MediaInfo, claimed: &Claimed) -> Vec<ObjectKey> {
     if claimed.reason != CollectReason::LateUpload {
         return Vec::new();
     }
@@ -195,7 +196,7 @@ fn left_over(item: &Ticketed, claimed: &Claimed) -> Vec<ObjectKey> {
     earlier.map(|claim| item.request.object_key.in_trash(claim)).collect()
 }
 
-fn places_of<'a>(item: &'a Ticketed, keys: &'a [ObjectKey]) -> impl Iterator<Item = Location<'a>> {
+fn places_of<'a>(item: &'a MediaInfo, keys: &'a [ObjectKey]) -> impl Iterator<Item = Location<'a>> {
     let own = Location::of(&item.request);
     keys.iter().map(move |object_key| Location { object_key, ..own })
 }

@@ -42,7 +42,7 @@ const BACKOFF: Backoff = Backoff { first: TimeDelta::minutes(1), cap: TimeDelta:
 /// Why a run did not take place, or broke off. What it had looked at by then is noted.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("nothing is looked at again: {0}")]
+    #[error("no item is checked again: {0}")]
     Bucket(String),
     #[error("the journal cannot be read: {0}")]
     Journal(#[from] ReadError),

@@ -9,12 +9,12 @@
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{MediaId, SeenVia};
-use zeroload_projections::{Inspected, Inspection, PutAside};
+use zeroload_projections::{Deferred, Inspected, Inspection};
 
 use super::{BACKOFF, Inspector, PAGE, Run, RunError, location, turn::Turn};
 use crate::{
-    media::late_uploads::{LookError, Looked},
-    storage::{OTHER_BUCKET, Patience},
+    media::late_uploads::{LateCheck, LookError},
+    storage::{OTHER_BUCKET, ThrottleStreak},
 };
 
 /// What became of a page.
@@ -125,15 +125,15 @@ impl Inspector {
         }
         self.believe(run).await?;
         let shared = &*run;
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         let look = |item: Inspected| {
-            let (patience, asks) = (&patience, !patience.is_lost());
+            let (streak, asks) = (&streak, !streak.is_lost());
             async move {
                 if !asks {
                     return (item, None);
                 }
                 let looked = self.look(&item, shared).await;
-                patience.note(match &looked {
+                streak.note(match &looked {
                     Err(LookError::Storage(why)) => Some(why),
                     Ok(_) | Err(_) => None,
                 });
@@ -146,11 +146,11 @@ impl Inspector {
             match looked {
                 Some(Ok(looked)) => {
                     run.report.rechecked += 1;
-                    run.report.late += u64::from(looked == Looked::Found);
+                    run.report.late += u64::from(looked == LateCheck::Found);
                     page.done.push(item.media_id);
                 }
                 Some(Err(error)) => {
-                    let waits = "a collected item could not be looked at again";
+                    let waits = "a collected item could not be checked again";
                     match &error {
                         LookError::Command(error) => error.log_of(item.media_id, waits),
                         LookError::Storage(error) => tracing::warn!(media.id = %item.media_id, %error, "{waits}"),
@@ -171,16 +171,16 @@ impl Inspector {
         Ok(page)
     }
 
-    async fn look(&self, item: &Inspected, run: &Run) -> Result<Looked, LookError> {
+    async fn look(&self, item: &Inspected, run: &Run) -> Result<LateCheck, LookError> {
         // A listed item is collected, so it has a claim.
-        let Some(claim) = item.claim else { return Ok(Looked::NotCollected) };
+        let Some(claim) = item.claim else { return Ok(LateCheck::NotCollected) };
         let late = &self.handles.late_uploads;
         late.look(item.media_id, &location(item), claim, SeenVia::Recheck, &run.origin, run.now).await
     }
 }
 
-fn put_aside(media_id: MediaId, code: &str) -> PutAside {
-    PutAside { media_id, code: code.to_owned() }
+fn put_aside(media_id: MediaId, code: &str) -> Deferred {
+    Deferred { media_id, claim: None, code: code.to_owned() }
 }
 
 fn code(error: &LookError) -> &str {

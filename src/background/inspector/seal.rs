@@ -9,12 +9,12 @@
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{Command, Found, MediaId, Refusal, media::Seal};
-use zeroload_projections::{Backoff, Inspected, Inspection, PutAside};
+use zeroload_projections::{Backoff, Deferred, Inspected, Inspection};
 
 use super::{BACKOFF, Inspector, PAGE, Run, RunError, turn::Turn};
 use crate::{
     media::commands::CommandError,
-    storage::{Location, Patience},
+    storage::{Location, ThrottleStreak},
 };
 
 /// How often an object that is not the confirmed one is looked at again.
@@ -25,7 +25,7 @@ const NOT_RECORDED: &str = "not-recorded";
 const UNCOMPARED: &str = "a confirmed object could not be compared yet";
 
 /// Where a confirmed item stands after its look.
-enum Looked {
+enum SealCheck {
     /// Sealed, `new` if by this look; or nobody wants it any more.
     Settled { new: bool },
     /// It is not the confirmed object; `new` if nobody had found that yet.
@@ -100,14 +100,14 @@ impl Inspector {
         self.believe_for_seals(run).await?;
         run.looked += items.len();
         let shared = &*run;
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         let compare = |item: Inspected| {
-            let (patience, asks) = (&patience, !patience.is_lost());
+            let (streak, asks) = (&streak, !streak.is_lost());
             async move {
                 if !asks {
                     return None;
                 }
-                Some((item.media_id, self.compare_one(item.media_id, patience, shared).await))
+                Some((item.media_id, self.compare_one(item.media_id, streak, shared).await))
             }
         };
         let looked: Vec<_> =
@@ -117,21 +117,21 @@ impl Inspector {
         let (mut settled, mut again, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (media_id, looked) in looked.into_iter().flatten() {
             match looked {
-                Looked::Settled { new } => {
+                SealCheck::Settled { new } => {
                     run.report.sealed += u64::from(new);
                     settled.push(media_id);
                 }
-                Looked::Substituted { found, new } => {
+                SealCheck::Substituted { found, new } => {
                     run.report.substituted += u64::from(new);
-                    again.push(PutAside { media_id, code: format!("substituted-{}", found.as_str()) });
+                    again.push(Deferred { media_id, claim: None, code: format!("substituted-{}", found.as_str()) });
                 }
-                Looked::Early { wait } => {
+                SealCheck::Early { wait } => {
                     let until = Backoff { first: wait, cap: wait };
-                    let early = [PutAside { media_id, code: "not-sealable".to_owned() }];
+                    let early = [Deferred { media_id, claim: None, code: "not-sealable".to_owned() }];
                     let inspections = self.handles.read_models.inspections();
                     inspections.put_aside(Inspection::Seal, &early, run.now, until).await?;
                 }
-                Looked::Failed { code } => failed.push(PutAside { media_id, code }),
+                SealCheck::Failed { code } => failed.push(Deferred { media_id, claim: None, code }),
             }
         }
         if !failed.is_empty() {
@@ -147,65 +147,65 @@ impl Inspector {
         Ok(compared)
     }
 
-    async fn compare_one(&self, id: MediaId, patience: &Patience, run: &Run) -> Looked {
-        match self.try_to_compare(id, patience, run).await {
+    async fn compare_one(&self, id: MediaId, streak: &ThrottleStreak, run: &Run) -> SealCheck {
+        match self.try_to_compare(id, streak, run).await {
             Ok(looked) => looked,
             Err(code) => {
                 // Of a command that failed its own error was logged.
                 if code != NOT_RECORDED {
                     tracing::warn!(media.id = %id, code, "{UNCOMPARED}");
                 }
-                Looked::Failed { code }
+                SealCheck::Failed { code }
             }
         }
     }
 
-    async fn try_to_compare(&self, id: MediaId, patience: &Patience, run: &Run) -> Result<Looked, String> {
+    async fn try_to_compare(&self, id: MediaId, streak: &ThrottleStreak, run: &Run) -> Result<SealCheck, String> {
         let commands = &self.handles.commands;
         // The list is a hint: what the stream says now decides whether there is anything to look at.
-        let loaded = match commands.consider(id, Command::Seal { found: Found::Absent }, run.now).await {
+        let loaded = match commands.decide_only(id, Command::Seal { found: Found::Absent }, run.now).await {
             Ok((loaded, _)) => loaded,
             Err(CommandError::Refused(Refusal::NotSealable { sealable_at })) => {
-                return Ok(Looked::Early { wait: sealable_at - run.now });
+                return Ok(SealCheck::Early { wait: sealable_at - run.now });
             }
-            Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
+            Err(CommandError::Refused(_)) => return Ok(SealCheck::Settled { new: false }),
             Err(error) => return Err(not_recorded(id, &error)),
         };
         let (Some(ticketed), Some(Seal::Open | Seal::Broken(_))) = (loaded.media.ticketed(), loaded.media.seal())
         else {
-            return Ok(Looked::Settled { new: false });
+            return Ok(SealCheck::Settled { new: false });
         };
         let looked = self.handles.gateway.head(&Location::of(&ticketed.request)).await;
-        patience.note(looked.as_ref().err());
+        streak.note(looked.as_ref().err());
         let found = match looked.map_err(|error| error.reason().to_owned())? {
             Some(facts) => Found::Present(facts),
-            None if self.handles.guard.recent().await.can_be_believed() => Found::Absent,
+            None if self.handles.guard.recent().await.absence_is_proof() => Found::Absent,
             // It was ours when the run began: a bucket that is not any more says nothing.
             None => return Err("bucket".to_owned()),
         };
         let command = Command::Seal { found };
         let recorded = match commands.execute_internal(id, command, &run.seal_origin, run.now).await {
             Ok(recorded) => recorded,
-            Err(CommandError::Refused(_)) => return Ok(Looked::Settled { new: false }),
+            Err(CommandError::Refused(_)) => return Ok(SealCheck::Settled { new: false }),
             Err(error) => return Err(not_recorded(id, &error)),
         };
         let new = recorded.sequence > loaded.sequence;
-        let Some(Seal::Broken(found)) = recorded.media.seal() else { return Ok(Looked::Settled { new }) };
+        let Some(Seal::Broken(found)) = recorded.media.seal() else { return Ok(SealCheck::Settled { new }) };
         if new {
             tracing::error!(
                 media.id = %id, object.key = %ticketed.request.object_key, found = found.as_str(),
                 recorded.etag = loaded.media.object().map(|facts| facts.etag.as_str()),
-                "the object of a confirmed item is not the one that was confirmed"
+                "the object of a confirmed item is missing or different"
             );
         }
-        Ok(Looked::Substituted { found: found.clone(), new })
+        Ok(SealCheck::Substituted { found: found.clone(), new })
     }
 
     /// A journal that was set back may not know what happened to its objects since.
     async fn believe_for_seals(&self, run: &mut Run) -> Result<(), RunError> {
         if !run.sealing {
             let status = self.handles.guard.check().await;
-            if !status.can_be_believed() || matches!(status, crate::media::bucket::BucketStatus::Rewound { .. }) {
+            if !status.absence_is_proof() || matches!(status, crate::media::bucket::BucketStatus::Rewound { .. }) {
                 return Err(RunError::Bucket(status.problem().unwrap_or_default()));
             }
             run.sealing = true;

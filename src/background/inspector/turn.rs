@@ -45,7 +45,7 @@ impl Inspector {
         loop {
             self.options.sleeper.sleep(HEARD_EVERY).await;
             if let Err(error) = self.handles.read_models.turns().keep(run_id, HELD_FOR).await {
-                tracing::debug!(run.id = %run_id, %error, "other processes may look at what this run is at");
+                tracing::debug!(run.id = %run_id, %error, "other processes may check the items of this run");
             }
         }
     }

@@ -18,7 +18,7 @@ use futures_util::future::try_join;
 use tokio::sync::{Notify, watch};
 use zeroload_domain::DecodeError;
 use zeroload_journal::{Journal, ReadError, Reader, StoredEvent, StreamKind};
-use zeroload_projections::{ReadModels, RecordedEvent, What};
+use zeroload_projections::{ReadModels, RecordedBody, RecordedEvent};
 
 pub use self::waker::ProjectorActor;
 use crate::media::{
@@ -206,8 +206,8 @@ pub async fn read_batch(journal: &Reader, checkpoint: u64, limit: u32) -> Result
 /// As [`read_batch`].
 pub(crate) fn to_recorded(stored: StoredEvent) -> Result<RecordedEvent, ProjectorError> {
     let what = match stored.kind {
-        StreamKind::Media => decode(&stored).map(|event| What::Media(stored.aggregate_id.into(), event)),
-        StreamKind::CollectionRun => decode_run(&stored).map(What::Run),
+        StreamKind::Media => decode(&stored).map(|event| RecordedBody::Media(stored.aggregate_id.into(), event)),
+        StreamKind::CollectionRun => decode_run(&stored).map(RecordedBody::Run),
     };
     let what = what.map_err(|source| ProjectorError::Unreadable { position: stored.position, source })?;
     Ok(RecordedEvent {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 use zeroload_projections::{Counts, Walk, WalkStatus};
 
-use super::{Begun, Estimate, LEAST_AGE, ReconcileError, Reconciler, Wanted};
+use super::{Begun, Estimate, LEAST_AGE, ReconcileError, Reconciler, WalkRequest};
 use crate::storage::LISTED_AT_ONCE;
 
 /// How old the last save of another process's walk must be before it is taken over: a hundred looks that are repeated, at the
@@ -33,12 +33,12 @@ impl Reconciler {
     ///
     /// # Errors
     /// [`ReconcileError::Running`] while somebody works on another; [`ReconcileError::ReadModels`].
-    pub async fn begin(&self, wanted: &Wanted) -> Result<Begun, ReconcileError> {
+    pub async fn begin(&self, wanted: &WalkRequest) -> Result<Begun, ReconcileError> {
         let turn = self.turn().await.ok_or(ReconcileError::Running)?;
         Ok(Begun { walk: self.begin_in_turn(wanted).await?, turn })
     }
 
-    async fn begin_in_turn(&self, wanted: &Wanted) -> Result<Walk, ReconcileError> {
+    async fn begin_in_turn(&self, wanted: &WalkRequest) -> Result<Walk, ReconcileError> {
         let delete_older_than = wanted.delete_older_than.map(|age| age.max(LEAST_AGE).num_seconds().unsigned_abs());
         let walks = self.handles.read_models.walks();
         if let Some(left) = walks.running().await? {

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::HashMap};
 
 use zeroload_domain::{KeyPrefix, MediaId, ObjectKey, State};
-use zeroload_projections::Owned;
+use zeroload_projections::ExpectedObject;
 
 use crate::storage::{Illegible, Listed};
 
@@ -14,7 +14,7 @@ const TRASH: &str = ".trash/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Suspicion {
     /// A confirmed item whose object is not listed, or is another one.
-    Confirmed { item: Owned },
+    Confirmed { item: ExpectedObject },
     /// The object of an item that was collected.
     CameBack { id: MediaId, object: Listed },
     /// An object of no item that the read model knows, whose key may be an item's.
@@ -46,7 +46,7 @@ impl Suspicion {
 
 /// Of confirmed items those whose object is missing or another one, and the objects that are no confirmed item's. Both lists
 /// are in order of key, and whole in the range that is compared.
-pub(super) fn merge(mut listed: &[Listed], items: Vec<Owned>) -> (Vec<Suspicion>, Vec<&Listed>) {
+pub(super) fn merge(mut listed: &[Listed], items: Vec<ExpectedObject>) -> (Vec<Suspicion>, Vec<&Listed>) {
     let (mut suspicions, mut rest) = (Vec::new(), Vec::new());
     for item in items {
         let mut found = None;
@@ -66,7 +66,7 @@ pub(super) fn merge(mut listed: &[Listed], items: Vec<Owned>) -> (Vec<Suspicion>
     (suspicions, rest)
 }
 
-fn is_as_recorded(item: &Owned, object: &Listed) -> bool {
+fn is_as_recorded(item: &ExpectedObject, object: &Listed) -> bool {
     item.content_length.bytes() == object.size && item.etag.as_ref().is_some_and(|etag| etag.as_str() == object.etag)
 }
 
@@ -88,9 +88,9 @@ pub(super) fn ids(objects: &[&Listed], prefix: &KeyPrefix) -> Vec<MediaId> {
 }
 
 /// Of objects that no confirmed item owns those that no other live item owns either. `known` are the items of [`ids`].
-pub(super) fn unowned(objects: Vec<&Listed>, known: &[Owned], prefix: &KeyPrefix) -> Vec<Suspicion> {
-    let by_key: HashMap<&str, &Owned> = known.iter().map(|item| (item.object_key.as_str(), item)).collect();
-    let by_id: HashMap<MediaId, &Owned> = known.iter().map(|item| (item.media_id, item)).collect();
+pub(super) fn unowned(objects: Vec<&Listed>, known: &[ExpectedObject], prefix: &KeyPrefix) -> Vec<Suspicion> {
+    let by_key: HashMap<&str, &ExpectedObject> = known.iter().map(|item| (item.object_key.as_str(), item)).collect();
+    let by_id: HashMap<MediaId, &ExpectedObject> = known.iter().map(|item| (item.media_id, item)).collect();
     let of = |object: &Listed| {
         if let Some(key) = key_in(object, prefix, TRASH) {
             let state = by_id.get(&key.media_id()).map(|item| item.state);

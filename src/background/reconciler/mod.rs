@@ -146,7 +146,7 @@ pub struct Options {
 
 /// What is asked of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WalkRequest {
     pub caller: String,
     /// Delete unknown objects that are older; at least [`LEAST_AGE`].
     pub delete_older_than: Option<TimeDelta>,
@@ -265,7 +265,7 @@ impl Reconciler {
     async fn look_at_bucket(&self) -> Result<Option<String>, ReconcileError> {
         let status = self.handles.guard.check().await;
         match status.problem() {
-            Some(problem) if !status.can_be_believed() => Err(ReconcileError::Bucket(problem)),
+            Some(problem) if !status.absence_is_proof() => Err(ReconcileError::Bucket(problem)),
             problem => Ok(problem),
         }
     }

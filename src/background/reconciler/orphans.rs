@@ -9,7 +9,7 @@
 //! object has a key in the trash. Doubt means keep: a copy of an item that the journal does not know, or of a claim that it
 //! does not know yet, is only reported.
 
-use zeroload_domain::{Claim, Kept, Media, ObjectKey, Place};
+use zeroload_domain::{Claim, Media, ObjectKey, TrashLocation, TrashedObject};
 use zeroload_projections::{Finding, FindingKind};
 
 use super::{
@@ -85,7 +85,7 @@ fn standing(media: &Media, key: &ObjectKey) -> Standing {
     let known = std::iter::successors(Some(Claim::FIRST), |claim| Some(claim.next()))
         .take_while(|claim| ticketed.latest_claim.is_some_and(|latest| *claim <= latest));
     let Some(claim) = known.into_iter().find(|claim| own.in_trash(*claim) == *key) else { return Standing::Strange };
-    let is_it = |kept: &Kept| matches!(&kept.place, Place::Copy { trash_key } if trash_key == key);
+    let is_it = |kept: &TrashedObject| matches!(&kept.place, TrashLocation::Copy { trash_key } if trash_key == key);
     let is_needed = match media {
         Media::Collecting(_, claimed) => claimed.claim == claim || claimed.trashed.as_ref().is_some_and(is_it),
         // A first try may have copied it before versions were kept: it is of no use, but of this claim.

@@ -5,7 +5,7 @@
 //! after each of which the walk is saved at its place, and may be stopped.
 
 use chrono::TimeDelta;
-use zeroload_projections::{Owned, Walk, WalkStatus};
+use zeroload_projections::{ExpectedObject, Walk, WalkStatus};
 
 use super::{
     ReconcileError, Reconciler, SAVE_EVERY, Step,
@@ -129,7 +129,7 @@ impl Reconciler {
         Ok(compare::unowned(objects, &known, prefix))
     }
 
-    fn is_here(&self, item: &Owned) -> bool {
+    fn is_here(&self, item: &ExpectedObject) -> bool {
         item.store == *self.handles.gateway.store() && item.bucket == *self.handles.gateway.bucket()
     }
 

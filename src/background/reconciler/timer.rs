@@ -11,7 +11,7 @@ use tokio::{
 use zeroload_clock::Ids;
 use zeroload_projections::{Walk, WalkStatus};
 
-use super::{ReconcileError, Reconciler, Wanted};
+use super::{ReconcileError, Reconciler, WalkRequest};
 use crate::{
     background::periodic::{Asked, Job, Next, PeriodicHandle},
     metrics::Metrics,
@@ -69,7 +69,7 @@ impl ReconcilerHandle {
     ///
     /// # Errors
     /// [`ReconcilerStopped`] while the service stops.
-    pub async fn begin(&self, wanted: Wanted) -> Result<Begun, ReconcilerStopped> {
+    pub async fn begin(&self, wanted: WalkRequest) -> Result<Begun, ReconcilerStopped> {
         self.timer.ask(wanted).await.map_err(|_| ReconcilerStopped)
     }
 
@@ -88,7 +88,7 @@ impl ReconcilerHandle {
 type Turned = Result<Option<Walk>, ReconcileError>;
 
 impl Job for Reconciling {
-    type Question = Wanted;
+    type Question = WalkRequest;
     /// The walk as it begins.
     type Answer = Begun;
     type Done = Turned;
@@ -153,7 +153,7 @@ impl Reconciling {
     }
 }
 
-async fn on_demand(reconciler: &Reconciler, wanted: &Wanted, answer: oneshot::Sender<Begun>) -> Turned {
+async fn on_demand(reconciler: &Reconciler, wanted: &WalkRequest, answer: oneshot::Sender<Begun>) -> Turned {
     let begun = match reconciler.begin(wanted).await {
         Ok(begun) => begun,
         Err(error) => {
@@ -171,7 +171,7 @@ async fn scheduled(reconciler: &Reconciler, every: Option<Duration>) -> Turned {
         Some(left) => left,
         None => match every {
             Some(every) if reconciler.is_due(every).await? => {
-                let wanted = Wanted { caller: TIMER.to_owned(), delete_older_than: None };
+                let wanted = WalkRequest { caller: TIMER.to_owned(), delete_older_than: None };
                 reconciler.begin(&wanted).await?
             }
             Some(_) | None => return Ok(None),

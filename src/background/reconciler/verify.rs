@@ -6,12 +6,12 @@
 
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{Media, MediaId, SeenVia};
-use zeroload_projections::{Finding, FindingKind, Owned};
+use zeroload_projections::{ExpectedObject, Finding, FindingKind};
 
 use super::{ReconcileError, Reconciler, Step, compare::Suspicion, shown};
 use crate::{
-    media::{Loaded, commands::CommandError, late_uploads::Looked},
-    storage::{Illegible, Listed, Location, Patience},
+    media::{Loaded, commands::CommandError, late_uploads::LateCheck},
+    storage::{Illegible, Listed, Location, ThrottleStreak},
 };
 
 /// Looks under way at once.
@@ -36,12 +36,12 @@ impl Reconciler {
         findings: &mut Vec<Finding>,
     ) -> Result<Option<String>, ReconcileError> {
         let mut batch = batch.into_iter();
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         let mut stopped_at = None;
         loop {
             let chunk: Vec<Suspicion> = batch.by_ref().take(LOOKS).collect();
             let Some(place) = chunk.last().map(|last| last.place().to_owned()) else { break };
-            self.look_at(chunk, &patience, step, findings).await?;
+            self.look_at(chunk, &streak, step, findings).await?;
             if self.is_stopping() && batch.len() > 0 {
                 stopped_at = Some(place);
                 break;
@@ -59,7 +59,7 @@ impl Reconciler {
     async fn look_at(
         &self,
         mut open: Vec<Suspicion>,
-        patience: &Patience,
+        streak: &ThrottleStreak,
         step: &mut Step,
         findings: &mut Vec<Finding>,
     ) -> Result<(), ReconcileError> {
@@ -79,7 +79,7 @@ impl Reconciler {
             for (suspicion, verified) in looked {
                 match verified {
                     Ok(found) => {
-                        patience.note(None);
+                        streak.note(None);
                         findings.extend(found);
                     }
                     Err(ReconcileError::Storage(why)) => failed.push((suspicion, why)),
@@ -100,8 +100,8 @@ impl Reconciler {
             open = failed.iter().map(|(suspicion, _)| suspicion.clone()).collect();
         }
         for (suspicion, why) in failed.drain(..) {
-            patience.note(Some(&why));
-            if patience.is_lost() {
+            streak.note(Some(&why));
+            if streak.is_lost() {
                 return Err(why.into());
             }
             findings.push(self.unreadable(&suspicion, &why.to_string()));
@@ -175,7 +175,7 @@ impl Reconciler {
 
     /// A confirmed item's object is missing or another one only if it is so by a look between two reads of its stream
     /// that agree.
-    async fn confirmed(&self, item: &Owned) -> Result<Option<Finding>, ReconcileError> {
+    async fn confirmed(&self, item: &ExpectedObject) -> Result<Option<Finding>, ReconcileError> {
         let before = self.handles.commands.load_internal(item.media_id).await?;
         let Media::Confirmed(ticketed, pinned, _) = &before.media else { return Ok(None) };
         let recorded = &pinned.facts;
@@ -220,8 +220,8 @@ impl Reconciler {
         COLLECTED_AGAIN.clone_into(&mut finding.action);
         let (via, now) = (SeenVia::Reconciliation, self.handles.clock.now());
         match self.handles.late_uploads.look(id, &at, claimed.claim, via, &step.origin, now).await? {
-            Looked::Found => Ok(Some(finding)),
-            Looked::Gone | Looked::NotCollected => Ok(None),
+            LateCheck::Found => Ok(Some(finding)),
+            LateCheck::Gone | LateCheck::NotCollected => Ok(None),
         }
     }
 

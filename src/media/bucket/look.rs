@@ -12,7 +12,7 @@ use super::{
     status::{refused, unreadable, without_versions},
 };
 use crate::storage::{
-    Anchor, Check, Fault, Marked, MarkerError, ProbeReport, Status, StorageError, Versioning,
+    Check, Fault, Marked, MarkedCommit, MarkerError, ProbeReport, Status, StorageError, Versioning,
     versioning::versioning_advice,
 };
 
@@ -120,7 +120,7 @@ impl BucketGuard {
     }
 
     pub(super) async fn mark(&self, seen: &Marked, head: &Head) -> Result<(), MarkerError> {
-        let anchor = Anchor { commit_id: head.commit_id, position: head.position, hash: head.hash.to_string() };
+        let anchor = MarkedCommit { commit_id: head.commit_id, position: head.position, hash: head.hash.to_string() };
         self.gateway.advance_marker(self.journal_id, seen, (head.commit_id > 0).then_some(anchor)).await
     }
 

@@ -62,7 +62,7 @@ impl BucketStatus {
     }
 
     /// Whether an absent object in it means that the object is absent.
-    pub const fn can_be_believed(&self) -> bool {
+    pub const fn absence_is_proof(&self) -> bool {
         matches!(self, Self::Ours | Self::Versioned { .. } | Self::VersionsUnknown { .. } | Self::Rewound { .. })
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use zeroload_domain::{Command, Context, Event, Media, MediaId, Refusal, RunEvent, Tenant, codec};
 use zeroload_journal::{Append, AppendError, NewEvent, StreamKind};
-use zeroload_projections::What;
+use zeroload_projections::RecordedBody;
 
 use super::{
     CommandError, Commands, Origin,
@@ -19,7 +19,7 @@ pub(super) enum Basis {
     /// As its stream tells.
     Read(Loaded),
     /// As it once was: what this leads to counts only if it is appended.
-    Remembered(Loaded),
+    UploadedCache(Loaded),
 }
 
 impl Commands {
@@ -48,7 +48,7 @@ impl Commands {
             command_id,
         };
         let appended = self.journal.append(append).await?;
-        self.recent.put(recorded(&appended, "", [What::Run(event.clone())]));
+        self.recent.put(recorded(&appended, "", [RecordedBody::Run(event.clone())]));
         Ok(())
     }
 
@@ -63,7 +63,7 @@ impl Commands {
     ) -> impl Future<Output = Result<Loaded, CommandError>> + Send + 'a {
         let (mut loaded, mut is_read) = match basis {
             Basis::Read(loaded) => (loaded, true),
-            Basis::Remembered(loaded) => (loaded, false),
+            Basis::UploadedCache(loaded) => (loaded, false),
         };
         loaded.is_new = false;
         async move {
@@ -97,7 +97,7 @@ impl Commands {
                         loaded.sequence = appended.last_sequence;
                         loaded.position = appended.last_position;
                         loaded.is_new = true;
-                        let what = events.into_iter().map(|event| What::Media(id, event));
+                        let what = events.into_iter().map(|event| RecordedBody::Media(id, event));
                         self.recent.put(recorded(&appended, tenant_of(&loaded.media), what));
                         self.remembered.note(&loaded);
                         return Ok(loaded);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use zeroload_domain::{DecodeError, Event, RunEvent, codec};
 use zeroload_journal::{Appended, NewEvent, StoredEvent};
-use zeroload_projections::{RecordedEvent, What};
+use zeroload_projections::{RecordedBody, RecordedEvent};
 
 use super::Origin;
 
@@ -27,7 +27,7 @@ pub fn decode_run(stored: &StoredEvent) -> Result<RunEvent, DecodeError> {
 pub(super) fn recorded(
     appended: &Appended,
     tenant: &str,
-    what: impl IntoIterator<Item = What>,
+    what: impl IntoIterator<Item = RecordedBody>,
 ) -> impl Iterator<Item = RecordedEvent> {
     let count = appended.last_position - appended.first_position;
     let places = (appended.first_position..).zip(appended.last_sequence - count..);

@@ -9,7 +9,7 @@ use zeroload_domain::{
 use zeroload_journal::{self as journal, Options, WriterTask, WriterThread, sqlite::SqliteJournal};
 
 use super::*;
-use crate::media::remembered::ROOM;
+use crate::media::uploaded_cache::ROOM;
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
@@ -187,7 +187,7 @@ async fn of_more_uploads_than_there_is_room_for_the_oldest_are_forgotten() {
     let world = World::start().await;
     let loaded = world.here.load_internal(world.uploaded().await).await.expect("it is there");
     let ids: Vec<MediaId> = (0..=ROOM).map(|_| world.new_id()).collect();
-    let remembered = Remembered::default();
+    let remembered = UploadedCache::default();
     for id in &ids {
         remembered.note(&Loaded { id: *id, ..loaded.clone() });
         remembered.note(&Loaded { id: *id, sequence: 9, ..loaded.clone() });

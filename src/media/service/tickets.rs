@@ -12,7 +12,7 @@ use zeroload_domain::{
     Command, FileName, Fingerprint, IdempotencyKey, Media, MediaId, ObjectKey, SeenVia, Tenant, command::RequestMedia,
 };
 
-use super::{Allowance, Issued, Service, Wish};
+use super::{Allowance, Issued, NewMedia, Service};
 use crate::{
     media::{Loaded, ServiceError, commands::Origin},
     storage::{Location, SignError, TicketSpec},
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(2);
 impl Service {
     /// Whether a ticket needs nothing but the journal at present: no look at the bucket, no new credentials.
     pub fn issues_at_once(&self) -> bool {
-        self.guard.last().can_be_believed() && self.gateway.has_fresh_credentials(self.clock.now())
+        self.guard.last().absence_is_proof() && self.gateway.has_fresh_credentials(self.clock.now())
     }
 
     /// Issues a ticket for a new item, or repeats the one of `key`.
@@ -34,7 +34,7 @@ impl Service {
     pub async fn request(
         &self,
         tenant: &Tenant,
-        wish: Wish,
+        wish: NewMedia,
         key: Option<&IdempotencyKey>,
         origin: &Origin,
     ) -> Result<Issued, ServiceError> {
@@ -55,7 +55,7 @@ impl Service {
     pub async fn request_at_once(
         &self,
         tenant: &Tenant,
-        wish: Wish,
+        wish: NewMedia,
         key: Option<&IdempotencyKey>,
         origin: &Origin,
     ) -> Result<Option<Issued>, ServiceError> {
@@ -105,7 +105,7 @@ impl Service {
     async fn begin(
         &self,
         tenant: &Tenant,
-        wish: Wish,
+        wish: NewMedia,
         key: Option<&IdempotencyKey>,
     ) -> Result<(Loaded, RequestMedia, Option<FileName>), ServiceError> {
         let id = key.map_or_else(|| self.ids.new_id(self.clock.now()).into(), |key| MediaId::derived(tenant, key));
@@ -131,7 +131,7 @@ impl Service {
         self.with_ticket(loaded, filename, now).await
     }
 
-    fn to_request(&self, tenant: &Tenant, id: MediaId, wish: Wish, key: Option<&IdempotencyKey>) -> RequestMedia {
+    fn to_request(&self, tenant: &Tenant, id: MediaId, wish: NewMedia, key: Option<&IdempotencyKey>) -> RequestMedia {
         // Without a key there is no repeat to compare, and what is known of the item must not serve to guess the name.
         let key = key.map_or_else(|| self.ids.secret(), |key| key.as_str().to_owned());
         let checksum = wish.checksum_sha256.map(|digest| digest.to_string()).unwrap_or_default();
@@ -178,7 +178,7 @@ impl Service {
             Ok(Some(facts)) => facts,
             Ok(None) => return Ok(loaded),
             Err(ServiceError::Storage(why)) => {
-                tracing::debug!(media.id = %loaded.id, why, "a ticket is issued without a look at the bucket");
+                tracing::debug!(media.id = %loaded.id, why, "a ticket is issued without a HEAD of the object");
                 // The look may have shown that the bucket is another's; of one that is away nothing is asked here.
                 Box::pin(self.guard.may_issue()).await.map_err(ServiceError::Storage)?;
                 return Ok(loaded);

@@ -11,12 +11,12 @@ fn unavailable<T: std::fmt::Debug>(outcome: Result<T, MarkerError>) -> Fault {
     }
 }
 
-fn anchor_of(outcome: Result<Marked, MarkerError>) -> Result<Option<Anchor>, MarkerError> {
+fn anchor_of(outcome: Result<Marked, MarkerError>) -> Result<Option<MarkedCommit>, MarkerError> {
     outcome.map(|marked| marked.anchor)
 }
 
-fn anchor(commit_id: u64) -> Anchor {
-    Anchor { commit_id, position: 2 * commit_id, hash: "ab".repeat(32) }
+fn anchor(commit_id: u64) -> MarkedCommit {
+    MarkedCommit { commit_id, position: 2 * commit_id, hash: "ab".repeat(32) }
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ impl Trial<'_> {
             Ok(Head::NotFound(_)) => {
                 return self.found("s3-head", Status::Failed, "an object that was just written is not there");
             }
-            Err(error) => return self.found("s3-head", Status::Failed, format!("a look at an object failed: {error}")),
+            Err(error) => {
+                return self.found("s3-head", Status::Failed, format!("the HEAD of an object failed: {error}"));
+            }
         };
         let ObjectFacts { content_length, content_type, checksum_sha256, .. } = facts;
         let as_written = content_type.is_none_or(|kind| kind.is_same(&StoredType::from(&media_type())));

@@ -78,8 +78,8 @@ async fn back_with(source: String, copy: String) -> Result<ObjectFacts, NotResto
     let server = Scripted::answering(vec![missing(), source, copied(), copy]).await;
     let gateway = server.gateway().await;
     let item = Item::fresh(&gateway);
-    let place = Place::Copy { trash_key: item.object_key.in_trash(Claim::FIRST) };
-    let kept = Kept { place, etag: ETag::parse("e1").unwrap(), content_length: ByteSize::new(5) };
+    let place = TrashLocation::Copy { trash_key: item.object_key.in_trash(Claim::FIRST) };
+    let kept = TrashedObject { place, etag: ETag::parse("e1").unwrap(), content_length: ByteSize::new(5) };
     gateway.bring_back(&item.at(), &kept, &item.object_key.restored(Claim::FIRST)).await
 }
 
@@ -114,7 +114,7 @@ async fn late(gateway: &Gateway, item: &Item) {
     put.body(b"too late".to_vec().into()).send().await.unwrap();
 }
 
-fn kept(trashing: Trashing) -> Kept {
+fn kept(trashing: Trashing) -> TrashedObject {
     match trashing {
         Trashing::Kept(kept) => kept,
         Trashing::Removed(removal) => panic!("{removal:?}"),
@@ -122,7 +122,7 @@ fn kept(trashing: Trashing) -> Kept {
 }
 
 /// Into the trash and back, each step twice: a repeat after a crash finds what the first one did.
-async fn there_and_back(gateway: &Gateway) -> Kept {
+async fn there_and_back(gateway: &Gateway) -> TrashedObject {
     let (item, never) = (Item::fresh(gateway), Item::fresh(gateway));
     upload(gateway, &item, b"hello").await;
     let (claim, nothing) = (claim(gateway, &item).await, claimed(Seen::Absent));
@@ -156,7 +156,7 @@ async fn there_and_back(gateway: &Gateway) -> Kept {
 async fn an_object_goes_into_the_trash_and_comes_back_on_a_real_server() {
     let server = RealServer::start().await;
     let gateway = server.gateway().await;
-    assert!(matches!(there_and_back(&gateway).await.place, Place::Copy { .. }));
+    assert!(matches!(there_and_back(&gateway).await.place, TrashLocation::Copy { .. }));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn where_versions_are_kept_the_version_stays_under_a_marker() {
         return eprintln!("skipped: no bucket with versions is named (ZEROLOAD_TEST_S3_VERSIONED_BUCKET)");
     };
     assert_eq!(gateway.versioning().await, Ok(Versioning::Kept));
-    assert!(matches!(there_and_back(&gateway).await.place, Place::Version { .. }));
+    assert!(matches!(there_and_back(&gateway).await.place, TrashLocation::Version { .. }));
 }
 
 /// What was claimed is moved; other bytes arrive under its own key before that is recorded; and it is moved again.
@@ -214,7 +214,7 @@ async fn turn(gateway: &Gateway, status: BucketVersioningStatus) -> Versioning {
     gateway.versioning().await.unwrap()
 }
 
-async fn comes_back(gateway: &Gateway, item: &Item, in_trash: &Kept, bytes: u64) {
+async fn comes_back(gateway: &Gateway, item: &Item, in_trash: &TrashedObject, bytes: u64) {
     assert_eq!((in_trash.content_length, gateway.head(&item.at()).await), (ByteSize::new(bytes), Ok(None)));
     assert_eq!(gateway.holds(&item.at(), in_trash).await, Ok(true));
     let to = item.object_key.restored(Claim::FIRST);
@@ -232,7 +232,7 @@ async fn what_was_hidden_stays_kept_when_versions_are_suspended_before_that_is_r
     for item in &items {
         upload(&gateway, item, b"hello").await;
         let claim = claim(&gateway, item).await;
-        assert!(matches!(kept(gateway.trash(&item.at(), &claim).await).place, Place::Version { .. }));
+        assert!(matches!(kept(gateway.trash(&item.at(), &claim).await).place, TrashLocation::Version { .. }));
         claims.push(claim);
     }
     assert_eq!(turn(&gateway, BucketVersioningStatus::Suspended).await, Versioning::Suspended);

@@ -11,9 +11,9 @@ fn id(number: u128) -> MediaId {
     MediaId::from(Uuid::from_u128(0x019a_0d2e_7b1c_7000_8000_0000_0000_0000 | number << 8 | 7))
 }
 
-fn item(number: u128, state: State) -> Owned {
+fn item(number: u128, state: State) -> ExpectedObject {
     let tenant = Tenant::parse("default").unwrap();
-    Owned {
+    ExpectedObject {
         media_id: id(number),
         object_key: ObjectKey::new(&prefix(), &tenant, id(number), &ContentType::parse("image/jpeg").unwrap()),
         state,
@@ -32,7 +32,7 @@ fn object_of(number: u128) -> Listed {
     object(item(number, State::Confirmed).object_key.as_str())
 }
 
-fn confirmed(numbers: impl IntoIterator<Item = u128>) -> impl Iterator<Item = Owned> {
+fn confirmed(numbers: impl IntoIterator<Item = u128>) -> impl Iterator<Item = ExpectedObject> {
     numbers.into_iter().map(|number| item(number, State::Confirmed))
 }
 
@@ -45,7 +45,7 @@ fn suspected(suspicions: &[Suspicion]) -> Vec<MediaId> {
 }
 
 /// The confirmed items that do not fit, and the objects of no confirmed item.
-fn merged(listed: &[Listed], items: impl Iterator<Item = Owned>) -> (Vec<MediaId>, Vec<&Listed>) {
+fn merged(listed: &[Listed], items: impl Iterator<Item = ExpectedObject>) -> (Vec<MediaId>, Vec<&Listed>) {
     let (suspicions, rest) = merge(listed, items.collect());
     (suspected(&suspicions), rest)
 }

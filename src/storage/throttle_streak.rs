@@ -13,11 +13,11 @@ const IN_A_ROW: u32 = 4;
 
 /// Of one page.
 #[derive(Default)]
-pub struct Patience {
+pub struct ThrottleStreak {
     in_vain: AtomicU32,
 }
 
-impl Patience {
+impl ThrottleStreak {
     /// One of the page was answered, or has failed on the last of its tries. A failure that is no wish for fewer requests
     /// says nothing here.
     pub fn note(&self, failure: Option<&StorageError>) {
@@ -47,35 +47,35 @@ mod tests {
 
     #[test]
     fn it_is_lost_after_some_in_a_row_that_were_asked_in_vain_and_stays_lost() {
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         for _ in 0..IN_A_ROW {
-            assert!(!patience.is_lost());
-            patience.note(Some(&failure(Fault::Throttled)));
+            assert!(!streak.is_lost());
+            streak.note(Some(&failure(Fault::Throttled)));
         }
-        assert!(patience.is_lost());
-        patience.note(None);
-        assert!(patience.is_lost(), "an answer that comes later changes nothing");
+        assert!(streak.is_lost());
+        streak.note(None);
+        assert!(streak.is_lost(), "an answer that comes later changes nothing");
     }
 
     #[test]
     fn those_without_luck_between_others_that_are_answered_stop_nobody() {
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         for _ in 0..3 * IN_A_ROW {
-            patience.note(Some(&failure(Fault::Throttled)));
-            patience.note(None);
+            streak.note(Some(&failure(Fault::Throttled)));
+            streak.note(None);
         }
-        assert!(!patience.is_lost());
+        assert!(!streak.is_lost());
     }
 
     #[test]
     fn those_that_fail_for_another_reason_say_nothing_of_it() {
-        let patience = Patience::default();
+        let streak = ThrottleStreak::default();
         for _ in 0..IN_A_ROW - 1 {
-            patience.note(Some(&failure(Fault::Throttled)));
-            patience.note(Some(&failure(Fault::Refused)));
+            streak.note(Some(&failure(Fault::Throttled)));
+            streak.note(Some(&failure(Fault::Refused)));
         }
-        assert!(!patience.is_lost());
-        patience.note(Some(&failure(Fault::Throttled)));
-        assert!(patience.is_lost());
+        assert!(!streak.is_lost());
+        streak.note(Some(&failure(Fault::Throttled)));
+        assert!(streak.is_lost());
     }
 }

@@ -10,7 +10,7 @@ const STEP: u64 = 10;
 
 /// A pace whose time passes when the test says so.
 struct Driven {
-    pace: Arc<Pace>,
+    pace: Arc<RateLimiter>,
     time: Arc<watch::Sender<Duration>>,
 }
 
@@ -23,7 +23,7 @@ impl Driven {
             Box::pin(async move { drop(now.wait_for(|now| *now >= until).await) })
         });
         let settings = PaceSettings { requests_per_second, parallel_requests };
-        Self { pace: Arc::new(Pace::new(settings, Ids::seeded(1), sleeper)), time }
+        Self { pace: Arc::new(RateLimiter::new(settings, Ids::seeded(1), sleeper)), time }
     }
 
     /// So many milliseconds pass, and whoever can go on does.

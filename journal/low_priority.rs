@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const CALM: u32 = 3;
 
 /// The waiting appends that give way.
-pub(super) struct Lane {
+pub(super) struct LowPriorityQueue {
     queue: mpsc::Receiver<Request>,
     backlog: Backlog,
     /// Batches of their own since others have appended.
@@ -42,7 +42,7 @@ pub(super) struct Lane {
     sleeper: Sleeper,
 }
 
-impl Lane {
+impl LowPriorityQueue {
     /// `share` shows how many events go with a batch at present: [`usize::MAX`] where nobody else has come for a while.
     pub fn new(queue: mpsc::Receiver<Request>, share: Arc<AtomicUsize>, sleeper: Sleeper) -> Self {
         Self { queue, backlog: Backlog::default(), alone: CALM, others: 0, share, pause: None, sleeper }

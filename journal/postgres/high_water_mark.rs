@@ -39,7 +39,7 @@ pub(super) const CHECK: &str = concat!(
 
 /// Shared by all that read and write in this process.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Mark>>);
+pub(super) struct HighWaterMark(Arc<Mutex<Mark>>);
 
 /// The event at the highest position that was seen; 0 where there was none.
 #[derive(Clone, Default)]
@@ -48,7 +48,7 @@ pub(super) struct Mark {
     pub command: String,
 }
 
-impl Seen {
+impl HighWaterMark {
     pub fn mark(&self) -> Mark {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

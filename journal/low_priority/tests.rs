@@ -21,11 +21,15 @@ fn request(stream: u128) -> Request {
 }
 
 /// A lane in which so many appends wait. No time passes in it.
-fn lane(waiting: u128) -> (Lane, mpsc::Sender<Request>) {
+fn lane(waiting: u128) -> (LowPriorityQueue, mpsc::Sender<Request>) {
     let (sender, queue) = mpsc::channel(1000);
     (0..waiting).for_each(|number| drop(sender.try_send(request(1000 + number))));
     (
-        Lane::new(queue, Arc::new(AtomicUsize::new(usize::MAX)), Sleeper::driven(|_| Box::pin(std::future::pending()))),
+        LowPriorityQueue::new(
+            queue,
+            Arc::new(AtomicUsize::new(usize::MAX)),
+            Sleeper::driven(|_| Box::pin(std::future::pending())),
+        ),
         sender,
     )
 }
@@ -35,14 +39,14 @@ fn others(count: u128) -> Vec<Request> {
 }
 
 /// How many of the lane go with a batch of so many others.
-fn beside(lane: &mut Lane, count: u128) -> usize {
+fn beside(lane: &mut LowPriorityQueue, count: u128) -> usize {
     let mut batch = others(count);
     lane.add_to(&mut batch, 256);
     batch.len() - usize::try_from(count).unwrap()
 }
 
 /// As if time had passed.
-fn end_pause(lane: &mut Lane) {
+fn end_pause(lane: &mut LowPriorityQueue) {
     assert!(lane.pause.take().is_some(), "it paused");
 }
 
@@ -110,7 +114,7 @@ async fn soon_after_others_it_waits_for_the_pause_to_end_and_loses_nothing_by_it
 #[tokio::test]
 async fn a_pause_passes_with_time() {
     let (sender, queue) = mpsc::channel(10);
-    let mut lane = Lane::new(queue, Arc::new(AtomicUsize::new(usize::MAX)), Sleeper::system());
+    let mut lane = LowPriorityQueue::new(queue, Arc::new(AtomicUsize::new(usize::MAX)), Sleeper::system());
     for stream in 1000..1003 {
         sender.try_send(request(stream)).expect("there is room");
         assert!(lane.is_ready().await);

@@ -48,7 +48,7 @@ pub struct PaceSettings {
 }
 
 /// The pace of all requests of one kind of work.
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     places: Arc<Semaphore>,
     starts: Arc<Semaphore>,
     /// After which a start may be followed by another.
@@ -69,7 +69,7 @@ pub(super) struct Turn {
     pauses: u64,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) fn new(settings: PaceSettings, ids: Ids, sleeper: Sleeper) -> Self {
         let starts = (settings.requests_per_second / PARTS).max(1);
         Self {

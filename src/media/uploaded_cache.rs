@@ -17,22 +17,22 @@ pub(crate) const ROOM: usize = 16_384;
 
 /// Cheap to clone; all clones share the items.
 #[derive(Clone)]
-pub struct Remembered(Option<Arc<Mutex<Kept>>>);
+pub struct UploadedCache(Option<Arc<Mutex<Entries>>>);
 
 #[derive(Default)]
-struct Kept {
+struct Entries {
     items: HashMap<MediaId, Loaded>,
     /// Oldest first; also of items that were taken meanwhile.
     order: VecDeque<MediaId>,
 }
 
-impl Default for Remembered {
+impl Default for UploadedCache {
     fn default() -> Self {
         Self(Some(Arc::default()))
     }
 }
 
-impl Remembered {
+impl UploadedCache {
     /// Remembers nothing.
     pub fn nothing() -> Self {
         Self(None)
@@ -59,7 +59,7 @@ impl Remembered {
         self.kept()?.items.remove(&id)
     }
 
-    fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
+    fn kept(&self) -> Option<MutexGuard<'_, Entries>> {
         Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
