@@ -195,6 +195,7 @@ pub(super) const PARTS: [Shape; 4] = [
             ("state", Kind::OneOf(&["present", "absent", "unknown"]), YES),
             ("etag", Kind::Text, NO),
             ("content_length", Kind::Bytes, NO),
+            ("last_modified", Kind::Time, NO),
         ],
     },
     Shape {
