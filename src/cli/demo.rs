@@ -116,7 +116,7 @@ async fn play(url: &str, arguments: &Arguments) -> Ended {
     print(format_args!("{} clients have played:", items.len()))?;
     print_states(&api, &items).await?;
     wait_for_collection(&api, &items).await?;
-    print("RecordedBody is left:")?;
+    print("What is left:")?;
     let intact = print_states(&api, &items).await?;
     if intact { Ok(ExitCode::SUCCESS) } else { fail("an item did not end as its client's habit says") }
 }
