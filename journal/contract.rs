@@ -2,6 +2,7 @@
 //! test of each sentence.
 
 pub(super) mod appends;
+pub(super) mod consumers;
 pub(super) mod faults;
 pub(super) mod outcomes;
 pub(super) mod reads;

@@ -7,6 +7,7 @@
 //!
 //! Journal::read, stream, head … ─▶ Reader ─▶ ReadStore
 //!                            (reader.rs)    (store.rs; sqlite/reader.rs, postgres/reader.rs)
+//! consumers ─▶ Reader: whatever follows the journal by a cursor (consumers/)
 //! verify ─▶ Reader::store ─▶ every stored byte against the hash chain (verify.rs, hash.rs)
 //! ```
 //!
@@ -25,6 +26,7 @@
 
 mod append;
 mod batch;
+pub mod consumers;
 mod error;
 mod handle;
 mod hash;

@@ -17,7 +17,7 @@ pub(super) type PgQuery = Query<'static, Postgres, PgArguments>;
 pub(super) async fn fetch_on(
     connection: &mut PgConnection,
     pooled: bool,
-    query: PgQuery,
+    query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, SqlxError> {
     if !pooled {
         return query.fetch_all(connection).await;

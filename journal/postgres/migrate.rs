@@ -11,12 +11,13 @@ use super::connection::{answered, connect, has_code, store_error};
 use super::{OpenError, Settings};
 
 /// Version *n* is the *n*th.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/postgres/0001_create_the_journal.sql"),
     include_str!("../migrations/postgres/0002_append_streams_of_any_kind.sql"),
     include_str!("../migrations/postgres/0003_append_in_fewer_steps.sql"),
     include_str!("../migrations/postgres/0004_append_all_or_nothing.sql"),
     include_str!("../migrations/postgres/0005_append_rows.sql"),
+    include_str!("../migrations/postgres/0006_keep_cursors_of_consumers.sql"),
 ];
 const NEEDED: i64 = MIGRATIONS.len() as i64;
 

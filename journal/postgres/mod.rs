@@ -12,6 +12,7 @@
 //! sent leaves its outcome unknown; see [`PostgresWriter`] for how it is found out.
 
 mod connection;
+mod consumers;
 mod fetch;
 mod high_water_mark;
 mod migrate;
@@ -27,6 +28,7 @@ mod tests;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+pub use self::consumers::PostgresConsumers;
 pub use self::reader::PostgresReader;
 pub use self::settings::{Settings, SettingsError};
 pub use self::writer::PostgresWriter;

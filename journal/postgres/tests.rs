@@ -13,13 +13,15 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use self::cluster::Database;
+use super::super::consumers::CursorTable;
+use super::super::contract::consumers::{KeepsCursors, consumers_suite};
 use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default, stream};
 use super::super::sqlite::SqliteJournal;
 use super::super::{
     Append, AppendError, Hash, Journal, Options, ReadError, Reader, StoreError, StoreErrorKind, WriteError, WriteStore,
     WriterTask, WriterThread, start, verify,
 };
-use super::{OpenError, PostgresJournal, PostgresWriter, Settings, SettingsError};
+use super::{OpenError, PostgresConsumers, PostgresJournal, PostgresWriter, Settings, SettingsError};
 
 struct OnPostgres {
     database: Database,
@@ -92,6 +94,22 @@ impl Harness for OnPostgres {
 }
 
 contract_suite!(OnPostgres);
+
+impl KeepsCursors for OnPostgres {
+    fn cursors(&self) -> impl CursorTable {
+        PostgresConsumers::of(&self.database.settings(), &Handle::current())
+    }
+
+    async fn end_leases(&self) {
+        let mut owner = self.database.outsider().await;
+        owner
+            .execute("UPDATE journal_consumers SET lease_until = lease_until - 61000000")
+            .await
+            .expect("the owner may");
+    }
+}
+
+consumers_suite!(OnPostgres);
 
 /// The server's code for a statement of an outsider.
 async fn refused(connection: &mut sqlx::PgConnection, sql: &str) -> String {
@@ -230,7 +248,7 @@ async fn a_migration_waits_for_another_one_however_long_that_takes() {
     migrating.await.expect("it does not panic").expect("it was not cut off");
 }
 
-const NEEDED: i64 = 5;
+const NEEDED: i64 = 6;
 const LATER: i64 = NEEDED + 1;
 
 #[tokio::test]

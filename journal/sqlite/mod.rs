@@ -6,6 +6,7 @@
 //! WAL with `synchronous=FULL`: a commit is on disk before it is answered (P-3), readers never wait for the
 //! writer, and a kill at any instruction leaves a whole commit or none of it (P-8).
 
+mod consumers;
 mod migrate;
 mod reader;
 mod writer;
@@ -24,6 +25,7 @@ use sqlx::error::Error as SqlxError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use uuid::Uuid;
 
+pub use self::consumers::SqliteConsumers;
 pub use self::reader::SqliteReader;
 pub use self::writer::SqliteWriter;
 use zeroload_database_access::open_files::OpenFiles;

@@ -6,12 +6,16 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 use tempfile::TempDir;
 use uuid::Uuid;
+use zeroload_clock::Clock;
+use zeroload_database_access::private_file;
 
+use super::super::consumers::{ConsumerError, ConsumerStore, CursorTable};
+use super::super::contract::consumers::{KeepsCursors, consumers_suite};
 use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default, stream};
 use super::super::{
     AppendError, Hash, Options, Reader, StoreErrorKind, WriteError, WriteStore, WriterThread, start, verify,
 };
-use super::{OpenError, SqliteJournal, SqliteWriter, common_options, reader_options, writer_options};
+use super::{OpenError, SqliteConsumers, SqliteJournal, SqliteWriter, common_options, reader_options, writer_options};
 
 struct OnSqlite {
     folder: TempDir,
@@ -84,6 +88,55 @@ impl Harness for OnSqlite {
 }
 
 contract_suite!(OnSqlite);
+
+impl KeepsCursors for OnSqlite {
+    fn cursors(&self) -> impl CursorTable {
+        SqliteConsumers::at(&self.folder.path().join("journal-consumers.db"))
+    }
+
+    /// The clock of the processes decides.
+    async fn end_leases(&self) {}
+}
+
+consumers_suite!(OnSqlite);
+
+#[tokio::test]
+async fn no_file_of_cursors_is_made_before_the_first_consumer_is_registered() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let harness = OnSqlite::create().await;
+    let (journal, writer) = start_default(&harness).await;
+    let path = harness.folder.path().join("journal-consumers.db");
+    let store = ConsumerStore::new(harness.cursors(), journal.reader().clone(), Clock::system(), JOURNAL_ID);
+    assert_eq!(store.list().await.expect("there is none"), []);
+    assert!(matches!(store.claim("notes").await, Err(ConsumerError::Unknown { .. })));
+    assert!(matches!(store.move_to("notes", 0).await, Err(ConsumerError::Unknown { .. })));
+    assert!(!path.exists());
+    store.register("notes", 0).await.expect("nothing stands against it");
+    for file in private_file::beside(&path) {
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    store.close().await;
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_holds_no_cursors_is_not_written_to() {
+    let harness = OnSqlite::create().await;
+    let (journal, writer) = start_default(&harness).await;
+    for sql in ["CREATE TABLE other (a); ", "PRAGMA application_id = 2053915471; PRAGMA user_version = 2"] {
+        let path = harness.folder.path().join("journal-consumers.db");
+        let mut other = common_options(&path).create_if_missing(true).connect().await.expect("it is made");
+        other.execute(sql).await.expect("the statement is right");
+        other.close().await.expect("it was open");
+        let store = ConsumerStore::new(harness.cursors(), journal.reader().clone(), Clock::system(), JOURNAL_ID);
+        let refused = store.register("notes", 0).await.expect_err("it is another one's");
+        assert!(matches!(refused, ConsumerError::Store(_)), "{refused}");
+        std::fs::remove_file(path).expect("it is there");
+    }
+    writer.stop().await;
+}
 
 /// What SQLite answers to a statement of an outsider.
 async fn refused(harness: &OnSqlite, sql: &str) -> String {
