@@ -57,7 +57,7 @@ use zeroload_domain::time_text;
 
 pub use activity::{Minute, Unanswered};
 pub use engine::{
-    checkpoint::{Applied, Checkpoint, Dump, Status, Swapped},
+    checkpoint::{Applied, Checkpoint, Dump, Mark, Status, Swapped},
     postgres::PostgresSettings,
 };
 pub use error::Error;

@@ -13,7 +13,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use zeroload_domain::{Claim, MediaId};
 
-use crate::{Error, media::row::MediaRow, pages::held::HeldPages};
+use crate::{Error, Mark, media::row::MediaRow, pages::held::HeldPages};
 
 /// What a call waits for. An error before the work is a call that did nothing, one after it an answer that was lost.
 pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> + Send + Sync>;
@@ -60,6 +60,7 @@ pub(crate) struct Rows {
     pub(crate) media: BTreeMap<MediaId, MediaRow>,
     pub(crate) position: u64,
     pub(crate) recorded_at: Option<DateTime<Utc>>,
+    pub(crate) mark: Option<Mark>,
     pub(crate) retries: BTreeMap<MediaId, Waiting>,
     pub(crate) pages: HeldPages,
     /// Pages are lost as soon as they are taken.

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 #[cfg(any(test, feature = "memory"))]
 use crate::memory;
 use crate::{
-    Applied, Checkpoint, Dump, Error, InspectionStore, MediaRow, PageStore, PostgresSettings, ReadModels,
+    Applied, Checkpoint, Dump, Error, InspectionStore, Mark, MediaRow, PageStore, PostgresSettings, ReadModels,
     RecordedEvent, RetryStore, Swapped, TurnStore, WalkStore,
     engine::{self, Database, checkpoint, postgres, sqlite},
     projection::Media,
@@ -93,7 +93,8 @@ impl ReadModels {
     }
 
     /// Applies a batch of the journal, all tenants, in order of position, to the live version. Up to 2000 events or so
-    /// is a good size: all of them are in memory and in one transaction.
+    /// is a good size: all of them are in memory and in one transaction. `mark` is the commit of the last event, where that is
+    /// known; the checkpoint keeps it.
     ///
     /// Events at or before the checkpoint are skipped, so several processes may feed the same events and each is applied
     /// once: the checkpoint is read under a lock. On SQLite a second process waits for it; on Postgres it gets the
@@ -103,13 +104,17 @@ impl ReadModels {
     /// [`Error::Hole`] where the events do not go on right after the checkpoint; [`Error::Busy`], [`Error::Full`],
     /// [`Error::Unreachable`], [`Error::Database`]. Nothing of the batch is applied then, unless the connection was lost
     /// during the commit; a repeat is safe.
-    pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
+    pub async fn apply<'e>(
+        &self,
+        events: impl Into<Cow<'e, [RecordedEvent]>>,
+        mark: Option<&Mark>,
+    ) -> Result<Applied, Error> {
         let events = events.into();
         #[cfg(any(test, feature = "memory"))]
         if let Some(memory) = self.memory() {
-            return memory.at_one_stroke(|rows| rows.apply(events)).await?;
+            return memory.at_one_stroke(|rows| rows.apply(events, mark)).await?;
         }
-        self.database()?.apply::<Media>(events).await
+        self.database()?.apply::<Media>(events, mark).await
     }
 
     /// Hands each row of a version, the live one if none is named, to `each`, in order of id and from one snapshot. Rows
@@ -166,8 +171,12 @@ impl Rebuild {
     ///
     /// # Errors
     /// As [`ReadModels::apply`], and [`Error::RebuildReplaced`].
-    pub async fn apply<'e>(&self, events: impl Into<Cow<'e, [RecordedEvent]>>) -> Result<Applied, Error> {
-        self.building.apply(events.into()).await
+    pub async fn apply<'e>(
+        &self,
+        events: impl Into<Cow<'e, [RecordedEvent]>>,
+        mark: Option<&Mark>,
+    ) -> Result<Applied, Error> {
+        self.building.apply(events.into(), mark).await
     }
 
     /// Makes the built version the live one in one transaction, if it has caught up, and drops the other. On
@@ -191,10 +200,12 @@ impl memory::Rows {
             position: self.position,
             recorded_at: self.recorded_at,
             begun_by: crate::schema::SCHEMA.newest(|step| step.sqlite),
+            commit_id: self.mark.as_ref().map(|mark| mark.commit_id),
+            commit_hash: self.mark.as_ref().map(|mark| mark.commit_hash.clone()),
         }
     }
 
-    pub(crate) fn apply(&mut self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
+    pub(crate) fn apply(&mut self, events: Cow<'_, [RecordedEvent]>, mark: Option<&Mark>) -> Result<Applied, Error> {
         let fresh = engine::projection::fresh(&events, self.position)?;
         let Some(last) = fresh.last() else { return Ok(Applied { position: self.position, applied: 0 }) };
         let stored = crate::media::batch::touched(fresh).iter().filter_map(|id| self.media.get(id).cloned()).collect();
@@ -203,6 +214,7 @@ impl memory::Rows {
             self.media.insert(row.media_id, row);
         }
         (self.position, self.recorded_at) = (last.position, Some(last.recorded_at));
+        self.mark = mark.cloned().or_else(|| self.mark.take());
         Ok(Applied { position: last.position, applied: fresh.len() })
     }
 }

@@ -108,6 +108,12 @@ pub(crate) const SCHEMA: Schema = Schema {
             postgres: Some(15),
             changes: &[VersionedColumns(&MEDIA, &["arrived_at"]), VersionedTable(&waste::TABLE)],
         },
+        // By which commit the journal's past is recognised. Of what was applied before nobody has noted that.
+        Step {
+            sqlite: Some(16),
+            postgres: Some(16),
+            changes: &[Columns(&checkpoint::CHECKPOINTS, &[("commit_id", "NULL"), ("commit_hash", "NULL")])],
+        },
     ],
     rebuild_since: 15,
 };

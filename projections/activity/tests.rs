@@ -38,7 +38,7 @@ async fn a_rebuilt_version_counts_the_same_and_the_old_counts_go(kind: Kind) {
     let journal = Seeded(29).journal(300, 30);
     let fixture = Fixture::with(kind, &journal).await;
     let rebuild = fixture.models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     assert_eq!(counted(&fixture.models).await, expected(&journal), "the live version counts alone");
     rebuild.swap().await.unwrap();
     assert_eq!(counted(&fixture.models).await, expected(&journal));
@@ -67,7 +67,7 @@ async fn requests_are_unanswered_since_the_last_confirm(kind: Kind) {
     assert_eq!(all(&fixture.models).await, Unanswered::default());
     // Requests count by the time that stands in them, which is at(0); the confirm is recorded a minute and more later.
     let mut journal = Journal::of([(id(1), requested(id(1))), (id(2), requested(id(2)))]);
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     let minute = at(0) - TimeDelta::seconds(at(0).timestamp() % 60) - TimeDelta::microseconds(123_456);
     assert_eq!(all(&fixture.models).await, Unanswered { requested: 2, since: Some(minute) });
     assert_eq!(fixture.models.unanswered(at(-10_000), at(-60)).await.unwrap(), Unanswered::default());
@@ -75,7 +75,7 @@ async fn requests_are_unanswered_since_the_last_confirm(kind: Kind) {
         journal.record(id(1), uploaded(&format!("tag-{number}")));
     }
     journal.record(id(1), confirmed(None));
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     assert_eq!(all(&fixture.models).await, Unanswered::default());
     assert_eq!(fixture.models.unanswered(at(-10_000), at(0)).await.unwrap().requested, 2, "nobody had confirmed then");
 }
@@ -88,7 +88,7 @@ async fn tables_that_were_made_without_counts_are_counted_when_they_are_opened(k
     assert_eq!(counted(&reopened).await, expected(&journal));
     let mut longer = journal;
     longer.record(id(1000), requested(id(1000)));
-    reopened.apply(&longer.events).await.unwrap();
+    reopened.apply(&longer.events, None).await.unwrap();
     assert_eq!(counted(&reopened).await, expected(&longer));
 }
 
@@ -107,7 +107,7 @@ fn brought_back() -> Journal {
 async fn what_is_brought_back_from_the_trash_is_no_confirm(kind: Kind) {
     let (journal, before) = (brought_back(), Fixture::with(kind, &Journal::default()).await);
     for event in &journal.events {
-        before.models.apply(std::slice::from_ref(event)).await.unwrap();
+        before.models.apply(std::slice::from_ref(event), None).await.unwrap();
         let minutes = counted(&before.models).await;
         assert!(minutes.iter().all(|minute| minute.confirmed == 0), "{event:?} {minutes:?}");
     }

@@ -24,7 +24,27 @@ row! {
         pub recorded_at: Option<DateTime<Utc>>,
         /// The schema by which it was begun; 0 for one of before that was noted.
         pub begun_by: i64,
+        /// The latest commit of the journal that is known to begin at or before `position`; none before the first, and until
+        /// a version of an earlier build has been fed again.
+        pub commit_id: Option<u64>,
+        /// The hash of that commit, as 64 hex digits.
+        pub commit_hash: Option<String>,
     }
+}
+
+impl Checkpoint {
+    /// By what its past is recognised.
+    pub fn mark(&self) -> Option<Mark> {
+        Some(Mark { commit_id: self.commit_id?, commit_hash: self.commit_hash.clone()? })
+    }
+}
+
+/// A commit of the journal, by whose hash a journal with the same past is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub commit_id: u64,
+    /// As 64 hex digits.
+    pub commit_hash: String,
 }
 
 /// Rows and checkpoint always change in one transaction.
@@ -123,6 +143,12 @@ impl Dump {
 
 /// All versions of all projections.
 pub(crate) const SELECT: &str = "SELECT {columns} FROM projection_checkpoints ORDER BY name, version";
+
+/// Moves the checkpoint of a version, together with its rows. Without a commit the one that is noted stays: it is earlier, and
+/// as true.
+pub(crate) const MOVE: &str = "UPDATE projection_checkpoints
+    SET position = $3, recorded_at = $4, commit_id = coalesce($5, commit_id), commit_hash = coalesce($6, commit_hash)
+    WHERE name = $1 AND version = $2";
 
 /// The live one of all checkpoints.
 pub(crate) fn live(all: Vec<Checkpoint>) -> Result<Checkpoint, Error> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     Cell, Projection, Row,
-    checkpoint::{self, Applied, Checkpoint, Dump, Swapped},
+    checkpoint::{self, Applied, Checkpoint, Dump, Mark, Swapped},
     dialect::Statement,
     postgres,
     row::Count,
@@ -83,8 +83,12 @@ impl Database {
 
     /// # Errors
     /// As [`crate::ReadModels::apply`].
-    pub(crate) async fn apply<P: Projection>(&self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
-        on_either!(self, database => database.apply::<P>(events).await)
+    pub(crate) async fn apply<P: Projection>(
+        &self,
+        events: Cow<'_, [RecordedEvent]>,
+        mark: Option<&Mark>,
+    ) -> Result<Applied, Error> {
+        on_either!(self, database => database.apply::<P>(events, mark).await)
     }
 
     /// # Errors
@@ -122,10 +126,10 @@ impl<P: Projection> Rebuild<P> {
         }
     }
 
-    pub(crate) async fn apply(&self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
+    pub(crate) async fn apply(&self, events: Cow<'_, [RecordedEvent]>, mark: Option<&Mark>) -> Result<Applied, Error> {
         match self {
-            Self::Sqlite(rebuild) => rebuild.apply(events).await,
-            Self::Postgres(rebuild) => rebuild.apply(events).await,
+            Self::Sqlite(rebuild) => rebuild.apply(events, mark).await,
+            Self::Postgres(rebuild) => rebuild.apply(events, mark).await,
         }
     }
 

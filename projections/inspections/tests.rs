@@ -52,7 +52,7 @@ async fn collected_items_are_listed_in_the_order_of_their_collection(kind: Kind)
     assert_eq!(ids(&inspections.collected(11, 10).await.unwrap()), []);
 
     collect(&mut journal, 3, 2);
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     let later = inspections.collected(11, 10).await.unwrap();
     assert_eq!((ids(&later), later[0].claim), (vec![id(3)], Some(claim(2))), "collected once more, it comes once more");
 }
@@ -74,7 +74,7 @@ async fn progress_is_kept_for_each_bucket_and_planned_time_and_never_goes_back(k
     assert_eq!((far(&bucket, 60).await, far(&elsewhere, 3600).await), (0, 0));
 
     let rebuild = fixture.models.begin_rebuild().await.unwrap();
-    rebuild.apply(&ended().events).await.unwrap();
+    rebuild.apply(&ended().events, None).await.unwrap();
     rebuild.swap().await.unwrap();
     assert_eq!(far(&bucket, 3600).await, 11, "a rebuild gives every row the position that it had");
     assert_eq!(ids(&inspections.collected(9, 10).await.unwrap()), [id(1)]);
@@ -112,7 +112,7 @@ async fn what_has_left_the_state_in_which_it_was_looked_at_is_forgotten(kind: Ki
         .unwrap();
     assert_eq!(inspections.prune().await.unwrap(), 0);
     journal.record(id(3), started(2, CollectReason::LateUpload, present("late")));
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     assert_eq!(inspections.prune().await.unwrap(), 1);
     assert_eq!(ids(&inspections.put_aside_due(Inspection::Recheck, at(60), 10).await.unwrap()), [id(1)]);
 }
@@ -151,7 +151,7 @@ async fn confirmed_items_are_unsealed_until_they_are_compared(kind: Kind) {
     journal.record(id(4), substituted(Found::Present(facts("two"))));
     journal.record(id(1), sealed("one"));
     journal.record(id(2), released(ReleaseReason::Detached, 100));
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     assert_eq!(unsealed(ended(9), None, 10).await, []);
     assert_eq!(inspections.substituted_count(10).await.unwrap(), 1);
     assert_eq!(inspections.prune().await.unwrap(), 1, "a sealed item has nothing to wait for");
@@ -159,7 +159,7 @@ async fn confirmed_items_are_unsealed_until_they_are_compared(kind: Kind) {
     assert_eq!(fixture.texts(shown).await, [format!("{} one present two", id(4))]);
 
     journal.record(id(4), sealed("one"));
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     assert_eq!(inspections.substituted_count(10).await.unwrap(), 0, "it is back");
 }
 

@@ -22,7 +22,7 @@ async fn the_tables_in_memory_answer_like_those_of_sqlite() {
     let mut seeded = Seeded(3);
     let journal = seeded.journal(600, 40);
     for batch in journal.events.chunks(37) {
-        assert_eq!(memory.apply(batch).await.unwrap(), sqlite.apply(batch).await.unwrap());
+        assert_eq!(memory.apply(batch, None).await.unwrap(), sqlite.apply(batch, None).await.unwrap());
         assert_eq!(memory.checkpoint().await.unwrap(), sqlite.checkpoint().await.unwrap());
         let now = at(i64::try_from(seeded.below(100_000)).unwrap());
         let failed = |number| Deferred { media_id: id(number), claim: Some(claim(1)), code: "SlowDown".to_owned() };

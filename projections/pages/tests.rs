@@ -75,7 +75,7 @@ async fn what_was_given_back_is_held_until_the_read_models_have_come_to_its_reco
     assert_eq!(take(models, wanted(2, 2, 9)).await, [id(1)], "of this one nothing is to come");
 
     journal.record(id(0), started(1, CollectReason::Expired, present("one")));
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     assert_eq!(take(models, wanted(3, 1, 9)).await, []);
     assert_eq!(take(models, PageRequest { list: PageOf::Unfinished, ..wanted(3, 2, 9) }).await, [id(0)]);
 }
@@ -86,7 +86,7 @@ async fn a_claim_is_unfinished_for_nobody_while_its_page_is_held(kind: Kind) {
     let models = &fixture.models;
     assert_eq!(take(models, wanted(1, 1, 9)).await, [id(1)]);
     journal.record(id(1), started(1, CollectReason::Expired, present("one")));
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     assert_eq!(take(models, PageRequest { list: PageOf::Unfinished, ..wanted(2, 1, 9) }).await, []);
 }
 

@@ -144,7 +144,7 @@ async fn a_rebuild_leaves_walks_alone_and_keeps_the_order_of_keys(kind: Kind) {
     let fixture = Fixture::with(kind, &journal).await;
     fixture.models.walks().begin(&walk(1), ME).await.unwrap();
     let rebuild = fixture.models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     rebuild.swap().await.unwrap();
     assert!(fixture.models.walks().running().await.unwrap().is_some());
     assert_eq!(fixture.models.walks().confirmed("media/", "media0", 10).await.unwrap().len(), 1);

@@ -80,7 +80,7 @@ async fn records_are_the_same_however_they_were_applied_or_rebuilt(kind: Kind) {
         catch_up(&parts.models, &journal.events, size).await;
         assert_eq!(recorded(&parts).await, whole, "batches of {size}");
         let rebuild = parts.models.begin_rebuild().await.unwrap();
-        rebuild.apply(&journal.events).await.unwrap();
+        rebuild.apply(&journal.events, None).await.unwrap();
         assert_eq!(recorded(&parts).await, whole, "while it is rebuilt");
         assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
         assert_eq!(recorded(&parts).await, whole, "rebuilt");
@@ -111,14 +111,14 @@ async fn the_view_shows_what_was_claimed_beside_what_the_record_says(kind: Kind)
 async fn tables_from_before_there_were_records_get_them(kind: Kind) {
     let journal = journal();
     let fixture = Fixture::new(kind).await;
-    fixture.models.apply(&journal.events[..1]).await.unwrap();
+    fixture.models.apply(&journal.events[..1], None).await.unwrap();
     let rebuild = fixture.models.begin_rebuild().await.unwrap();
     fixture.take_back_to_the_first_step().await;
     let models = fixture.another().await;
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     let rows = models.run_records(None, 1000).await.unwrap().runs;
     assert_eq!(rows, recorded(&Fixture::with(kind, &journal).await).await);
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
     assert_eq!(models.run_records(None, 1000).await.unwrap().runs, rows);
 }
@@ -136,7 +136,7 @@ async fn what_had_ended_before_the_trash_was_counted_has_put_nothing_into_it(kin
     let texts = "SELECT run_id || ' ' || coalesce(trashed, -1) FROM collection_runs ORDER BY run_id";
     assert_eq!(fixture.texts(texts).await, [format!("{} 0", run(1)), format!("{} -1", run(2))]);
     journal.record_run(ended(2, None));
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     assert_eq!(fixture.texts(texts).await[1], format!("{} 1", run(2)));
 }
 

@@ -61,7 +61,7 @@ impl Fixture {
 
     pub(crate) async fn with(kind: Kind, journal: &Journal) -> Self {
         let fixture = Self::new(kind).await;
-        fixture.models.apply(&journal.events).await.unwrap();
+        fixture.models.apply(&journal.events, None).await.unwrap();
         fixture
     }
 
@@ -234,6 +234,6 @@ pub(crate) async fn catch_up(models: &ReadModels, events: &[RecordedEvent], size
     loop {
         let position = usize::try_from(models.checkpoint().await.unwrap().position).unwrap();
         let Some(batch) = events[position..].chunks(size).next() else { return applied };
-        applied += models.apply(batch).await.unwrap().applied;
+        applied += models.apply(batch, None).await.unwrap().applied;
     }
 }

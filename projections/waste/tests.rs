@@ -115,7 +115,7 @@ async fn the_sums_are_the_same_however_they_were_applied_or_rebuilt(kind: Kind) 
     catch_up(&parts.models, &journal.events, 7).await;
     assert_eq!(parts.texts(TEXTS).await, whole);
     let rebuild = parts.models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     rebuild.swap().await.unwrap();
     assert_eq!(parts.texts(TEXTS).await, whole);
 }
@@ -147,7 +147,7 @@ async fn tables_of_an_older_schema_get_the_table_and_say_that_their_past_is_miss
     assert!(!models.checkpoint().await.unwrap().is_complete());
     assert_eq!(fixture.texts(TEXTS).await, [""; 0]);
     let rebuild = models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     rebuild.swap().await.unwrap();
     assert!(models.checkpoint().await.unwrap().is_complete());
     assert_eq!((fixture.texts(TEXTS).await, fixture.texts(FUNNEL).await), whole);

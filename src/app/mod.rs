@@ -14,14 +14,14 @@ use zeroload_projections::ReadModels;
 pub use embedded::RunningS3;
 pub use server::Server;
 use zeroload_clock::{Clock, Ids, Sleeper};
-use zeroload_journal::{self as journal, Journal, WriterTask};
+use zeroload_journal::{self as journal, Journal, WriterTask, consumers::holds};
 
 use crate::{
     background::{
         Handles,
         collector::{self, Collector},
         inspector::{self, Inspector},
-        projector::Projector,
+        projector::{Projector, cursor_of},
         reconciler::{self, Reconciler},
     },
     database::{Database, OpenError},
@@ -67,6 +67,11 @@ pub enum StartError {
          was restored from a backup; remove it, it is built anew from the journal"
     )]
     ReadModelsAhead { path: String, applied: u64, head: u64 },
+    #[error(
+        "{path} holds what another past of the journal has told, up to position {applied}: the journal was restored from a \
+         backup or rewritten, and has grown since; `zeroload projections rebuild` builds it anew"
+    )]
+    ReadModelsOfAnotherPast { path: String, applied: u64 },
     #[error("an embedded name is invalid: {0}")]
     Name(#[from] zeroload_domain::Invalid),
 }
@@ -254,11 +259,17 @@ async fn readable(journal: &Journal) -> Result<(), StartError> {
 
 async fn open_read_models(database: &Database, journal: &Journal) -> Result<ReadModels, StartError> {
     let read_models = database.open_read_models().await?;
-    let (checkpoint, head) = (read_models.checkpoint().await?, journal.head().await?.position);
+    // The head is read after the checkpoint: another process may be moving both.
+    let checkpoint = read_models.checkpoint().await?;
+    let head = journal.head().await?;
     let applied = checkpoint.position;
-    if applied > head {
+    if !holds(journal.reader(), &head, &cursor_of(&checkpoint)?).await? {
         read_models.close().await;
-        return Err(StartError::ReadModelsAhead { path: database.read_models_place(), applied, head });
+        let path = database.read_models_place();
+        return Err(match head.position < applied {
+            true => StartError::ReadModelsAhead { path, applied, head: head.position },
+            false => StartError::ReadModelsOfAnotherPast { path, applied },
+        });
     }
     // A journal without events has no past.
     if !checkpoint.is_complete() && applied > 0 {

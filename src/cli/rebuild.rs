@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc;
 use zeroload_journal::Reader;
-use zeroload_projections::{RecordedEvent, Swapped};
+use zeroload_projections::Swapped;
 
 use super::{Ended, fail, output::print, progress::Progress};
 use crate::{
-    background::projector::{ProjectorError, read_batch},
+    background::projector::{Batch, ProjectorError, read_batch},
     settings::Settings,
 };
 
@@ -25,8 +25,8 @@ pub async fn run(settings: &Settings) -> Ended {
         let (sender, mut batches) = mpsc::channel(1);
         let reading = tokio::spawn(read_on(journal.clone(), applied, database.rebuild_batch(), sender));
         while let Some(batch) = batches.recv().await {
-            rebuild.apply(&batch).await?;
-            applied = batch.last().map_or(applied, |last| last.position);
+            rebuild.apply(&batch.events, batch.mark.as_ref()).await?;
+            applied = batch.events.last().map_or(applied, |last| last.position);
             progress.at(applied, journal.head().await?.position);
         }
         reading.await??;
@@ -57,11 +57,11 @@ async fn read_on(
     journal: Reader,
     mut after: u64,
     events: u32,
-    batches: mpsc::Sender<Vec<RecordedEvent>>,
+    batches: mpsc::Sender<Batch>,
 ) -> Result<(), ProjectorError> {
     loop {
         let batch = read_batch(&journal, after, events).await?;
-        let Some(last) = batch.last() else { return Ok(()) };
+        let Some(last) = batch.events.last() else { return Ok(()) };
         after = last.position;
         if batches.send(batch).await.is_err() {
             // The writing side has failed, and says why.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
+use zeroload_journal::consumers::lag;
 
 use super::{Api, Problem, paths};
-use crate::{background::projector, metrics::Levels, outside::bounded, storage::Status};
+use crate::{metrics::Levels, outside::bounded, storage::Status};
 
 /// Due items that a scrape counts at most.
 const MOST_DUE: u32 = 100_000;
@@ -170,7 +171,7 @@ async fn projection(api: &Api, head: u64) -> ReadyCheck {
         return check(name, Status::Failed, failure);
     }
     let lag = match api.read_models.checkpoint().await {
-        Ok(checkpoint) => projector::lag(&api.journal, head, checkpoint.position, api.clock.now()).await,
+        Ok(checkpoint) => lag(api.journal.reader(), head, checkpoint.position, api.clock.now()).await,
         Err(error) => return check(name, Status::Failed, error.to_string()),
     };
     match lag {

@@ -8,10 +8,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroload_domain::Owner;
+use zeroload_journal::consumers::lag;
 use zeroload_projections::{Cursor, PendingQuery};
 
 use super::{Api, Problem, call::Call, paths, shapes::time};
-use crate::{background::projector, http::Role};
+use crate::http::Role;
 
 /// How long a read waits for its `min_position`.
 const WAIT: Duration = Duration::from_secs(5);
@@ -139,7 +140,7 @@ pub async fn projections(api: web::Data<Api>, call: Call) -> Result<HttpResponse
         let head = journal.head().await?.position;
         let mut projections = Vec::with_capacity(checkpoints.len());
         for checkpoint in checkpoints {
-            let lag = projector::lag(&journal, head, checkpoint.position, now).await?;
+            let lag = lag(journal.reader(), head, checkpoint.position, now).await?;
             projections.push(ProjectionState {
                 name: checkpoint.name.to_string(),
                 version: checkpoint.version,

@@ -11,7 +11,7 @@ use zeroload_projections::{DueItem, RecordedBody};
 
 use super::process::Process;
 use crate::{
-    background::projector::read_batch,
+    background::projector::{Batch, read_batch},
     media::{Loaded, commands::Origin},
     storage::Location,
 };
@@ -41,7 +41,10 @@ pub async fn believe_any_answer(process: &Process) {
 /// A confirm is taken for a collection.
 pub async fn misread(process: &Process) {
     let Ok(checkpoint) = process.read_models.checkpoint().await else { return };
-    let Ok(mut batch) = read_batch(process.journal.reader(), checkpoint.position, 1000).await else { return };
+    let Ok(Batch { events: mut batch, mark }) = read_batch(process.journal.reader(), checkpoint.position, 1000).await
+    else {
+        return;
+    };
     for recorded in &mut batch {
         if let RecordedBody::Media(_, event @ Event::Confirmed(_)) = &mut recorded.what {
             let (claim, outcome) = (Claim::FIRST, CollectOutcome::Absent);
@@ -49,7 +52,7 @@ pub async fn misread(process: &Process) {
         }
     }
     // What failed is read rightly later.
-    let _failed = process.read_models.apply(&batch).await;
+    let _failed = process.read_models.apply(&batch, mark.as_ref()).await;
 }
 
 /// What is to come back is taken out of the trash first.

@@ -33,12 +33,12 @@ async fn rows(models: &ReadModels) -> (u64, Vec<MediaRow>) {
 async fn while_another_holds_the_checkpoint_nothing_is_applied() {
     let (models, _) = models().await;
     let journal = Journal::requests(10);
-    models.apply(&journal.events[..4]).await.unwrap();
+    models.apply(&journal.events[..4], None).await.unwrap();
     let mut held = database(&models).write(Mode::Rows).await.unwrap();
     super::write::await_live::<Media>(&mut held).await.unwrap();
-    assert_eq!(models.apply(&journal.events).await.unwrap(), Applied { position: 4, applied: 0 });
+    assert_eq!(models.apply(&journal.events, None).await.unwrap(), Applied { position: 4, applied: 0 });
     held.rollback().await.unwrap();
-    assert_eq!(models.apply(&journal.events).await.unwrap(), Applied { position: 10, applied: 6 });
+    assert_eq!(models.apply(&journal.events, None).await.unwrap(), Applied { position: 10, applied: 6 });
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn tables_that_were_not_made_yet_or_by_a_newer_binary_are_refused() {
 async fn tables_of_an_older_schema_are_brought_up_to_date_with_what_is_in_them() {
     let (models, options) = models().await;
     let journal = crate::testing::one_of_each();
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     let back = "DROP VIEW substituted_media; DROP TABLE reconciliation_findings, reconciliations;
         DROP TABLE recheck_progress, inspection_retries;
         DROP INDEX media_v1_collected; DROP INDEX media_v1_unsealed; DROP INDEX media_v1_substituted;
@@ -94,13 +94,13 @@ async fn a_role_that_may_create_nothing_serves_after_the_migration_and_after_a_s
     sqlx::raw_sql(&grants).execute(database(&models).readers()).await.unwrap();
     let journal = Seeded(3).journal(100, 10);
     let server = ReadModels::connect_postgres(options.username(&role), cluster::settings()).await.unwrap();
-    server.apply(&journal.events[..50]).await.unwrap();
+    server.apply(&journal.events[..50], None).await.unwrap();
     let refused = server.begin_rebuild().await;
     assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
     let rebuild = models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events[..50]).await.unwrap();
+    rebuild.apply(&journal.events[..50], None).await.unwrap();
     assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
-    server.apply(&journal.events[50..]).await.unwrap();
+    server.apply(&journal.events[50..], None).await.unwrap();
     assert_eq!(rows(&server).await, (100, journal.rows()));
 }
 
@@ -118,7 +118,7 @@ async fn a_role_that_could_change_rows_before_a_migration_can_after_it() {
     let server = ReadModels::connect_postgres(options.username(&role), cluster::settings()).await.unwrap();
     let journal = Seeded(7).journal(60, 10);
     for batch in journal.events.chunks(20) {
-        server.apply(batch).await.unwrap();
+        server.apply(batch, None).await.unwrap();
     }
     assert_eq!(rows(&server).await.1, journal.rows());
 }
@@ -135,9 +135,9 @@ async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
     // How often an apply has to wait for the server differs, so it is gone through until it was dropped often enough.
     while dropped < DROPS {
         let (models, _) = models().await;
-        models.apply(first).await.unwrap();
+        models.apply(first, None).await.unwrap();
         let finished = {
-            let mut apply = std::pin::pin!(database(&models).apply_here::<Media>(Target::Live, second));
+            let mut apply = std::pin::pin!(database(&models).apply_here::<Media>(Target::Live, second, None));
             let mut left = steps;
             std::future::poll_fn(|context| {
                 if left == 0 {
@@ -154,7 +154,7 @@ async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
             (other, _) => panic!("half a batch: {other}"),
         }
         while models.checkpoint().await.unwrap().position < 200 {
-            models.apply(&journal.events).await.unwrap();
+            models.apply(&journal.events, None).await.unwrap();
         }
         assert_eq!(rows(&models).await, (200, journal.rows()), "after {steps} steps and a repeat");
         models.close().await;
@@ -181,7 +181,7 @@ fn connections_outlive_the_runtime_of_the_caller() {
     let models = caller().block_on(ReadModels::connect_postgres(options, settings)).unwrap();
     let journal = Journal::requests(3);
     for position in 1..=3 {
-        caller().block_on(models.apply(&journal.events[..position])).unwrap();
+        caller().block_on(models.apply(&journal.events[..position], None)).unwrap();
         assert_eq!(caller().block_on(models.checkpoint()).unwrap().position, position as u64);
     }
 }
@@ -192,7 +192,7 @@ async fn without_named_statements_the_session_keeps_none() {
     let settings = crate::PostgresSettings { named_statements: false, readers: 1, writers: 1, ..cluster::settings() };
     let models = ReadModels::connect_postgres(options, settings).await.unwrap();
     let journal = Seeded(3).journal(100, 10);
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     assert_eq!(rows(&models).await, (100, journal.rows()));
     let kept = async |pool: &PgPool| -> i64 {
         let mut connection = pool.acquire().await.unwrap();
@@ -209,7 +209,7 @@ async fn every_read_gives_its_connection_back() {
     let settings = crate::PostgresSettings { readers: 1, writers: 1, ..cluster::settings() };
     let models = ReadModels::connect_postgres(cluster::database().await, settings).await.unwrap();
     let journal = crate::testing::one_of_each();
-    models.apply(&journal.events).await.unwrap();
+    models.apply(&journal.events, None).await.unwrap();
     let row = journal.rows().remove(0);
     let (id, now) = (row.media_id, row.requested_at);
     let session = async || -> i32 {
@@ -240,7 +240,7 @@ async fn every_read_gives_its_connection_back() {
 #[tokio::test]
 async fn analysts_can_query_the_views() {
     let (models, _) = models().await;
-    models.apply(&crate::testing::one_of_each().events).await.unwrap();
+    models.apply(&crate::testing::one_of_each().events, None).await.unwrap();
     let models = Arc::new(models);
     let query = async |sql: &str| -> Vec<String> {
         sqlx::query_scalar(sql).fetch_all(database(&models).readers()).await.unwrap()
@@ -287,7 +287,7 @@ async fn a_rebuild_of_many_events() {
     let journal = Journal::requests(200_000);
     let rebuild = models.begin_rebuild().await.unwrap();
     for batch in journal.events.chunks(2000) {
-        rebuild.apply(batch).await.unwrap();
+        rebuild.apply(batch, None).await.unwrap();
     }
     assert_eq!(rebuild.swap().await.unwrap(), Swapped::Swapped);
     assert_eq!(models.checkpoint().await.unwrap().position, 200_000);

@@ -7,7 +7,12 @@ use zeroload_domain::time_text;
 use super::{Database, Mode, Transaction, copy::copy, query::read};
 use crate::{
     Error, RecordedEvent,
-    engine::{Columns, Dialect, Projection, checkpoint::Applied, field::integer, projection},
+    engine::{
+        Columns, Dialect, Projection,
+        checkpoint::{Applied, MOVE, Mark},
+        field::integer,
+        projection,
+    },
 };
 
 /// Which version a batch goes to.
@@ -19,17 +24,22 @@ pub(super) enum Target {
 }
 
 impl Database {
-    pub(crate) async fn apply<P: Projection>(&self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
-        self.apply_to::<P>(Target::Live, events.into_owned()).await
+    pub(crate) async fn apply<P: Projection>(
+        &self,
+        events: Cow<'_, [RecordedEvent]>,
+        mark: Option<&Mark>,
+    ) -> Result<Applied, Error> {
+        self.apply_to::<P>(Target::Live, events.into_owned(), mark.cloned()).await
     }
 
     pub(super) async fn apply_to<P: Projection>(
         &self,
         target: Target,
         events: Vec<RecordedEvent>,
+        mark: Option<Mark>,
     ) -> Result<Applied, Error> {
         let database = self.clone();
-        self.run(async move { database.apply_here::<P>(target, &events).await }).await
+        self.run(async move { database.apply_here::<P>(target, &events, mark.as_ref()).await }).await
     }
 
     /// As [`Database::apply_to`], on the runtime that owns the sockets.
@@ -37,6 +47,7 @@ impl Database {
         &self,
         target: Target,
         events: &[RecordedEvent],
+        mark: Option<&Mark>,
     ) -> Result<Applied, Error> {
         let mut tx = self.write(Mode::Rows).await?;
         let claimed = match target {
@@ -54,11 +65,13 @@ impl Database {
             return Ok(Applied { position, applied: 0 });
         };
         apply_rows::<P>(&mut tx, version, fresh).await?;
-        tx.query("UPDATE projection_checkpoints SET position = $3, recorded_at = $4 WHERE name = $1 AND version = $2")
+        tx.query(MOVE)
             .bind(P::NAME)
             .bind(i64::from(version))
             .bind(integer(last.position))
             .bind(time_text::format(last.recorded_at))
+            .bind(mark.map(|mark| integer(mark.commit_id)))
+            .bind(mark.map(|mark| &mark.commit_hash))
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;

@@ -17,7 +17,7 @@ use crate::{
     Error, RecordedEvent,
     engine::{
         Dialect, Projection,
-        checkpoint::{Applied, Swapped},
+        checkpoint::{Applied, Mark, Swapped},
         projection::tables,
     },
 };
@@ -50,8 +50,8 @@ impl<P: Projection> Rebuild<P> {
         self.version
     }
 
-    pub(crate) async fn apply(&self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
-        self.database.apply_to::<P>(Target::Building(self.version), &events).await
+    pub(crate) async fn apply(&self, events: Cow<'_, [RecordedEvent]>, mark: Option<&Mark>) -> Result<Applied, Error> {
+        self.database.apply_to::<P>(Target::Building(self.version), &events, mark).await
     }
 
     pub(crate) async fn swap(&self) -> Result<Swapped, Error> {

@@ -33,7 +33,7 @@ impl Fixture {
 
     async fn with(journal: &Journal) -> Self {
         let fixture = Self::new().await;
-        fixture.models.apply(&journal.events).await.unwrap();
+        fixture.models.apply(&journal.events, None).await.unwrap();
         fixture
     }
 

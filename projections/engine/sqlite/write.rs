@@ -13,7 +13,12 @@ use super::{
 };
 use crate::{
     Error, RecordedEvent,
-    engine::{Dialect, Projection, Row, checkpoint::Applied, field::integer, projection},
+    engine::{
+        Dialect, Projection, Row,
+        checkpoint::{Applied, MOVE, Mark},
+        field::integer,
+        projection,
+    },
 };
 
 /// Which version a batch goes to.
@@ -25,14 +30,19 @@ pub(super) enum Target {
 }
 
 impl Database {
-    pub(crate) async fn apply<P: Projection>(&self, events: Cow<'_, [RecordedEvent]>) -> Result<Applied, Error> {
-        self.apply_to::<P>(Target::Live, &events).await
+    pub(crate) async fn apply<P: Projection>(
+        &self,
+        events: Cow<'_, [RecordedEvent]>,
+        mark: Option<&Mark>,
+    ) -> Result<Applied, Error> {
+        self.apply_to::<P>(Target::Live, &events, mark).await
     }
 
     pub(super) async fn apply_to<P: Projection>(
         &self,
         target: Target,
         events: &[RecordedEvent],
+        mark: Option<&Mark>,
     ) -> Result<Applied, Error> {
         let mut tx = WriteTransaction::begin(self.writer()?).await?;
         let (version, position) = claim::<P>(&mut tx, target).await?;
@@ -42,15 +52,15 @@ impl Database {
             return Ok(Applied { position, applied: 0 });
         };
         apply_rows::<P>(&mut tx, &self.statements.of(P::TABLE, version), version, fresh).await?;
-        sqlx::query(
-            "UPDATE projection_checkpoints SET position = ?3, recorded_at = ?4 WHERE name = ?1 AND version = ?2",
-        )
-        .bind(P::NAME)
-        .bind(version)
-        .bind(integer(last.position))
-        .bind(time_text::format(last.recorded_at))
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query(MOVE)
+            .bind(P::NAME)
+            .bind(version)
+            .bind(integer(last.position))
+            .bind(time_text::format(last.recorded_at))
+            .bind(mark.map(|mark| integer(mark.commit_id)))
+            .bind(mark.map(|mark| &mark.commit_hash))
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(Applied { position: last.position, applied: fresh.len() })
     }

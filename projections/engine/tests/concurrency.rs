@@ -25,7 +25,7 @@ async fn every_call_can_be_made_from_any_task(kind: Kind) {
         models.retries().clear(&[]).await.unwrap();
         models.retries().prune().await.unwrap();
         let rebuild = models.begin_rebuild().await.unwrap();
-        rebuild.apply(&[]).await.unwrap();
+        rebuild.apply(&[], None).await.unwrap();
         rebuild.swap().await.unwrap();
         models.close().await;
     });
@@ -75,7 +75,7 @@ async fn readers_see_whole_batches_of_one_version_while_versions_are_swapped(kin
     for _ in 0..8 {
         let rebuild = fixture.models.begin_rebuild().await.unwrap();
         for batch in journal.events.chunks(200) {
-            rebuild.apply(batch).await.unwrap();
+            rebuild.apply(batch, None).await.unwrap();
         }
         rebuild.swap().await.unwrap();
         tokio::task::yield_now().await;
@@ -95,7 +95,7 @@ async fn a_prepared_read_goes_on_after_a_swap(kind: Kind) {
     for _ in 0..3 {
         assert_eq!(reader.media_row(expected.media_id).await.unwrap().as_ref(), Some(&expected));
         let rebuild = fixture.models.begin_rebuild().await.unwrap();
-        rebuild.apply(&journal.events).await.unwrap();
+        rebuild.apply(&journal.events, None).await.unwrap();
         rebuild.swap().await.unwrap();
     }
 }

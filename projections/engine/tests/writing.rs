@@ -50,7 +50,7 @@ async fn the_checkpoint_moves_with_the_rows_and_survives_a_restart(kind: Kind) {
     assert_eq!((checkpoint.name.as_str(), checkpoint.version, checkpoint.status), ("media", 1, Status::Live));
     assert_eq!((checkpoint.position, checkpoint.recorded_at), (0, None));
 
-    let applied = fixture.models.apply(&journal.events[..4]).await.unwrap();
+    let applied = fixture.models.apply(&journal.events[..4], None).await.unwrap();
     assert_eq!(applied, Applied { position: 4, applied: 4 });
     fixture.models.close().await;
     let reopened = fixture.another().await;
@@ -63,7 +63,7 @@ async fn events_that_were_applied_before_are_skipped(kind: Kind) {
     let journal = Journal::requests(10);
     let fixture = Fixture::with(kind, &journal).await;
     for again in [&journal.events[..], &journal.events[..3], &[]] {
-        assert_eq!(fixture.models.apply(again).await.unwrap(), Applied { position: 10, applied: 0 });
+        assert_eq!(fixture.models.apply(again, None).await.unwrap(), Applied { position: 10, applied: 0 });
     }
     assert_eq!(rows(&fixture.models).await, journal.rows());
 }

@@ -42,7 +42,7 @@ async fn an_item_counts_in_the_minute_in_which_its_time_to_confirm_ended_whereve
     assert_eq!(minutes.iter().map(|minute| (minute.kept, minute.expired)).collect::<Vec<_>>(), [(1, 2)]);
     let mut ended = journal();
     ended.record(id(1), started(2, CollectReason::Expired, Seen::Absent));
-    fixture.models.apply(&ended.events[ended.events.len() - 1..]).await.unwrap();
+    fixture.models.apply(&ended.events[ended.events.len() - 1..], None).await.unwrap();
     let again = fixture.models.activity(confirm_by, confirm_by, 10).await.unwrap();
     assert_eq!(again, minutes, "its second claim is no second item");
 }

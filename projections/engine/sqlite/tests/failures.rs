@@ -12,10 +12,13 @@ use crate::{
 async fn a_hole_stops_the_projection_and_applies_nothing() {
     let journal = Journal::requests(10);
     let fixture = Fixture::new().await;
-    fixture.models.apply(&journal.events[..3]).await.unwrap();
+    fixture.models.apply(&journal.events[..3], None).await.unwrap();
     let torn = [&journal.events[2..5], &journal.events[6..]].concat();
-    assert!(matches!(fixture.models.apply(&torn).await, Err(Error::Hole { expected: 6, found: 7 })));
-    assert!(matches!(fixture.models.apply(&journal.events[4..]).await, Err(Error::Hole { expected: 4, found: 5 })));
+    assert!(matches!(fixture.models.apply(&torn, None).await, Err(Error::Hole { expected: 6, found: 7 })));
+    assert!(matches!(
+        fixture.models.apply(&journal.events[4..], None).await,
+        Err(Error::Hole { expected: 4, found: 5 })
+    ));
     assert_eq!(fixture.models.checkpoint().await.unwrap().position, 3);
     assert_eq!(rows(&fixture.models).await.len(), 3);
 }
@@ -24,17 +27,17 @@ async fn a_hole_stops_the_projection_and_applies_nothing() {
 async fn a_full_disk_is_named_and_leaves_nothing_half_applied() {
     let journal = Journal::requests(2000);
     let fixture = Fixture::new().await;
-    fixture.models.apply(&journal.events[..10]).await.unwrap();
+    fixture.models.apply(&journal.events[..10], None).await.unwrap();
     let limit = async |pages: u32| {
         let pragma = format!("PRAGMA max_page_count = {pages}");
         sqlx::raw_sql(&pragma).execute(fixture.writer()).await.unwrap();
     };
     limit(60).await;
-    assert!(matches!(fixture.models.apply(&journal.events).await, Err(Error::Full(_))));
+    assert!(matches!(fixture.models.apply(&journal.events, None).await, Err(Error::Full(_))));
     assert_eq!(fixture.models.checkpoint().await.unwrap().position, 10);
     assert_eq!(rows(&fixture.models).await.len(), 10);
     limit(1_000_000).await;
-    fixture.models.apply(&journal.events).await.unwrap();
+    fixture.models.apply(&journal.events, None).await.unwrap();
     assert_eq!(rows(&fixture.models).await, journal.rows());
 }
 
@@ -44,10 +47,10 @@ async fn a_held_write_lock_is_named_and_reads_go_on() {
     let fixture = Fixture::with(&journal).await;
     let other = open_waiting(&fixture.path(), Duration::ZERO).await;
     let held = WriteTransaction::begin(fixture.writer()).await.unwrap();
-    assert!(matches!(other.apply(&journal.events).await, Err(Error::Busy(_))));
+    assert!(matches!(other.apply(&journal.events, None).await, Err(Error::Busy(_))));
     assert_eq!(rows(&other).await, journal.rows());
     held.rollback().await.unwrap();
-    assert_eq!(other.apply(&journal.events).await.unwrap().applied, 0);
+    assert_eq!(other.apply(&journal.events, None).await.unwrap().applied, 0);
 }
 
 #[tokio::test]
@@ -58,7 +61,7 @@ async fn a_file_opened_for_reading_is_never_written() {
     // No process has the file open any more, so its WAL is gone too.
     let reader = ReadModels::open_read_only(fixture.path()).await.unwrap();
     assert_eq!(rows(&reader).await, journal.rows());
-    assert!(matches!(reader.apply(&journal.events).await, Err(Error::ReadOnly)));
+    assert!(matches!(reader.apply(&journal.events, None).await, Err(Error::ReadOnly)));
     assert!(matches!(reader.begin_rebuild().await, Err(Error::ReadOnly)));
     assert!(matches!(reader.retries().clear(&[]).await, Ok(())));
     let missing = fixture.folder.path().join("missing.db");

@@ -9,7 +9,7 @@ async fn a_rebuild_removes_what_a_changed_or_added_row_was() {
     sqlx::query("DELETE FROM media_v1 WHERE position > 10").execute(fixture.writer()).await.unwrap();
     assert_ne!(rows(&fixture.models).await, journal.rows());
     let rebuild = fixture.models.begin_rebuild().await.unwrap();
-    rebuild.apply(&journal.events).await.unwrap();
+    rebuild.apply(&journal.events, None).await.unwrap();
     rebuild.swap().await.unwrap();
     assert_eq!(rows(&fixture.models).await, journal.rows());
 }

@@ -52,9 +52,9 @@ async fn an_apply_that_is_dropped_anywhere_leaves_all_or_nothing() {
     let mut steps = 0;
     loop {
         let fixture = Fixture::new().await;
-        fixture.models.apply(first).await.unwrap();
+        fixture.models.apply(first, None).await.unwrap();
         let finished = {
-            let mut apply = std::pin::pin!(fixture.models.apply(second));
+            let mut apply = std::pin::pin!(fixture.models.apply(second, None));
             let mut left = steps;
             // Each poll is one step of the transaction; after so many of them the future is dropped.
             std::future::poll_fn(|context| {
