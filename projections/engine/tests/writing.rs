@@ -2,7 +2,7 @@ use zeroload_domain::{CollectOutcome, CollectReason, State};
 
 use crate::testing::contract::{Fixture, Kind, catch_up, on_both, rows};
 use crate::{
-    Applied, Status,
+    Applied, Mark, Status,
     testing::{Journal, Seeded, at, collected, id, present, requested, started, uploaded},
 };
 
@@ -59,6 +59,48 @@ async fn the_checkpoint_moves_with_the_rows_and_survives_a_restart(kind: Kind) {
     assert_eq!(rows(&reopened).await.len(), 4);
 }
 
+async fn the_checkpoint_keeps_the_latest_commit_that_it_was_told(kind: Kind) {
+    let journal = Journal::requests(8);
+    let fixture = Fixture::new(kind).await;
+    let mark = |commit_id| Some(Mark { commit_id, commit_hash: format!("{commit_id:064x}") });
+    let noted = async || fixture.models.checkpoint().await.unwrap().mark();
+    assert_eq!(noted().await, None);
+    fixture.models.apply(&journal.events[..2], mark(1).as_ref()).await.unwrap();
+    assert_eq!(noted().await, mark(1));
+    fixture.models.apply(&journal.events[2..4], None).await.unwrap();
+    assert_eq!(noted().await, mark(1));
+    fixture.models.apply(&journal.events[..4], mark(9).as_ref()).await.unwrap();
+    assert_eq!(noted().await, mark(1), "nothing was applied");
+    fixture.models.apply(&journal.events[..6], mark(3).as_ref()).await.unwrap();
+    assert_eq!(noted().await, mark(3));
+
+    let rebuild = fixture.models.begin_rebuild().await.unwrap();
+    rebuild.apply(&journal.events, mark(4).as_ref()).await.unwrap();
+    assert_eq!(noted().await, mark(3));
+    rebuild.swap().await.unwrap();
+    assert_eq!(noted().await, mark(4));
+}
+
+async fn checkpoints_of_an_older_schema_know_no_commit_until_the_next_batch(kind: Kind) {
+    let journal = Journal::requests(4);
+    let fixture = Fixture::new(kind).await;
+    let mark = Some(Mark { commit_id: 2, commit_hash: "ab".repeat(32) });
+    fixture.models.apply(&journal.events[..2], mark.as_ref()).await.unwrap();
+    let number = match kind {
+        Kind::Sqlite => "PRAGMA user_version = 15",
+        Kind::Postgres => "UPDATE projection_schema SET version = 15",
+    };
+    let columns =
+        ["commit_id", "commit_hash"].map(|name| format!("ALTER TABLE projection_checkpoints DROP COLUMN {name};"));
+    fixture.models.close().await;
+    fixture.run(&format!("{} {number}", columns.concat())).await;
+    let models = fixture.another().await;
+    let checkpoint = models.checkpoint().await.unwrap();
+    assert_eq!((checkpoint.position, checkpoint.mark()), (2, None));
+    models.apply(&journal.events, mark.as_ref()).await.unwrap();
+    assert_eq!(models.checkpoint().await.unwrap().mark(), mark);
+}
+
 async fn events_that_were_applied_before_are_skipped(kind: Kind) {
     let journal = Journal::requests(10);
     let fixture = Fixture::with(kind, &journal).await;
@@ -90,6 +132,8 @@ on_both!(
     any_partition_into_batches_gives_the_same_rows,
     a_batch_of_many_rows_is_written_whole,
     the_checkpoint_moves_with_the_rows_and_survives_a_restart,
+    the_checkpoint_keeps_the_latest_commit_that_it_was_told,
+    checkpoints_of_an_older_schema_know_no_commit_until_the_next_batch,
     events_that_were_applied_before_are_skipped,
     a_hundred_thousand_rows_are_folded_and_dumped,
 );
