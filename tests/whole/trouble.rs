@@ -302,3 +302,75 @@ async fn on_its_data(app: TestApp, change: impl FnOnce(&mut zeroload::settings::
         .await;
     Moved { app, _server: Some(server) }
 }
+
+/// Runs a statement on the read models behind the service's back.
+async fn in_read_models(folder: &tempfile::TempDir, sql: &str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("journal-projections.db"));
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("they open");
+    sqlx::Executor::execute(&mut connection, sql).await.expect("the statement is right");
+    sqlx::Connection::close(connection).await.expect("closed");
+}
+
+/// Settings with which the journal is in SQLite, wherever that of the other tests is.
+fn on_sqlite(folder: &tempfile::TempDir) -> Option<String> {
+    Some(format!("sqlite:{}", folder.path().join("journal.db").display()))
+}
+
+#[tokio::test]
+async fn read_models_of_another_past_are_noticed_although_the_journal_has_grown_beyond_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name);
+    let mut app = TestApp::start_with(|raw| raw.database_url = on_sqlite(&folder)).await;
+    app.ticket(BYTES).await;
+    app.caught_up().await;
+    app.end().await;
+    let backup = std::fs::read(file("journal.db")).expect("a clean stop leaves the whole journal in one file");
+
+    let mut app = app.restart_with(|_| {}).await;
+    app.ticket(BYTES).await;
+    app.caught_up().await;
+    app.end().await;
+    let of_that_past = std::fs::read(file("journal-projections.db")).expect("a clean stop leaves one file");
+    let mut app = app
+        .restart_after(|| {
+            std::fs::write(file("journal.db"), &backup).expect("restored");
+            std::fs::remove_file(file("journal-projections.db")).expect("removed");
+        })
+        .await;
+    for _ in 0..3 {
+        app.ticket(BYTES).await;
+    }
+    app.end().await;
+
+    std::fs::write(file("journal-projections.db"), &of_that_past).expect("put back");
+    let elsewhere = std::sync::Arc::new(tempfile::tempdir().expect("a temporary folder"));
+    let refused = TestApp::open(app.raw.clone(), elsewhere).await.err().expect("it does not start");
+    assert!(refused.contains("another past") && refused.contains("projections rebuild"), "{refused}");
+    std::fs::remove_file(file("journal-projections.db")).expect("removed");
+    let app = app.restart_with(|_| {}).await;
+    assert_eq!(app.get("/readyz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_projector_whose_journal_is_another_one_stands_still_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let app = TestApp::start_with(|raw| raw.database_url = on_sqlite(&folder)).await;
+    app.ticket(BYTES).await;
+    app.caught_up().await;
+    // A failure has the past checked anew, as the first turn has.
+    in_read_models(&folder, "ALTER TABLE projection_checkpoints RENAME TO hidden").await;
+    let turn = || {
+        let projector = app.parts.projector.clone();
+        app.on_runtime(async move { projector.run_once().await.map_err(|error| error.to_string()) })
+    };
+    turn().await.expect_err("there is no checkpoint");
+    let other = "0".repeat(64);
+    in_read_models(&folder, &format!("UPDATE hidden SET commit_hash = '{other}'")).await;
+    in_read_models(&folder, "ALTER TABLE hidden RENAME TO projection_checkpoints").await;
+    app.ticket(BYTES).await;
+    for _ in 0..2 {
+        let said = turn().await.expect_err("it stands still");
+        assert!(said.contains("position 1: it was restored from a backup"), "{said}");
+        unready(&app, "zeroload projections rebuild").await;
+    }
+}
