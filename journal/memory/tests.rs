@@ -1,24 +1,30 @@
 //! The rows in memory pass the contract of every journal, as far as it does not need SQL.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::super::contract::{Harness, JOURNAL_ID, contract_suite};
+use super::super::consumers::{ConsumerError, Cursor, Engine, Follower, Mark, Moved, Standing, Turn};
+use super::super::contract::{Harness, JOURNAL_ID, append, append_each, contract_suite, start_default};
 use super::super::{
     Edges, Found, Hash, Outcome, Prepared, RawCommit, RawDecisionEvent, RawEvent, RawHead, ReadError, ReadStore,
-    Reader, StoreError, StreamKind, WriteError, WriteStore,
+    Reader, StoreError, StoredEvent, StreamKind, WriteError, WriteStore,
 };
 use super::Rows;
 
 #[derive(Clone)]
-struct InMemory(Arc<Mutex<Rows>>);
+struct InMemory {
+    rows: Arc<Mutex<Rows>>,
+    /// How often commits were asked for.
+    commits: Arc<AtomicUsize>,
+}
 
 impl InMemory {
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.0.lock().expect("no test panics with it")
+        self.rows.lock().expect("no test panics with it")
     }
 }
 
@@ -30,7 +36,7 @@ impl Harness for InMemory {
     type Writer = Self;
 
     async fn create() -> Self {
-        Self(Arc::new(Mutex::new(Rows::new(JOURNAL_ID))))
+        Self { rows: Arc::new(Mutex::new(Rows::new(JOURNAL_ID))), commits: Arc::default() }
     }
 
     async fn open(&self) -> (Self, Reader) {
@@ -91,6 +97,7 @@ impl ReadStore for InMemory {
     }
 
     fn commits(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<RawCommit>, ReadError>> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Ok(self.rows().commits(after, limit)) })
     }
 
@@ -132,3 +139,70 @@ contract_suite!(InMemory;
     outcomes::a_loser_in_a_found_commit_is_a_conflict,
     outcomes::a_commit_that_did_not_happen_is_unavailable_and_can_be_repeated,
 );
+
+/// Keeps its cursor in memory, and takes two events at a time.
+#[derive(Default)]
+struct Keeping(Mutex<Cursor>);
+
+impl Follower for Keeping {
+    type Event = StoredEvent;
+    type Error = ConsumerError;
+
+    const REMEDY: &'static str = "";
+    const CHECKS_EACH_TURN: bool = false;
+
+    fn name(&self) -> &str {
+        "keeping"
+    }
+
+    fn batch(&self) -> u32 {
+        2
+    }
+
+    async fn stand(&self) -> Result<Standing, ConsumerError> {
+        Ok(Standing::At(*self.0.lock().expect("no test panics with it")))
+    }
+
+    fn decode(&self, event: StoredEvent) -> Result<StoredEvent, ConsumerError> {
+        Ok(event)
+    }
+
+    fn position(event: &StoredEvent) -> u64 {
+        event.position
+    }
+
+    async fn apply(&self, batch: Vec<StoredEvent>, mark: Option<Mark>) -> Result<Moved, ConsumerError> {
+        let position = batch.last().expect("a batch is not empty").position;
+        *self.0.lock().expect("no test panics with it") = Cursor { position, mark };
+        Ok(Moved { position, goes_on: true })
+    }
+}
+
+#[tokio::test]
+async fn a_batch_asks_for_its_mark_once_and_not_at_all_where_it_ends_at_the_head() {
+    let harness = InMemory::create().await;
+    let (journal, writer) = start_default(&harness).await;
+    let asked = || harness.commits.swap(0, Ordering::Relaxed);
+    let engine = Engine::new(journal.reader().clone(), Keeping::default());
+    let cursor = || *engine.follower().0.lock().expect("no test panics with it");
+    for (number, expected) in [(0, 2), (1, 4)] {
+        append_each(&journal, [append(number, 0, 2)]).await;
+        assert_eq!(engine.run_once().await.expect("nothing stands against it"), Turn::Reached(expected));
+        assert_eq!(asked(), 0, "it ends at the head");
+    }
+    assert_eq!(cursor().mark.map(|mark| mark.commit_id), Some(2));
+    // Batches end within commits and between them: 6 and 8 before the head, 9 at it.
+    append_each(&journal, [append(2, 0, 3), append(3, 0, 1), append(4, 0, 1)]).await;
+    assert_eq!(engine.run_once().await.expect("nothing stands against it"), Turn::Reached(9));
+    assert_eq!(asked(), 2);
+    let head = journal.head().await.expect("it can be read");
+    assert_eq!(cursor(), Cursor { position: 9, mark: Some(Mark { commit_id: 5, hash: head.hash }) });
+    assert_eq!(engine.run_once().await.expect("nothing stands against it"), Turn::Reached(9));
+    assert_eq!(asked(), 0, "it was checked before");
+
+    let again = Engine::new(journal.reader().clone(), Keeping(Mutex::new(cursor())));
+    append_each(&journal, [append(5, 0, 1)]).await;
+    assert_eq!(again.run_once().await.expect("nothing stands against it"), Turn::Reached(10));
+    assert_eq!(asked(), 1, "the first turn checks the mark");
+    writer.stop().await;
+}
