@@ -11,11 +11,13 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 use zeroload_projections::{PostgresSettings, ReadModels};
 
+use zeroload_clock::Clock;
 use zeroload_database_access::private_file;
 use zeroload_journal::{
     self as journal, Journal, Options, ReadError, Reader, WriteStore, WriterTask, WriterThread,
-    postgres::{self, PostgresJournal},
-    sqlite::{self, SqliteJournal},
+    consumers::ConsumerStore,
+    postgres::{self, PostgresConsumers, PostgresJournal},
+    sqlite::{self, SqliteConsumers, SqliteJournal},
 };
 
 pub use wal::{LogState, WalWatch};
@@ -123,6 +125,20 @@ impl Database {
         }
     }
 
+    /// The cursors of stored consumers, for the process `holder`; opens nothing yet.
+    pub fn consumers(&self, reader: &Reader, clock: Clock, holder: Uuid) -> ConsumerStore {
+        match self {
+            Self::Sqlite(path) => {
+                let table = SqliteConsumers::at(&consumers_path(path));
+                ConsumerStore::new(table, reader.clone(), clock, holder)
+            }
+            Self::Postgres(settings) => {
+                let table = PostgresConsumers::of(settings, &Handle::current());
+                ConsumerStore::new(table, reader.clone(), clock, holder)
+            }
+        }
+    }
+
     /// Whether a pooler stands before it.
     pub fn is_pooled(&self) -> bool {
         matches!(self, Self::Postgres(settings) if settings.is_pooled())
@@ -184,6 +200,41 @@ impl fmt::Display for Database {
 
 /// `journal.db` has `journal-projections.db`.
 fn read_models_path(journal: &Path) -> PathBuf {
+    beside(journal, "projections")
+}
+
+/// `journal.db` has `journal-consumers.db`.
+fn consumers_path(journal: &Path) -> PathBuf {
+    beside(journal, "consumers")
+}
+
+fn beside(journal: &Path, what: &str) -> PathBuf {
     let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
-    journal.with_file_name(format!("{stem}-projections.db"))
+    journal.with_file_name(format!("{stem}-{what}.db"))
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroload_clock::Ids;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_cursors_of_consumers_lie_beside_the_journal_and_outlive_its_read_models() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = Database::Sqlite(folder.path().join("journal.db"));
+        let (clock, ids) = (Clock::system(), Ids::seeded(1));
+        let id = || ids.new_id(clock.now());
+        let (journal, writer) = database.start_journal(id()).await.expect("nobody else writes");
+        let consumers = || database.consumers(journal.reader(), clock.clone(), id());
+        assert_eq!(consumers().list().await.expect("there is none"), []);
+        assert!(!folder.path().join("journal-consumers.db").exists());
+        consumers().register("lake", 0).await.expect("nothing stands against it");
+        assert!(folder.path().join("journal-consumers.db").exists());
+        database.open_read_models().await.expect("they are made").close().await;
+        std::fs::remove_file(folder.path().join("journal-projections.db")).expect("removed");
+        let listed = consumers().list().await.expect("it can be read");
+        assert_eq!(listed.iter().map(|state| state.name.as_str()).collect::<Vec<_>>(), ["lake"]);
+        writer.stop().await;
+    }
 }
