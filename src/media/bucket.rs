@@ -1,7 +1,7 @@
 //! Whether the bucket is the one that belongs to this journal.
 //!
 //! Guards P-1: a HEAD cannot tell a wrong bucket from a missing key, so nothing is claimed, deleted or called absent
-//! unless the marker object names this journal. Whatever is in doubt stops collection and fails readiness.
+//! unless the marker object names this journal. Any doubt about the bucket stops collection and fails readiness.
 
 use std::{
     sync::{
@@ -27,21 +27,21 @@ mod look;
 mod probing;
 mod status;
 
-/// How old an answer may be where a fresh one is not needed.
+/// Age up to which a remembered status is used in place of a new check.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
 
-/// How often the marker is looked at anew when other processes write it at the same time.
+/// How many times a run reads the marker while other processes write the marker at the same time.
 const LOOKS: usize = 4;
 
-/// How long it counts that something worked.
+/// How long a delete, or a move into the trash, that worked counts as recent.
 const LATELY: Duration = Duration::from_secs(600);
 
 struct Last {
     status: BucketStatus,
     at: DateTime<Utc>,
-    /// How far the server's clock was ahead, if it told.
+    /// How far the server's clock was ahead of ours, if its answer had a date.
     apart: Option<TimeDelta>,
-    /// When the bucket has last deleted something, and moved something into the trash, by the clock that cannot be set.
+    /// When a delete, and a move into the trash, last worked, by the steady clock, which nobody can set.
     deleted: Option<Duration>,
     moved: Option<Duration>,
     /// The probe whose delete is counted in `deleted`.
@@ -51,13 +51,13 @@ struct Last {
 /// Why nothing may be claimed.
 #[derive(Debug)]
 pub enum Unready {
-    /// What a look at the bucket has shown. The log says it already.
+    /// The problem that a check of the bucket has found; it is in the log already.
     Bucket(String),
-    /// How far the journal is could not be written into the marker.
+    /// The journal's head could not be written into the marker.
     Marker(String),
 }
 
-/// Looks at the marker, and remembers what it saw.
+/// Checks the bucket's marker, and remembers the status.
 pub struct BucketGuard {
     gateway: Gateway,
     journal: Journal,
@@ -66,14 +66,14 @@ pub struct BucketGuard {
     clock: Clock,
     last: RwLock<Last>,
     looking: tokio::sync::Mutex<()>,
-    /// It has been seen to be ours.
+    /// Whether a check has ever found the bucket to be ours.
     was_ours: AtomicBool,
     probing: Probing,
 }
 
 impl BucketGuard {
-    /// `adopt` allows marking a bucket that is unmarked, or has seen commits that are gone, although the journal has history,
-    /// until it is first seen to be ours.
+    /// `adopt` allows writing the marker although the journal has history and the bucket has no marker, or a marker
+    /// that names a commit which the journal does not hold. It ends once the bucket is found to be ours.
     pub fn new(gateway: Gateway, journal: Journal, journal_id: Uuid, adopt: bool, clock: Clock) -> Self {
         let never = BucketStatus::Unavailable { detail: "the bucket was not checked yet".to_owned() };
         let last = Last {
@@ -98,21 +98,21 @@ impl BucketGuard {
         }
     }
 
-    /// One that takes the server as it is, for simulations: a probe would say nothing about them.
+    /// A guard without a probe, for simulations: a probe would say nothing about a simulated server.
     #[cfg(test)]
     pub(crate) fn without_probe(self) -> Self {
         self.probing.never();
         self
     }
 
-    /// Looks now.
+    /// Checks the bucket now.
     pub async fn check(&self) -> BucketStatus {
         let _one_at_a_time = self.looking.lock().await;
         self.look_and_remember(Need::Now).await.status
     }
 
-    /// Looks now, and writes into the marker how far the journal is, unless it says so already. A run does this before it
-    /// claims, so that a journal which is put back to before that run is noticed.
+    /// Checks the bucket now, and writes the journal's head into the marker, unless the marker names that commit or a
+    /// later one. A run does this before it claims, so that a journal which is restored to before that run is noticed.
     ///
     /// # Errors
     /// The bucket is not ours, or the marker was not written.
@@ -124,7 +124,7 @@ impl BucketGuard {
                 return Err(Unready::Bucket(problem));
             }
             let head = head.map_err(|error| Unready::Marker(error.to_string()))?;
-            // One that this look has made itself is read by the next one.
+            // A marker that this check has written itself is read by the next check.
             let Some(marked) = marked else { continue };
             // Another process may have marked a later commit than the head that was read here.
             if marked.anchor.as_ref().map_or(0, |anchor| anchor.commit_id) >= head.commit_id {
@@ -140,11 +140,11 @@ impl BucketGuard {
         Err(Unready::Marker(busy.to_owned()))
     }
 
-    /// What was seen a moment ago, or a look if that is too long ago.
+    /// The remembered status if it is fresh, else the status of a new check.
     pub async fn recent(&self) -> BucketStatus {
         match self.remembered() {
             Some(status) => status,
-            // Large, and seldom needed: whoever asks need not carry it along.
+            // Boxed: the future is large and seldom needed, and would be part of every caller's.
             None => Box::pin(self.look_again()).await,
         }
     }
@@ -164,52 +164,52 @@ impl BucketGuard {
         })
     }
 
-    /// What was seen last, however long ago: costs nothing.
+    /// The status of the last check, however old; sends S3 nothing.
     pub fn last(&self) -> BucketStatus {
         self.last.read().unwrap_or_else(PoisonError::into_inner).status.clone()
     }
 
-    /// Whether this process has ever seen that the bucket is ours, and can be collected from.
+    /// Whether any check of this process has found that the bucket is ours, and can be collected from.
     pub fn was_ours(&self) -> bool {
         self.was_ours.load(Ordering::Acquire)
     }
 
-    /// What this server enforces, once it could be asked.
+    /// What the last probe has found; `None` before the first one.
     pub fn report(&self) -> Option<Arc<ProbeReport>> {
         self.probing.report()
     }
 
-    /// What this server enforces, each with what to do about it.
+    /// The checks of the last probe, each with the way to mend it.
     pub fn checks(&self) -> Vec<Check> {
         self.probing.checks()
     }
 
-    /// How far the server's clock was ahead of ours at the last look; nothing where it did not tell.
+    /// How far the server's clock was ahead of ours at the last check; `None` if the answer had no date.
     pub fn apart(&self) -> Option<TimeDelta> {
         self.last.read().unwrap_or_else(PoisonError::into_inner).apart
     }
 
-    /// Whether the bucket has deleted something a short while ago.
+    /// Whether a delete has worked within the last ten minutes.
     pub fn has_deleted(&self) -> bool {
         self.is_lately(self.last.read().unwrap_or_else(PoisonError::into_inner).deleted)
     }
 
-    /// Whether something could be moved into the trash a short while ago.
+    /// Whether a move into the trash has worked within the last ten minutes.
     pub fn has_moved(&self) -> bool {
         self.is_lately(self.last.read().unwrap_or_else(PoisonError::into_inner).moved)
     }
 
-    /// Deletes have worked, or none of several has.
+    /// Notes that deletes have worked, or that none of a page has.
     pub fn note_deletes(&self, worked: bool) {
         self.change().deleted = worked.then(|| self.clock.steady());
     }
 
-    /// The same of moves into the trash.
+    /// Notes that moves into the trash have worked, or that none of a page has.
     pub fn note_moves(&self, worked: bool) {
         self.change().moved = worked.then(|| self.clock.steady());
     }
 
-    /// A probe deletes too; each is counted once.
+    /// Notes whether the delete of a probe has worked; each probe counts once.
     fn count_delete_of(&self, report: Option<&Arc<ProbeReport>>) {
         let Some(report) = report else { return };
         let mut last = self.change();
@@ -228,8 +228,8 @@ impl BucketGuard {
         self.last.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether tickets may be issued. An unreachable server is no reason against it, unless nobody has ever seen that
-    /// the bucket is ours: then tickets might fill a stranger's.
+    /// Whether tickets may be issued. An unreachable server is no reason against tickets, unless the journal is empty:
+    /// then no check has ever found the bucket to be ours, and tickets might fill a stranger's bucket.
     ///
     /// # Errors
     /// Says why not.

@@ -1,8 +1,9 @@
-//! The one write path: load the stream, decide, append; on a conflict load and decide again. A confirm is first decided on
-//! what is remembered, if it is: of that only an append counts, which is refused where the stream has moved on.
+//! The one write path: load the stream, decide, append; on a conflict load and decide again. A confirm is first decided
+//! on the remembered item, if there is one: then only an append counts, and the journal refuses it if the stream has
+//! moved on.
 //!
-//! Keeps P-3: what is answered as done is on disk. A caller that goes away leaves at worst a command that happened
-//! without its answer, and every command may be repeated. Nothing else in the service appends.
+//! Keeps P-3: a command that is answered as done is on disk. If the caller goes away, the command may have happened
+//! without an answer, and every command may be repeated. Nothing else in the service appends.
 
 mod attempts;
 mod stored;
@@ -16,7 +17,7 @@ use self::attempts::{Basis, MAX_ATTEMPTS, owned_by};
 pub use self::stored::{decode, decode_run};
 use crate::media::{Loaded, recent::Recent, uploaded_cache::UploadedCache};
 
-/// Who asked, for the event's metadata: an auditor sees who did what.
+/// The caller of a command, for the event's metadata: an auditor sees who did what.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// The caller's `X-Request-Id`, or ours.
@@ -43,12 +44,13 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Whether it says nothing of the item: the journal is away, for all of them.
+    /// Whether the journal is away for all items, so that the error says nothing about this one.
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Read(ReadError::Unavailable(_)))
     }
 
-    /// Says in the log that an item waits because of this, unless it was said where the failure was met.
+    /// Logs that an item waits because of this error: as a warning, unless the journal's writer has logged the failure
+    /// already.
     pub(crate) fn log_of(&self, id: MediaId, message: &str) {
         match self {
             Self::Append(error) if error.is_logged() => tracing::debug!(media.id = %id, error = %self, "{message}"),
@@ -68,24 +70,25 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// What it records is in `recent` too, for a projector.
+    /// Recorded events are put into `recent` too, for the projector.
     pub fn new(journal: Journal, recent: Recent, policy: Policy, ids: Ids) -> Self {
         Self { journal, recent, remembered: UploadedCache::default(), policy, ids }
     }
 
-    /// The same that reads each item anew: for a journal whose server may be exchanged unseen.
+    /// The same write path that remembers no items and loads each one anew: for a journal whose server may be exchanged
+    /// unseen.
     #[must_use]
     pub fn reading_always(self) -> Self {
         Self { remembered: UploadedCache::nothing(), ..self }
     }
 
-    /// The same whose appends give way to those of others: for work that can wait.
+    /// The same write path whose appends give way to all others: for work that can wait.
     #[must_use]
     pub fn low_priority(&self) -> Self {
         Self { journal: self.journal.low_priority(), ..self.clone() }
     }
 
-    /// Whether what is claimed goes into the trash.
+    /// Whether claimed items go into the trash.
     pub fn keeps_trash(&self) -> bool {
         self.policy.keeps_trash()
     }
@@ -100,7 +103,7 @@ impl Commands {
         Ok(loaded)
     }
 
-    /// The item of this id, whichever tenant it belongs to if none is named.
+    /// The item of this id, if it belongs to `tenant`, or the item of any tenant if none is named.
     ///
     /// # Errors
     /// As [`Commands::load`].
@@ -154,7 +157,7 @@ impl Commands {
         self.decide_and_append(basis, tenant, command, origin, now).await
     }
 
-    /// Carries out a command on an id that was just made: nothing can be stored under it, so nothing is loaded.
+    /// Carries out a command on an id that was just made: the id can have no events, so none are loaded.
     ///
     /// # Errors
     /// As [`Commands::execute`].
@@ -183,7 +186,8 @@ impl Commands {
         self.execute_of(id, None, command, origin, now).await
     }
 
-    /// Carries out a command of `tenant` on what was loaded, or written, before; see [`Commands::execute_loaded`].
+    /// Carries out a command of `tenant` on an item that was loaded, or appended to, before; see
+    /// [`Commands::execute_loaded`].
     ///
     /// # Errors
     /// As [`Commands::execute`].
@@ -198,8 +202,8 @@ impl Commands {
         self.decide_and_append(Basis::Read(loaded), Some(tenant), command, origin, now).await
     }
 
-    /// Carries out a command of the service itself on what was loaded, or written, before. If others have written since, the
-    /// append is a conflict, and it is loaded and decided again.
+    /// Carries out a command of the service itself on an item that was loaded, or appended to, before. If the stream
+    /// has moved on since, the append is a conflict, and the item is loaded and decided again.
     ///
     /// # Errors
     /// As [`Commands::execute`].
@@ -213,7 +217,7 @@ impl Commands {
         self.decide_and_append(Basis::Read(loaded), None, command, origin, now).await
     }
 
-    /// What a command would do now; nothing is recorded.
+    /// The events that a command would append now; nothing is appended.
     ///
     /// # Errors
     /// As [`Commands::execute`].

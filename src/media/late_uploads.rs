@@ -1,10 +1,10 @@
-//! Bytes that arrived after their item had been collected: found, and claimed for collection once more.
+//! Finds bytes that arrived after their item had been collected, and claims them for collection once more.
 //!
-//! Keeps P-7. Whoever comes across such bytes (a notice, the bucket's notification, a re-check, a walk through the
-//! bucket) comes through here: HEAD decides, and the claim goes the ordinary write path with the reason `late_upload`.
-//! The collector finishes it like any other. The event's metadata say who found them.
+//! Keeps P-7. Whatever may find such bytes (a notice, the bucket's notification, a re-check, a walk through the bucket)
+//! calls this module: HEAD decides, and the claim goes the ordinary write path with the reason `late_upload`. The
+//! collector finishes that claim like any other. The event's metadata say who found the bytes.
 //!
-//! A claim cannot be taken back, so nothing is looked at unless the bucket is known to be this journal's.
+//! A claim cannot be taken back, so no item is checked unless the bucket's marker names this journal.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ use crate::{
     storage::{Gateway, Location, StorageError},
 };
 
-/// What a look at a collected item showed.
+/// What the check of a collected item showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LateCheck {
-    /// The bucket holds nothing there: it is as the journal says.
+    /// The bucket holds no bytes of the item, as the journal says.
     Gone,
     /// Bytes were there; they are claimed.
     Found,
-    /// The item is not collected, or no longer: others deal with it.
+    /// The item is not collected, or was claimed again since: nothing was claimed here.
     NotCollected,
 }
 
-/// Why it is not known, or not recorded, what became of a collected item.
+/// Why a collected item could not be checked, or its late bytes not be claimed.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
     #[error(transparent)]
@@ -41,7 +41,7 @@ pub enum LookError {
     Command(#[from] CommandError),
 }
 
-/// Looks for late uploads. Cheap to clone.
+/// Checks collected items for late uploads. Cheap to clone.
 #[derive(Clone)]
 pub struct LateUploads {
     commands: Commands,
@@ -55,7 +55,7 @@ impl LateUploads {
         Self { commands, gateway, guard, metrics }
     }
 
-    /// Looks at one item, whichever tenant it belongs to, if it is collected.
+    /// Checks one item, of whichever tenant, if it is collected.
     ///
     /// # Errors
     /// [`ServiceError`]; nothing is known then, and a repeat is safe.
@@ -79,7 +79,8 @@ impl LateUploads {
         })
     }
 
-    /// Looks where an item was that `collected` had collected before. The caller knows that the bucket is ours.
+    /// Sends a HEAD for an item that the claim `collected` had collected, and claims bytes that are there. The caller
+    /// has checked that the bucket is ours.
     ///
     /// # Errors
     /// [`LookError`]; nothing is known then, and a repeat is safe.
@@ -99,14 +100,15 @@ impl LateUploads {
         let Some(facts) = facts else { return Ok(LateCheck::Gone) };
         match self.claim(id, facts, collected, seen_via, origin, now).await {
             Ok(_) => Ok(LateCheck::Found),
-            // Claimed and collected once more since: what was seen belongs to that claim.
+            // The item was claimed again since: the bytes that were found belong to that claim.
             Err(CommandError::Refused(_)) => Ok(LateCheck::NotCollected),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// What the trash holds of an item that `collected` had collected, and whose key holds nothing: moved there by a process
-    /// that did not know yet that others had collected the item, and that died before it could take it out again.
+    /// What the trash holds of an item that the claim `collected` had collected, and whose own key holds nothing: an
+    /// object that was moved there by a process which did not know yet that another had collected the item, and which
+    /// died before it could undo the move.
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
@@ -117,8 +119,8 @@ impl LateUploads {
         self.gateway.left_over(at, collected).await
     }
 
-    /// Claims bytes that were seen after `collected` had been collected. Where somebody else has done so already, this
-    /// changes nothing.
+    /// Claims bytes that were found after the claim `collected` had been finished. If the bytes are claimed already,
+    /// this changes nothing.
     ///
     /// # Errors
     /// As [`Commands::execute_internal`].

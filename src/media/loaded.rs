@@ -11,7 +11,8 @@ pub struct Loaded {
     pub sequence: u64,
     /// The last event's place in the journal; 0 where there is none.
     pub position: u64,
-    /// The command that this answers has appended that event. Else it was true already, or was only read.
+    /// Whether the command that returned this item has appended the last event. Else the command had nothing to append,
+    /// or the item was only read.
     pub is_new: bool,
 }
 

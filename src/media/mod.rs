@@ -2,14 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`commands`] | the one write path: load, decide, append, and again where others were first |
-//! | [`service`] | a backend's calls: commands combined with looks at the bucket |
+//! | [`commands`] | the one write path: load, decide, append, and again after a conflict |
+//! | [`service`] | a backend's calls: commands combined with HEADs of the bucket |
 //! | [`restore`] | brings an item back from the trash |
 //! | [`late_uploads`] | claims bytes that arrived after their item was collected |
-//! | [`notifications`] | what S3 servers send when an object was written |
-//! | [`bucket`] | is the bucket ours? |
-//! | [`remembered`] | what waits for its confirm, for the write path |
-//! | [`recent`] | what was just recorded, for the projector |
+//! | [`notifications`] | reads the messages that S3 servers send when an object was written |
+//! | [`bucket`] | checks whether the bucket is ours |
+//! | [`uploaded_cache`] | uploaded items that wait for their confirm, for the write path |
+//! | [`recent`] | events that were just recorded, for the projector |
 
 pub mod bucket;
 pub mod commands;

@@ -1,4 +1,5 @@
-//! What object stores send when an object was written: read as hints, since they come late, twice, out of order and forged.
+//! Reads the messages that object stores send when an object was written. They are hints: they may come late, twice,
+//! out of order or forged.
 //!
 //! | sender | shape |
 //! |---|---|
@@ -9,7 +10,7 @@
 //! | Backblaze B2 | `events[]` with `eventType` (`b2:ObjectCreated:…`), `bucketName` and `objectName` |
 //! | Google Cloud Storage | its resource of an object: `kind: storage#object`, `bucket` and `name` |
 //!
-//! And what carries any of these, also several times over ([`carried`]):
+//! Carriers, which contain any of these or another carrier ([`carried`]):
 //!
 //! | carrier | shape |
 //! |---|---|
@@ -17,7 +18,7 @@
 //! | AWS SQS, `EventBridge` Pipes, Cloudflare Queues | a `body`, as text or not, alone, in a list, in `Records[]` or in `messages[]` |
 //! | Google Pub/Sub | `message.attributes` with `eventType: OBJECT_FINALIZE`, `bucketId` and `objectId`, else `message.data` in Base64 |
 //!
-//! A record that cannot be read is named, and stops no other: senders do not repeat what was refused.
+//! A record that cannot be read is named, and stops no other: senders do not repeat a message that was refused.
 //!
 //! Sources: Amazon S3 user guide, "Event message structure" and "Using EventBridge"; Amazon SNS developer guide, "Parsing
 //! message formats"; AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "… SNS"; `EventBridge` user guide, "Pipes
@@ -38,12 +39,13 @@ use crate::outside::unescaped;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     pub bucket: String,
-    /// As it was sent: escaped or not.
+    /// The key as it was sent: escaped or not.
     key: String,
 }
 
 impl Written {
-    /// The key, if it is one of ours. None of these needs escaping, so at most one reading is.
+    /// The key, if it has the form of an item's. Such keys need no escaping, so at most one of the two readings is such
+    /// a key.
     pub fn object_key(&self) -> Option<ObjectKey> {
         ObjectKey::parse(self.key.as_str()).ok().or_else(|| ObjectKey::parse(unescaped(&self.key)?).ok())
     }
@@ -54,7 +56,7 @@ impl Written {
 pub struct Notification {
     /// Objects that were written, each once.
     pub objects: Vec<Written>,
-    /// Records of what happened to others, or that name an object once more.
+    /// Records of other events than writes, or that name an object once more.
     pub others: u64,
     /// Records that cannot be read.
     pub malformed: Vec<Malformed>,
@@ -62,7 +64,7 @@ pub struct Notification {
     pub subscription: Option<Subscription>,
 }
 
-/// Whoever opens the address says yes.
+/// A subscription that SNS asks about: opening the address `confirm_at` confirms it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     pub topic: String,
@@ -99,7 +101,7 @@ impl Notification {
     }
 }
 
-/// The path of a member of what is at `within`.
+/// The path of a member of the value at `within`.
 fn path(within: &str, member: &str) -> String {
     if within.is_empty() { member.to_owned() } else { format!("{within}.{member}") }
 }

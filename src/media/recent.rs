@@ -1,7 +1,7 @@
 //! The events that this process has recorded a moment ago, still decoded: the projector need not read them again.
 //!
-//! A shortcut and nothing more. What is missing here, because another process recorded it or there was no room, is read
-//! from the journal, which alone is the truth.
+//! A shortcut and nothing more. Events that are missing here, because another process recorded them or there was no
+//! room, are read from the journal, which alone is the truth.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 
 use zeroload_projections::RecordedEvent;
 
-/// Events that are kept at most, a few megabytes. Where the projector is further behind, it reads.
+/// Events that are kept at most, a few megabytes. If the projector is further behind, it reads the journal.
 const ROOM: usize = 4096;
 
 /// Cheap to clone; all clones share the events.
@@ -28,8 +28,8 @@ impl Recent {
         }
     }
 
-    /// Whether it is worth asking for events after `after`. If there are none, the others are forgotten: they would only
-    /// take the room of new ones.
+    /// Whether there are events to ask for. If none is after `after`, all are forgotten: they would only take the room
+    /// of new ones.
     pub fn holds_after(&self, after: u64) -> bool {
         let mut kept = self.kept();
         if kept.last_key_value().is_none_or(|(position, _)| *position <= after) {
@@ -38,8 +38,8 @@ impl Recent {
         !kept.is_empty()
     }
 
-    /// Gives away the events from `after + 1` to `head` without gaps, at most `most`; none if most of them are elsewhere,
-    /// so that whoever reads on does not read in small steps. What is at or before `after` is forgotten.
+    /// Gives away the events from `after + 1` to `head` without gaps, at most `most`; none if most of them are missing
+    /// here, so that the projector does not read the journal in small steps. Events at or before `after` are forgotten.
     pub fn take(&self, after: u64, head: u64, most: usize) -> Vec<RecordedEvent> {
         let mut kept = self.kept();
         *kept = kept.split_off(&(after + 1));
@@ -118,7 +118,7 @@ mod tests {
         let with_gaps = recent([1, 2, 3, 9, 10]);
         assert_eq!(taken(&with_gaps, 0, 10, 100), [0; 0]);
         assert_eq!(taken(&with_gaps, 0, 6, 100), [1, 2, 3]);
-        // What is applied by now is forgotten.
+        // Events that are applied by now are forgotten.
         assert_eq!(taken(&with_gaps, 8, 10, 100), [9, 10]);
         assert_eq!(taken(&recent([2, 3]), 0, 3, 100), [0; 0]);
     }

@@ -4,9 +4,10 @@
 //! RestoreStarted ─▶ copy to the new key, compare ─▶ remove what was kept ─▶ Restored
 //! ```
 //!
-//! The first event decides the race with the collector: from then on the item cannot be claimed (P-1). A crash leaves an
-//! item that is being restored; a repeat, or the collector's next run, looks what is there and goes on (P-8). The new key
-//! is in the journal before anything is written under it, and no delete that is under way can name it.
+//! The first event decides the race with the collector: from then on the item cannot be claimed (P-1). A crash leaves
+//! an item that is being restored; a repeat, or the collector's next run, checks which objects are there and goes on
+//! (P-8). The new key is in the journal before an object is written under it, and no delete that is under way can name
+//! that key.
 
 use chrono::{DateTime, Utc};
 use zeroload_domain::{AttachedTo, Command, Media, MediaId, Refusal, Tenant, TrashLocation};
@@ -19,7 +20,7 @@ use crate::{
     storage::{Gateway, Location, NotRestored, Removal, StorageError, remove},
 };
 
-/// Why an item is not restored. It may be on its way; a repeat is safe.
+/// Why an item is not restored. The restore may have begun; a repeat is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error(transparent)]
@@ -31,7 +32,7 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// One word for it.
+    /// The code of the error.
     pub fn code(&self) -> String {
         match self {
             Self::Command(CommandError::Refused(refusal)) => refusal.code().to_owned(),
@@ -42,10 +43,10 @@ impl RestoreError {
     }
 }
 
-/// Restores an item of `tenant`, or of any where none is named.
+/// Restores an item of `tenant`, or of any tenant if none is named.
 ///
 /// # Errors
-/// [`RestoreError`]; [`Refusal::Gone`] also where the trash no longer holds what it kept.
+/// [`RestoreError`]; [`Refusal::Gone`] also if the trash no longer holds the item's object.
 pub async fn restore(
     commands: &Commands,
     gateway: &Gateway,
@@ -80,7 +81,8 @@ pub async fn resume(
     finish(commands, gateway, loaded, origin, now).await
 }
 
-/// Two may be at it, a call and the collector: what one of them has copied and removed, the other no longer finds.
+/// A call and the collector may finish the same restore: an object that one of them has copied and removed, the other
+/// no longer finds. So an error counts only if the item is still being restored.
 async fn finish(
     commands: &Commands,
     gateway: &Gateway,
@@ -118,9 +120,9 @@ async fn try_to_finish(
     for removal in gateway.remove(&remains).await {
         match removal {
             Removal::Gone { .. } => {}
-            // The item is back; what is locked under its old key must not keep it from being used.
+            // The item has its new object: an old one that is locked must not keep the item from being used.
             Removal::Failed { code } if remove::is_lasting(&code) => {
-                tracing::warn!(media.id = %loaded.id, code, "what was kept of a restored item cannot be removed");
+                tracing::warn!(media.id = %loaded.id, code, "an old object of a restored item cannot be removed");
             }
             Removal::Failed { code } => return Err(RestoreError::Failed { code }),
             Removal::Unknown { why } => return Err(why.into()),

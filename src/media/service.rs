@@ -1,7 +1,7 @@
-//! What a backend can ask for: the write path combined with looks at the bucket.
+//! The calls of a backend: the write path combined with HEADs of the bucket.
 //!
-//! Keeps P-6: bytes never pass here, only tickets for them and what a HEAD shows. A look happens before the command and
-//! its result travels inside it, so a decision never waits for the network.
+//! Keeps P-6: no media byte passes through here, only tickets and the answers to HEADs. A HEAD is sent before the
+//! command and its answer travels inside the command, so a decision never waits for the network.
 
 mod allowance;
 mod checksums;
@@ -27,7 +27,7 @@ use crate::{
     storage::{Gateway, Location, Upload},
 };
 
-/// What a backend says about the media it wants a ticket for.
+/// The media that a backend asks a ticket for.
 #[derive(Clone, Debug)]
 pub struct NewMedia {
     pub owner: Owner,
@@ -37,25 +37,25 @@ pub struct NewMedia {
     pub filename: Option<FileName>,
 }
 
-/// A media item, with a ticket where one can be used.
+/// A media item, with a ticket if the item is pending and its permission to upload has not ended.
 #[derive(Debug)]
 pub struct Issued {
     pub loaded: Loaded,
     pub upload: Option<Upload>,
 }
 
-/// What became of an object that the bucket says was written.
+/// What a notification of the bucket led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notified {
-    /// It is one of ours; what was there is recorded.
+    /// The key is an item's: the notification was treated like a notice for that item.
     LateCheck,
     NotOurs,
 }
 
-/// How long callers wait, and by what.
+/// How long a call waits for the S3 server, and the sleeper that measures the time.
 #[derive(Clone, Debug)]
 pub struct Waits {
-    /// For the S3 server, in all that one call asks.
+    /// For all requests of one call to the S3 server together.
     pub s3: Duration,
     pub sleeper: Sleeper,
 }
@@ -97,10 +97,11 @@ impl Service {
         Ok(self.commands.load(id, tenant).await?)
     }
 
-    /// Somebody says that the upload is done: looks, and records what is there.
+    /// A notice that the upload is done: sends a HEAD, and records the object that is there.
     ///
     /// # Errors
-    /// [`Refusal::Gone`] for a collected item; bytes that arrived late are then claimed for collection (P-7).
+    /// [`Refusal::Gone`] for an item that is collected or in the trash; late bytes of a collected item are claimed for
+    /// collection (P-7).
     pub async fn uploaded(
         &self,
         id: MediaId,
@@ -112,7 +113,7 @@ impl Service {
         let loaded = self.commands.load(id, tenant).await?;
         let collected = match &loaded.media {
             Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => return Ok(loaded),
-            // What arrives now goes with it, at the end of its time in the trash.
+            // Bytes that arrive now are collected with the item, at the end of its time in the trash.
             Media::Trashed(..) => return Err(Refusal::Gone.into()),
             Media::Collected(_, claimed, _) => Some(claimed.claim),
             Media::Unrequested | Media::Pending(_) | Media::Uploaded(..) | Media::Confirmed(..) => None,
@@ -122,7 +123,7 @@ impl Service {
             (seen, _) => seen,
         };
         let Some(facts) = seen else {
-            // It may have been collected between the load and the look.
+            // The item may have been collected between the load and the HEAD.
             let loaded = self.commands.load(id, tenant).await?;
             return match &loaded.media {
                 Media::Released(..) | Media::Collecting(..) | Media::Restoring(..) => Ok(loaded),
@@ -144,11 +145,12 @@ impl Service {
         Ok(self.commands.execute(id, tenant, command, origin, now).await?)
     }
 
-    /// The bucket says that an object was written: a hint for which the same is done, if the object is one of ours.
+    /// A notification of the bucket that an object was written. It is a hint: if the key is an item's, the same is done
+    /// as for a notice, [`Service::uploaded`].
     ///
     /// # Errors
-    /// [`ServiceError`], but never a refusal: what is there is none of the sender's business, and a repeat would not
-    /// change it.
+    /// [`ServiceError`], but never a refusal: a refusal tells of the object, which is none of the sender's business,
+    /// and a repeat would be refused again.
     pub async fn notified(
         &self,
         bucket: &str,
@@ -182,7 +184,7 @@ impl Service {
         }
     }
 
-    /// The backend's post is saved. Looks at the bucket only if the upload was never seen.
+    /// Confirms an item: the backend's post is saved. Sends a HEAD only if no upload was recorded.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -200,7 +202,8 @@ impl Service {
         }
     }
 
-    /// As [`Service::confirm`], for an item whose upload was not seen: looks at the bucket, unless it has been by now.
+    /// As [`Service::confirm`], for an item without a recorded upload: sends a HEAD, unless the upload was recorded
+    /// meanwhile.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -213,8 +216,8 @@ impl Service {
         allowance: &Allowance,
     ) -> Result<Loaded, ServiceError> {
         let loaded = self.commands.load(id, tenant).await?;
-        // If it finds nothing, the item may have been collected between the load and the look: what is recorded by now
-        // says whether there never was an object or there is none any more.
+        // If the HEAD finds nothing, the item may have been collected between the load and the HEAD: the command is
+        // decided on the newest stream, which tells whether there never was an object or there is none any more.
         let facts = match &loaded.media {
             media @ Media::Pending(_) => self.look(media, allowance).await?,
             _ => None,
@@ -224,7 +227,7 @@ impl Service {
         Ok(self.commands.execute(id, tenant, command, origin, self.clock.now()).await?)
     }
 
-    /// As [`Service::confirm`], without a look at the bucket: nothing where the upload was never seen.
+    /// As [`Service::confirm`], without a HEAD: `None` if no upload was recorded.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -236,7 +239,7 @@ impl Service {
         origin: &Origin,
     ) -> Result<Option<Loaded>, ServiceError> {
         if self.checksum_policy == ChecksumPolicy::Require {
-            // What was recorded before the policy was this one may lack it.
+            // An upload that was recorded under another policy may lack its checksum.
             self.checksum_policy.check(&self.commands.load(id, tenant).await?.media, None)?;
         }
         let command = Command::Confirm { attached_to, facts: None };
@@ -252,10 +255,10 @@ impl Service {
         Ok(self.commands.execute(id, tenant, Command::Release, origin, self.clock.now()).await?)
     }
 
-    /// An operator brings an item back from the trash: it is in use again, under a new key.
+    /// Brings an item back from the trash, for an operator: the item is in use again, under a new key.
     ///
     /// # Errors
-    /// [`ServiceError`]; it may be on its way, and a repeat goes on.
+    /// [`ServiceError`]; the restore may have begun, and a repeat goes on with it.
     pub async fn restore(
         &self,
         id: MediaId,
@@ -263,7 +266,7 @@ impl Service {
         attached_to: Option<AttachedTo>,
         origin: &Origin,
     ) -> Result<Loaded, ServiceError> {
-        // The copies that follow take as long as they take.
+        // The allowance covers the check of the marker alone: the copies that follow may take longer.
         let status = self.allowance().within(self.guard.recent()).await?;
         if !status.absence_is_proof() {
             return Err(ServiceError::Storage(status.problem().unwrap_or_default()));
@@ -277,15 +280,16 @@ impl Service {
         })
     }
 
-    /// The time that one call has for the S3 server.
+    /// The time that all requests of one call to the S3 server share.
     pub fn allowance(&self) -> Allowance {
         Allowance::new(self.waits.s3, &self.waits.sleeper)
     }
 
-    /// What the bucket holds. An answer counts only from the bucket that is this journal's.
+    /// Sends a HEAD for the item's object. The answer counts only if the bucket's marker names this journal.
     ///
     /// # Errors
-    /// [`ServiceError::Storage`]: nothing is known. [`Refusal::UploadMismatch`]: the object came with more than was signed.
+    /// [`ServiceError::Storage`]: it is not known whether there is an object. [`Refusal::UploadMismatch`]: the object
+    /// has a header that no ticket signs.
     async fn look(&self, media: &Media, allowance: &Allowance) -> Result<Option<ObjectFacts>, ServiceError> {
         let Some(ticketed) = media.ticketed() else { return Err(Refusal::NotFound.into()) };
         let at = Location::of(&ticketed.request);
@@ -296,16 +300,16 @@ impl Service {
             }
             Ok(self.gateway.look(&at).await?)
         };
-        // Large, and within every call that may have to look.
+        // Boxed: the future is large, and would be part of every call that may send a HEAD.
         let Some(sighting) = allowance.within(Box::pin(looked)).await?? else { return Ok(None) };
         media.admits(sighting.unsigned.as_ref())?;
         Ok(Some(sighting.facts))
     }
 
-    /// What the trash holds of a collected item whose key was seen to hold nothing.
+    /// What the trash still holds of a collected item, after a HEAD has found nothing under the item's own key.
     ///
     /// # Errors
-    /// [`ServiceError::Storage`]: nothing is known.
+    /// [`ServiceError::Storage`]: it is not known whether the trash holds anything.
     async fn left_over(
         &self,
         media: &Media,

@@ -1,7 +1,8 @@
-//! Items whose upload this process has recorded, as they were then: the confirm, which comes next, need not read them.
+//! Items whose upload this process has recorded, as they were then: the confirm, which comes next, need not load them.
 //!
-//! A hint and nothing more: other processes write too. What is decided on it counts if the append, which names the
-//! sequence that it builds on, is taken; all else is decided again on what the journal tells.
+//! A hint and nothing more: other processes append too. A decision on a remembered item counts only if its append,
+//! which names the sequence that it builds on, is taken; every other answer is decided again on the stream in the
+//! journal.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,7 +23,7 @@ pub struct UploadedCache(Option<Arc<Mutex<Entries>>>);
 #[derive(Default)]
 struct Entries {
     items: HashMap<MediaId, Loaded>,
-    /// Oldest first; also of items that were taken meanwhile.
+    /// Ids, oldest first; also of items that were taken meanwhile.
     order: VecDeque<MediaId>,
 }
 
@@ -33,7 +34,7 @@ impl Default for UploadedCache {
 }
 
 impl UploadedCache {
-    /// Remembers nothing.
+    /// A cache that remembers nothing.
     pub fn nothing() -> Self {
         Self(None)
     }

@@ -1,4 +1,4 @@
-//! One look at the bucket: its marker, whether it keeps versions, and what its server enforces.
+//! One check of the bucket: its marker, whether it keeps versions, and what its server enforces.
 
 use std::sync::atomic::Ordering;
 
@@ -16,17 +16,18 @@ use crate::storage::{
     versioning::versioning_advice,
 };
 
-/// What a look shows.
+/// The result of a check.
 pub(super) struct Look {
     pub status: BucketStatus,
-    /// The journal's, meanwhile.
+    /// The journal's head at the time of the check.
     pub head: Result<Head, ReadError>,
-    /// The marker that it read, if that named this journal.
+    /// The marker that was read, if it named this journal.
     pub marked: Option<Marked>,
 }
 
 impl BucketGuard {
-    /// All of it is asked at once.
+    /// Checks the bucket, and remembers the status. Marker, versioning and the journal's head are read at the same
+    /// time.
     pub(super) async fn look_and_remember(&self, need: Need) -> Look {
         let began = self.clock.now();
         let marker = self.gateway.check_marker(self.journal_id);
@@ -64,7 +65,7 @@ impl BucketGuard {
         Look { status, head, marked }
     }
 
-    /// Ours, if versions can be listed and deleted.
+    /// The status of a bucket that keeps versions: ours, if versions can be listed and deleted.
     async fn with_versions(&self, report: Option<&ProbeReport>) -> BucketStatus {
         match self.gateway.can_list_versions().await {
             Ok(()) => {}
@@ -90,14 +91,15 @@ impl BucketGuard {
             Err(error) => refused(error),
         };
         if status == BucketStatus::Ours {
-            // A marker that goes missing later, or sees commits go, is no longer what the setting was meant for.
+            // The setting is for one takeover: a marker that goes missing later, or names a lost commit, must not be
+            // written over.
             self.adopt.store(false, Ordering::Release);
         }
         status
     }
 
-    /// Whether the journal still holds the commit that the marker saw. Positions alone would not do: a restored journal
-    /// soon grows beyond them.
+    /// Whether the journal still holds the commit that the marker names. The position alone would not do: a restored
+    /// journal soon grows beyond it.
     async fn is_held(&self, marked: &Marked, head: &Result<Head, ReadError>) -> BucketStatus {
         let Some(anchor) = &marked.anchor else { return BucketStatus::Ours };
         let head = match head {
@@ -124,7 +126,8 @@ impl BucketGuard {
         self.gateway.advance_marker(self.journal_id, seen, (head.commit_id > 0).then_some(anchor)).await
     }
 
-    /// A bucket without a marker becomes ours only while nothing can be in it that we know of.
+    /// Marks a bucket that has no marker, if the journal is empty or `adopt` is set: else the journal's objects are
+    /// expected in a bucket that is marked.
     async fn claim_if_allowed(&self) -> BucketStatus {
         match self.has_history().await {
             Ok(true) if !self.adopt.load(Ordering::Acquire) => BucketStatus::Unmarked,
@@ -137,7 +140,7 @@ impl BucketGuard {
     }
 }
 
-/// How far a time that was told between two readings of our clock is ahead of them.
+/// How far the server's time, told between two readings of our clock, is ahead of both; negative if it is behind both.
 fn apart(told: DateTime<Utc>, before: DateTime<Utc>, after: DateTime<Utc>) -> TimeDelta {
     if told > after { told - after } else { (told - before).min(TimeDelta::zero()) }
 }

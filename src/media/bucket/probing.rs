@@ -1,8 +1,8 @@
-//! When the server is tried out, and what that showed last.
+//! When the S3 server is probed, and what the last probe found.
 //!
-//! What did not work may work later: a disk has room again, a right is granted, a proxy stands aside. So a probe that left
-//! something open is repeated, after a pause that doubles, until all is right. A probe is a task of its own: whoever waits for
-//! it may lose patience, and it still ends and is remembered.
+//! A check that failed may pass later: a disk has room again, a right is granted, a proxy is gone. So a probe that left
+//! a check unsettled is repeated, after a pause that doubles, until all are settled. A probe is a task of its own: if
+//! its caller stops waiting, the probe still ends and is remembered.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,11 +11,11 @@ use zeroload_clock::Clock;
 
 use crate::storage::{Check, Gateway, ProbeReport, Status};
 
-/// The pause after the first probe that left something open; it doubles with each further one.
+/// The pause after the first probe that left a check unsettled; it doubles with each further one.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
-/// The longest pause while something essential does not work.
+/// The longest pause while a check fails.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
-/// The longest one while it works with something missing.
+/// The longest pause while no check fails, but the server's service is degraded.
 const LONGEST_PAUSE_IF_USABLE: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Clone)]
@@ -29,22 +29,22 @@ pub(super) struct Probing {
 #[derive(Default)]
 struct State {
     report: Option<Arc<ProbeReport>>,
-    /// When the last one began.
+    /// When the last probe began.
     probed_at: DateTime<Utc>,
-    /// Until the next one.
+    /// The pause between the last probe and the next.
     pause: TimeDelta,
-    /// In a row that left something open.
+    /// How many probes in a row left a check unsettled.
     in_vain: u32,
     #[cfg(test)]
     never: bool,
 }
 
-/// Whether somebody needs what a probe finds.
+/// Whether the caller needs the result of a probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Before anything else is done.
+    /// Before the caller goes on.
     Now,
-    /// Whenever it is there.
+    /// At any later time.
     Later,
 }
 
@@ -53,7 +53,7 @@ impl Probing {
         Self { gateway, clock, state: Arc::default(), one_at_a_time: Arc::default() }
     }
 
-    /// None takes place, for simulations: a probe would say nothing about them.
+    /// Turns probes off, for simulations: a probe would say nothing about a simulated server.
     #[cfg(test)]
     pub fn never(&self) {
         let mut state = self.state();
@@ -69,7 +69,7 @@ impl Probing {
         self.state().report.clone()
     }
 
-    /// What was found, and what has shown since.
+    /// The checks of the last probe, and a strange answer that a HEAD has got since.
     pub fn checks(&self) -> Vec<Check> {
         let mut checks = self.report().map(|report| report.checks.clone()).unwrap_or_default();
         if let Some(strange) = self.gateway.strange_answer() {
@@ -86,8 +86,8 @@ impl Probing {
         checks
     }
 
-    /// Probes if it is time to: at first, when the bucket begins to keep versions or no longer does, and again while
-    /// something is open.
+    /// Probes if a probe is due: the first one, one when the bucket begins or ceases to keep versions, and repeats
+    /// while a check is unsettled.
     pub async fn probe_if_due(&self, versioned: bool, need: Need) {
         let Some(essential) = self.is_due(versioned) else { return };
         let probing = self.clone();
@@ -99,7 +99,7 @@ impl Probing {
         }
     }
 
-    /// Whether a probe is due, and if so whether nothing can be said without it.
+    /// `Some` if a probe is due: true if the bucket's status needs its result.
     fn is_due(&self, versioned: bool) -> Option<bool> {
         let now = self.clock.now();
         let state = self.state();
@@ -109,7 +109,7 @@ impl Probing {
         }
         let Some(report) = &state.report else { return Some(true) };
         let since = now - state.probed_at;
-        // One that lies ahead was dated by a clock that was put back since.
+        // A last probe in the future was dated by a clock that was set back since.
         let rested = since >= state.pause || since < TimeDelta::zero();
         let changed = report.versioned != versioned;
         let open = report.unsettled || changed || self.gateway.strange_answer().is_some();
@@ -135,7 +135,7 @@ impl Probing {
     }
 }
 
-/// Logs what is new. A check that passed is of interest only to those who look for a fault.
+/// Logs the checks that have changed. A check that passed is logged for debugging only.
 fn tell(report: &ProbeReport, last: Option<&ProbeReport>) {
     let known = |check: &Check| last.and_then(|last| last.check(check.name)).is_some_and(|last| last == check);
     for Check { name, status, detail } in report.checks.iter().filter(|check| !known(check)) {

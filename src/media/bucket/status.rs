@@ -1,34 +1,34 @@
-//! What a look at the bucket shows, and what it means.
+//! The status that a check of the bucket finds, and what it means.
 
 use uuid::Uuid;
 use zeroload_journal::ReadError;
 
 use crate::storage::{Check, MarkerError, ProbeReport, Status};
 
-/// What the last look at the bucket showed.
+/// The status of the bucket at its last check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BucketStatus {
     /// The marker names this journal.
     Ours,
-    /// It is ours, but keeps versions, and they cannot be removed: a plain delete would free nothing.
+    /// The bucket is ours, but keeps versions that cannot be removed: a plain delete would free nothing.
     Versioned { detail: String },
-    /// It is ours, but whether it keeps versions, or whether they can be listed, could not be found out.
+    /// The bucket is ours, but whether it keeps versions, or whether they can be listed, could not be found out.
     VersionsUnknown { detail: String },
-    /// There is no marker, and the journal already has history.
+    /// The bucket has no marker, and the journal already has history.
     Unmarked,
-    /// The marker has seen commits that this journal does not hold: it was restored from a backup, or rewritten.
+    /// The marker names a commit that this journal does not hold: the journal was restored from a backup, or rewritten.
     Rewound { marker: u64, head: u64 },
-    /// The marker names another journal, or is none.
+    /// The marker names another journal, or its object is no marker.
     Foreign { found: Option<Uuid> },
     /// The server did not answer, or refused.
     Unavailable {
-        /// All of the sentence: what was asked, and whether there was an answer.
+        /// The whole sentence: what was asked, and whether there was an answer.
         detail: String,
     },
 }
 
 impl BucketStatus {
-    /// Why the bucket cannot be worked with, and what to do; nothing when it is ours.
+    /// Why nothing can be collected from the bucket, and what to do; `None` if it is ours.
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Ours => None,
@@ -56,12 +56,12 @@ impl BucketStatus {
         }
     }
 
-    /// It may be so only for now, and says nothing against the bucket.
+    /// Whether the status may pass by itself, and says nothing against the bucket.
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::VersionsUnknown { .. })
     }
 
-    /// Whether an absent object in it means that the object is absent.
+    /// Whether a 404 for an object proves that the object is absent: only in a bucket whose marker names this journal.
     pub const fn absence_is_proof(&self) -> bool {
         matches!(self, Self::Ours | Self::Versioned { .. } | Self::VersionsUnknown { .. } | Self::Rewound { .. })
     }
@@ -79,14 +79,15 @@ pub(super) fn refused(error: MarkerError) -> BucketStatus {
     }
 }
 
-/// Of the journal.
+/// The status while the journal cannot be read.
 pub(super) fn unreadable(error: &ReadError) -> BucketStatus {
     let detail =
         format!("whether the bucket is this journal's is not known, since the journal cannot be read: {error}");
     BucketStatus::Unavailable { detail }
 }
 
-/// Ours, unless an upload has shown that versions are kept all the same.
+/// The status of a bucket without versioning: ours, unless an upload of the probe has shown that versions are kept all
+/// the same.
 pub(super) fn without_versions(report: Option<&ProbeReport>) -> BucketStatus {
     match report.and_then(|report| report.check("s3-versioning")) {
         Some(Check { status: Status::Failed, detail, .. }) => BucketStatus::Versioned { detail: detail.clone() },

@@ -1,4 +1,4 @@
-//! Decide, append, and again on what others have written meanwhile.
+//! Decides and appends, and after a conflict decides again on the events of the other writer.
 
 use chrono::{DateTime, Utc};
 use zeroload_domain::{Command, Context, Event, Media, MediaId, Refusal, RunEvent, Tenant, codec};
@@ -11,23 +11,23 @@ use super::{
 };
 use crate::media::Loaded;
 
-/// How often a decision is taken again on what others wrote before the caller hears of it.
+/// How often a command is decided, each time on the newest stream, before its caller is told of the conflicts.
 pub(super) const MAX_ATTEMPTS: usize = 8;
 
-/// What a decision is taken on.
+/// The item that a decision is taken on.
 pub(super) enum Basis {
-    /// As its stream tells.
+    /// The item as the journal's stream tells.
     Read(Loaded),
-    /// As it once was: what this leads to counts only if it is appended.
+    /// The item as this process remembers it: a decision on it counts only if its events are appended.
     UploadedCache(Loaded),
 }
 
 impl Commands {
-    /// Records that something happened to a run of the collector, as the event of this number in the run's own stream.
-    /// Nothing is decided here: a run is one task, and nobody else writes its stream.
+    /// Appends an event of a collection run to the run's own stream, as the event with this sequence. Nothing is
+    /// decided here: a run is one task, and nothing else writes its stream.
     ///
     /// # Errors
-    /// [`AppendError`]; a repeat of what was written is a conflict.
+    /// [`AppendError`]; a repeated event is a conflict.
     pub async fn record_run(
         &self,
         event: &RunEvent,
@@ -43,7 +43,7 @@ impl Commands {
             expected_sequence: sequence - 1,
             events: vec![new],
             metadata: metadata(origin, command_id),
-            // A run is about the items of all tenants, so it is no tenant's.
+            // A run collects items of all tenants, so its events belong to none.
             tenant: String::new(),
             command_id,
         };
@@ -52,7 +52,7 @@ impl Commands {
         Ok(())
     }
 
-    /// No `async fn`: that would hold its arguments twice, and this is what most requests wait in.
+    /// No `async fn`: its future would hold the arguments twice, and most requests wait in this future.
     pub(super) fn decide_and_append<'a>(
         &'a self,
         basis: Basis,
@@ -102,7 +102,7 @@ impl Commands {
                         self.remembered.note(&loaded);
                         return Ok(loaded);
                     }
-                    // An old decision is never retried: what the others wrote may have changed the answer.
+                    // An old decision is never retried: the events of the other writer may have changed the answer.
                     Err(AppendError::Conflict { .. }) => (loaded, is_read) = (self.load_any(id).await?, true),
                     Err(error) => return Err(CommandError::Append(error)),
                 }
@@ -139,7 +139,7 @@ fn tenant_of(media: &Media) -> &str {
     media.ticketed().map_or("", |ticketed| ticketed.request.tenant.as_str())
 }
 
-/// An id of another tenant is answered like one that does not exist, so ids cannot be probed.
+/// Refuses the id of another tenant like an id that does not exist, so that ids cannot be probed.
 pub(super) fn owned_by(loaded: &Loaded, tenant: &Tenant) -> Result<(), Refusal> {
     match loaded.media.ticketed() {
         Some(ticketed) if ticketed.request.tenant == *tenant => Ok(()),

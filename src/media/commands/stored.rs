@@ -23,7 +23,7 @@ pub fn decode_run(stored: &StoredEvent) -> Result<RunEvent, DecodeError> {
     RunEvent::decode(&stored.event_type, &stored.event_version, &stored.payload)
 }
 
-/// What an append has recorded, as the journal will tell it.
+/// The events of an append, as the journal will return them.
 pub(super) fn recorded(
     appended: &Appended,
     tenant: &str,

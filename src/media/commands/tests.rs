@@ -1,4 +1,4 @@
-//! What is decided on remembered items, against what others have written meanwhile.
+//! Decisions on remembered items, against events that another process has appended meanwhile.
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use tempfile::TempDir;
@@ -175,7 +175,7 @@ async fn a_refusal_is_never_given_from_memory() {
         State::Confirmed
     );
 
-    // Released there, and the release forgotten here: what it is now decides.
+    // Released by the other process, of which this one does not know: the newest stream decides.
     let id = world.uploaded().await;
     world.by(&world.there, id, Command::Release).await.expect("it is pending");
     let answer = world.by(&world.here, id, confirm("post-1")).await;

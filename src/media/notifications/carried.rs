@@ -1,4 +1,4 @@
-//! What carries notifications, and may carry another carrier: all of them are opened, down to what an object store has said.
+//! Opens the carriers of notifications, which may contain each other, down to the message of the object store.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -22,7 +22,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// A message, or a list of them, at `field` of what was sent.
+    /// Reads a message, or a list of messages, at the path `field` of the body.
     pub(super) fn take(&mut self, message: &Value, field: &str) {
         if let Err(malformed) = self.open(message, field) {
             self.told.malformed.push(malformed);
@@ -74,7 +74,7 @@ impl Reader {
         Ok(())
     }
 
-    /// What one record of a list says, or carries.
+    /// Reads one record of a list, or the message that it carries.
     fn record(&mut self, record: &Value, field: &str) {
         match record {
             Value::Object(carrier) if !carrier.contains_key("s3") => {
@@ -90,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// What SNS sends.
+    /// Reads a message of SNS.
     fn topic(&mut self, message: &Map<String, Value>, field: &str) -> Result<(), Malformed> {
         match message.get("Type").and_then(Value::as_str) {
             Some("Notification") => {
@@ -114,7 +114,7 @@ impl Reader {
         }
     }
 
-    /// What Pub/Sub pushes: attributes name the object, and the data describe it.
+    /// Reads a message that Pub/Sub pushes: its attributes name the object, or else its data describe the object.
     fn pushed(&mut self, message: &Value, field: &str) -> Result<(), Malformed> {
         let object = message.as_object().ok_or_else(|| malformed(field, "an object"))?;
         if let Some(attributes) = object.get("attributes").filter(|attributes| attributes.get("eventType").is_some()) {
@@ -127,7 +127,7 @@ impl Reader {
         self.open(&inner, &field)
     }
 
-    /// A message that is written as text within another, or lies in it as it is.
+    /// Reads a message inside another one, as text or as JSON.
     fn packed(&mut self, body: &Value, field: &str) -> Result<(), Malformed> {
         let Some(text) = body.as_str() else { return self.open(body, field) };
         let inner: Option<Value> = serde_json::from_str(text).ok().filter(|inner: &Value| !inner.is_string());
@@ -140,7 +140,7 @@ impl Reader {
         let list = list.as_array().filter(|list| list.len() <= MAX_RECORDS).ok_or_else(|| malformed(field, RECORDS))?;
         for (index, one) in list.iter().enumerate() {
             self.records += 1;
-            // Lists in lists count as well.
+            // The records of nested lists count too.
             if self.records > MAX_RECORDS {
                 return Err(malformed(field, RECORDS));
             }
@@ -149,7 +149,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Each object once, however often it is named.
+    /// Notes each object once, however often it is named.
     fn note(&mut self, written: Result<Option<Written>, Malformed>) {
         match written {
             Ok(Some(written)) if !self.told.objects.contains(&written) => self.told.objects.push(written),

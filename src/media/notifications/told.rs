@@ -1,4 +1,4 @@
-//! The words of each object store: which object was written, or nothing where something else happened to it.
+//! Reads the messages of each object store: which object was written, or `None` for any other event.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,10 @@ use super::{Malformed, Written, malformed, path, text};
 
 type Told = Result<Option<Written>, Malformed>;
 
-/// What R2 does where an object is written.
+/// The actions of R2 that write an object.
 const R2_WRITES: [&str; 3] = ["PutObject", "CopyObject", "CompleteMultipartUpload"];
 
-/// A record of S3, and of all that follow it.
+/// A record of S3, and of the stores that use its format.
 pub(super) fn s3(record: &Value, field: &str) -> Told {
     let record = object(record, field)?;
     let event = text(record, "eventName", field)?;
@@ -37,7 +37,7 @@ pub(super) fn google(attributes: &Value, field: &str) -> Told {
     written(text(attributes, "bucketId", field)?, text(attributes, "objectId", field)?)
 }
 
-/// A message that is about one object; nothing where it is none that is known.
+/// A message about one object; `None` if its format is not known.
 pub(super) fn single(message: &Map<String, Value>, field: &str) -> Option<Told> {
     if message.contains_key("detail") {
         return Some(bridge(message, field));
@@ -64,7 +64,7 @@ fn r2(message: &Map<String, Value>, field: &str) -> Told {
     written(text(message, "bucket", field)?, text(object(part, &within)?, "key", &within)?)
 }
 
-/// As S3 names bucket and key.
+/// Bucket and key, as S3 names them.
 fn named(part: Option<&Value>, field: &str) -> Result<Written, Malformed> {
     let name = |of: &str, member: &str| {
         let found = part.and_then(|part| part.get(of)).and_then(|of| of.get(member)).and_then(Value::as_str);

@@ -1,5 +1,5 @@
-//! How long a caller waits for the S3 server. A server that takes connections and says nothing would otherwise hold each
-//! call for as long as the client of S3 tries: twice for each thing that is asked.
+//! Limits how long a call waits for the S3 server. A server that accepts connections and never answers would otherwise
+//! hold each call for as long as the S3 client tries: twice for each request.
 
 use std::{pin::pin, time::Duration};
 
@@ -11,8 +11,7 @@ use zeroload_clock::Sleeper;
 
 use crate::media::ServiceError;
 
-/// What a call still waits for the S3 server, in all: everything that the call asks shares it. It begins with the first
-/// question.
+/// The time that all requests of one call to the S3 server share. It begins with the first request.
 #[derive(Clone)]
 pub struct Allowance {
     end: Shared<BoxFuture<'static, ()>>,
@@ -26,12 +25,13 @@ impl Allowance {
         Self { end: end.boxed().shared(), limit }
     }
 
-    /// Carries the work out, or drops it when the time is over. What the server was asked by then may still happen there.
+    /// Runs `work`, or drops it when the time is over. A request that was sent by then may still take effect at the
+    /// server.
     ///
     /// # Errors
     /// [`ServiceError::Storage`] when the time is over.
     pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, ServiceError> {
-        // Work that would begin now could only be dropped.
+        // After the end `work` is not begun: it could only be dropped.
         if self.end.peek().is_none()
             && let Either::Left((done, _)) = select(pin!(work), self.end.clone()).await
         {

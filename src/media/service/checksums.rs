@@ -1,13 +1,13 @@
-//! What a declared checksum is worth that nobody but the client has seen.
+//! What a declared checksum is worth if the bucket does not show the object's checksum.
 
 use zeroload_domain::{Media, ObjectFacts};
 
 use crate::media::ServiceError;
 
-/// What a confirm does where a checksum was declared with the request, and the bucket shows none of the object.
+/// What a confirm does if the request declared a checksum, and the bucket shows none for the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChecksumPolicy {
-    /// The item is confirmed, and `checksum_verified` says that nobody has seen the checksum.
+    /// The item is confirmed, and `checksum_verified` says that the bucket has not shown the checksum.
     #[default]
     Trust,
     /// The confirm is refused: [`ServiceError::ChecksumUnverified`].
@@ -15,8 +15,8 @@ pub enum ChecksumPolicy {
 }
 
 impl ChecksumPolicy {
-    /// Refuses an upload whose declared checksum nobody has seen, by what a look has shown or else by what was recorded. A
-    /// checksum that differs is refused by the rules themselves.
+    /// With [`Self::Require`], refuses an upload whose declared checksum is neither in the `facts` of a HEAD nor,
+    /// without them, in the recorded upload. A checksum that differs is refused by the domain's rules.
     pub(super) fn check(self, media: &Media, facts: Option<&ObjectFacts>) -> Result<(), ServiceError> {
         let recorded = if let Media::Uploaded(_, recorded) = media { Some(recorded) } else { None };
         let declared = media.ticketed().is_some_and(|ticketed| ticketed.request.checksum_sha256.is_some());

@@ -1,9 +1,9 @@
-//! Tickets: for a new item, once more for one that was requested before, and renewed.
+//! Tickets: for a new item, once more for an item that was requested before, and renewed.
 //!
-//! Before an item gets a ticket once more, the bucket is looked at. A client whose upload arrived while the answer was lost
-//! sends the bytes again, and the server refuses them with 412 since they are there; another ticket would lead to the
-//! next 412. So what is found is recorded, and the answer says so. A bucket that does not answer at once changes nothing:
-//! tickets are issued while it is away.
+//! Before an item gets a ticket once more, a HEAD is sent for its object. A client whose upload arrived while the
+//! answer was lost sends the bytes again, and the server refuses them with 412 since the object exists; another ticket
+//! would lead to the next 412. So an object that is found is recorded, and the answer says so. A bucket that does not
+//! answer soon changes nothing: tickets are issued while the bucket is away.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use crate::{
     storage::{Location, SignError, TicketSpec},
 };
 
-/// How long a ticket waits at most for a look at the bucket, which it can do without.
+/// How long a ticket waits at most for that HEAD; after this time the ticket is issued without it.
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Service {
-    /// Whether a ticket needs nothing but the journal at present: no look at the bucket, no new credentials.
+    /// Whether a ticket needs nothing but the journal at present: no check of the bucket, no new credentials.
     pub fn issues_at_once(&self) -> bool {
         self.guard.last().absence_is_proof() && self.gateway.has_fresh_credentials(self.clock.now())
     }
 
-    /// Issues a ticket for a new item, or repeats the one of `key`.
+    /// Issues a ticket for a new item, or for the item that was requested with the same `key` before.
     ///
     /// # Errors
     /// [`ServiceError`]; nothing is recorded unless the ticket could be handed out.
@@ -47,8 +47,8 @@ impl Service {
         self.issue(loaded, tenant, request, filename, origin).await
     }
 
-    /// As [`Service::request`], without a look at the bucket: nothing for an item that was requested before and waits for
-    /// its upload.
+    /// As [`Service::request`], without a HEAD: `None` for an item that was requested before and waits for its upload,
+    /// and where [`Service::issues_at_once`] is false.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -69,10 +69,10 @@ impl Service {
         self.issue(loaded, tenant, request, filename, origin).await.map(Some)
     }
 
-    /// A ticket once more for a pending item: the one that is out in the first half of its life, and later a new one.
+    /// A ticket once more for a pending item: the same one in the first half of its life, and later a new one.
     ///
     /// # Errors
-    /// [`ServiceError`]; [`zeroload_domain::Refusal::AlreadyUploaded`] also where the bytes are found to be there.
+    /// [`ServiceError`]; [`zeroload_domain::Refusal::AlreadyUploaded`] also if the HEAD finds the object.
     pub async fn renew(
         &self,
         id: MediaId,
@@ -89,7 +89,7 @@ impl Service {
         self.with_ticket(loaded, filename, now).await
     }
 
-    /// Nothing may be promised that cannot be handed out.
+    /// Checks that a ticket may be issued and can be signed, before the journal promises it.
     async fn may_issue(&self, allowance: &Allowance) -> Result<(), ServiceError> {
         if self.issues_at_once() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Service {
         allowance.within(Box::pin(asked)).await?
     }
 
-    /// What is known of the item that is asked for, and what is asked.
+    /// The item as the journal has it, and the request for it.
     async fn begin(
         &self,
         tenant: &Tenant,
@@ -110,7 +110,7 @@ impl Service {
     ) -> Result<(Loaded, RequestMedia, Option<FileName>), ServiceError> {
         let id = key.map_or_else(|| self.ids.new_id(self.clock.now()).into(), |key| MediaId::derived(tenant, key));
         let loaded = match key {
-            // Nothing can be stored under an id that was just made.
+            // An id that was just made can have no events.
             None => Loaded::unrequested(id),
             Some(_) => self.commands.load_internal(id).await?,
         };
@@ -132,7 +132,8 @@ impl Service {
     }
 
     fn to_request(&self, tenant: &Tenant, id: MediaId, wish: NewMedia, key: Option<&IdempotencyKey>) -> RequestMedia {
-        // Without a key there is no repeat to compare, and what is known of the item must not serve to guess the name.
+        // Without a key there is no repeat to compare. The secret in its place keeps the file name from being guessed
+        // by comparing fingerprints.
         let key = key.map_or_else(|| self.ids.secret(), |key| key.as_str().to_owned());
         let checksum = wish.checksum_sha256.map(|digest| digest.to_string()).unwrap_or_default();
         let fingerprint = Fingerprint::of(
@@ -158,8 +159,8 @@ impl Service {
         }
     }
 
-    /// The item after a look at the bucket, with the upload recorded if it is there. Nothing is recorded for an item whose
-    /// bucket is not served here: no ticket could be signed for it.
+    /// The item after a HEAD, with its upload recorded if the object is there. An item whose bucket is not served here
+    /// is refused before the HEAD, with nothing recorded: no ticket could be signed for it.
     async fn with_what_is_there(
         &self,
         loaded: Loaded,
@@ -179,7 +180,8 @@ impl Service {
             Ok(None) => return Ok(loaded),
             Err(ServiceError::Storage(why)) => {
                 tracing::debug!(media.id = %loaded.id, why, "a ticket is issued without a HEAD of the object");
-                // The look may have shown that the bucket is another's; of one that is away nothing is asked here.
+                // The check of the marker may have shown that the bucket is another journal's; a bucket that is away is
+                // not asked again here.
                 Box::pin(self.guard.may_issue()).await.map_err(ServiceError::Storage)?;
                 return Ok(loaded);
             }
@@ -190,7 +192,7 @@ impl Service {
         Ok(self.commands.execute_on(loaded, tenant, command, origin, self.clock.now()).await?)
     }
 
-    /// A ticket for a pending item whose permission to upload has not ended.
+    /// The item, with a ticket if it is pending and its permission to upload has not ended.
     async fn with_ticket(
         &self,
         loaded: Loaded,
@@ -207,7 +209,7 @@ impl Service {
     }
 }
 
-/// A request that was made before in the same words, and whose upload was not seen yet.
+/// Whether the same request was made before, and its upload is not recorded yet.
 fn is_repeated(loaded: &Loaded, request: &RequestMedia) -> bool {
     matches!(&loaded.media, Media::Pending(ticketed) if ticketed.request.fingerprint == request.fingerprint)
 }

@@ -23,7 +23,7 @@ impl World {
         Self { server, probing: Probing::new(gateway, clock), ahead }
     }
 
-    /// Whether a look `seconds` later takes up the probe again.
+    /// Whether a check of the bucket `seconds` later probes again.
     async fn probes_after(&self, seconds: i64) -> bool {
         self.ahead.fetch_add(seconds, Ordering::Relaxed);
         let before = self.probing.state().probed_at;
