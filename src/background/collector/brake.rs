@@ -1,13 +1,15 @@
-//! The brake: whether what is due looks like what clients abandon, or like confirms that no longer arrive.
+//! The brake: judges whether the due items are uploads that clients abandoned, or the sign of confirms that no longer
+//! arrive.
 //!
-//! To the collector a broken confirm path and a crowd of vanished clients look the same, item by item. Only the share tells
-//! them apart, so it is compared before anything is claimed, in the minutes in which the time of the items ended (that is,
-//! in which they were requested, one `grace` later): confirmed ones against those that are due or were claimed already. What
-//! has gone counts too, or many small runs would do what no large one may. Items that their backend has released do not
-//! count: it has spoken about them. But none of them is claimed either while the brake is on, since what would bring a
-//! detached item back is a confirm.
+//! Item by item, a broken confirm path and a crowd of vanished clients are the same to the collector. Only the share of
+//! unconfirmed items tells them apart. So before any claim the brake compares, over the minutes in which the time of
+//! the items ended (that is, in which they were requested, one `grace` later), the confirmed items with those that are
+//! due or were claimed already. Claimed items count too, or many small runs would do what no large run may. Released
+//! items do not count: their backend has spoken about them. But while the brake is on they are not claimed either,
+//! since a detached item comes back by a confirm.
 //!
-//! All of it is read from the counts per minute, which are data: several processes judge alike, and a restart forgets nothing.
+//! The brake judges by the stored counts per minute alone: several processes judge alike, and a restart forgets
+//! nothing.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures_util::future::try_join;
@@ -15,37 +17,37 @@ use zeroload_projections::{Minute, Unanswered};
 
 use super::{Collector, RunError};
 
-/// How far back minutes are taken together where the window holds too few items to judge.
+/// How far back the window is extended if it holds too few items to judge.
 const LOOKBACK: TimeDelta = TimeDelta::days(1);
 
-/// Requests without a confirm among them that are taken for silence.
+/// Requests without any confirm that count as silence.
 const UNANSWERED: u64 = 100;
 
-/// How far back requests are looked at for a last confirm, before `silence`.
+/// How far before `silence` the last confirm is searched for.
 const SILENCE_LOOKBACK: TimeDelta = TimeDelta::days(7);
 
-/// Minutes that are judged at once: a month without a quiet one. What is due later waits for the next run.
+/// Minutes that one run judges: a month without a quiet minute. Items due after them wait for the next run.
 const MINUTES: u32 = 50_000;
 
-/// When to stop.
+/// When the brake stops claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrakeSettings {
     /// Percent of the items whose time ended that may be unconfirmed, 1 to 100.
     pub share: u8,
-    /// Unconfirmed items up to which the share is not looked at.
+    /// Unconfirmed items up to which the share is not judged.
     pub above: u64,
-    /// The stretch of time in which the share is taken.
+    /// The length of time over which the share is taken.
     pub window: TimeDelta,
     /// How long requests may go on without any confirm.
     pub silence: TimeDelta,
 }
 
-/// Why nothing is claimed.
+/// Why the brake is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Braked {
     /// Of the items whose time ended between two moments, too many are unconfirmed.
     Share { unconfirmed: u64, of: u64, from: DateTime<Utc>, until: DateTime<Utc>, allowed: u8 },
-    /// Nothing is confirmed any more.
+    /// Items are requested, and none was confirmed since.
     Silence { requested: u64, since: DateTime<Utc> },
 }
 
@@ -70,18 +72,18 @@ impl std::fmt::Display for Braked {
     }
 }
 
-/// What was found before a run claims anything.
+/// What the brake found before a run claims anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub braked: Option<Braked>,
-    /// What is due later was not judged.
+    /// Items due after this time were not judged.
     pub judged_until: DateTime<Utc>,
-    /// Whether anything is due at all.
+    /// Whether any item is due.
     pub due: bool,
 }
 
 impl Collector {
-    /// Judges what is due at `now`. Without anything due it costs two short reads at once.
+    /// Judges the items that are due at `now`. If none is due, this costs two short reads, which are made at once.
     pub(super) async fn judge(&self, now: DateTime<Utc>) -> Result<Verdict, RunError> {
         let (settings, models) = (&self.options.brake, &self.handles.read_models);
         let silence_from = now - settings.silence - SILENCE_LOOKBACK;
@@ -102,8 +104,8 @@ impl Collector {
 }
 
 impl BrakeSettings {
-    /// Whether up to any minute in which items are due, from that of `due_from` on, too many are unconfirmed: a backlog is
-    /// judged by the time in which it grew, not by the present.
+    /// Whether too many items are unconfirmed in the window up to any minute in which items are due, from that of
+    /// `due_from` on: a backlog is judged by the time in which it grew, not by the present.
     fn judge_share(&self, minutes: &[Minute], due_from: DateTime<Utc>) -> Option<Braked> {
         let sums = |count: fn(&Minute) -> u64| -> Vec<u64> {
             let sums = minutes.iter().scan(0, |sum, minute| {
@@ -118,7 +120,7 @@ impl BrakeSettings {
         due.into_iter().find_map(|(last, minute)| {
             let until = end_of(minute);
             let first_within = |span| minutes.partition_point(|earlier| earlier.starts_at < until - span);
-            // So that a quiet service is judged at all: as many more minutes as hold enough items, a day's at most.
+            // The window of a quiet service is extended until it holds enough items to judge, to a day at most.
             let enough = unconfirmed[last + 1].saturating_sub(self.above);
             let first = first_within(self.window).min(unconfirmed.partition_point(|sum| *sum < enough).checked_sub(1)?);
             if first < first_within(self.window.max(LOOKBACK)) {
@@ -135,7 +137,7 @@ impl BrakeSettings {
         })
     }
 
-    /// A quiet night is no silence: it takes requests, the first of them long ago.
+    /// Silence takes many requests without a confirm, the first of them long ago: a quiet night is none.
     fn judge_silence(&self, unanswered: Unanswered, now: DateTime<Utc>) -> Option<Braked> {
         let since = unanswered.since.filter(|since| *since + self.silence <= now)?;
         let requested = unanswered.requested;

@@ -1,7 +1,6 @@
-//! What has to be seen before anything is claimed, beside the brake: that the clock tells the time, and that the bucket
-//! deletes.
+//! The checks before a claim, beside the brake: that the clock can be believed, and that the bucket deletes.
 //!
-//! Both guard what a claim takes away for good: the item can no longer be confirmed, whether or not it can then be deleted.
+//! A claim takes the confirm away for good, whether or not the object can then be deleted, so both are checked first.
 
 use zeroload_domain::media::{Claimed, MediaInfo};
 
@@ -9,15 +8,15 @@ use super::{Collector, Run};
 use crate::storage::{Removal, Trashing};
 
 impl Collector {
-    /// Where the clock is not to be believed, the run ends before it claims.
+    /// Ends the run before its first claim if the clock cannot be believed.
     pub(super) fn look_at_the_clock(&self, run: &mut Run) {
         if let Err(distrust) = self.clock_watch.believe(run.began, self.handles.guard.apart()) {
             run.withhold(distrust.to_string());
         }
     }
 
-    /// Where the bucket has not deleted anything lately, or moved anything into the trash that there is, an object of our own
-    /// is removed first, in the way in which items are.
+    /// If no delete has worked lately, or no move into the trash where there is one, removes an object of our own
+    /// first, in the way in which items are removed. If that fails, the run ends without a further claim.
     pub(super) async fn see_a_removal(&self, run: &mut Run) {
         let (guard, into_trash) = (&self.handles.guard, self.handles.commands.keeps_trash());
         if guard.has_deleted() && (!into_trash || guard.has_moved()) {
@@ -37,7 +36,7 @@ impl Collector {
         }
     }
 
-    /// What became of a page shows what the bucket can do, or no longer can.
+    /// Notes from the results of a page whether deletes and moves into the trash work.
     pub(super) fn note_what_worked(&self, claims: &[(&MediaInfo, &Claimed)], disposed: &[Option<Trashing>]) {
         let is_gone = |done: &Trashing| matches!(done, Trashing::Removed(Removal::Gone { .. }));
         let is_kept = |done: &Trashing| matches!(done, Trashing::Kept(_));
@@ -46,7 +45,7 @@ impl Collector {
                 claims.iter().zip(disposed).filter(move |((_, claimed), _)| claimed.trash_until.is_some() == moved);
             wanted.filter_map(|(_, done)| done.as_ref())
         };
-        // What was never uploaded needs no move, so it says nothing of one.
+        // An item that was never uploaded needs no move, so it says nothing about moves.
         if of(true).any(is_kept) {
             self.handles.guard.note_moves(true);
         } else if of(true).any(|done| !is_gone(done)) {

@@ -14,33 +14,35 @@ use crate::{
     storage::{Removal, Trashing, remove::SLOW_DOWN},
 };
 
-/// The code of an item whose deletion is done, while the journal is away.
+/// The code of an item whose object is deleted, but not recorded, since the journal is away.
 const OUTAGE: &str = "journal-unavailable";
 
-/// What came of an item: how it ended, with the bytes that this freed, or why it has not ended, with a code.
+/// What came of an item: its outcome and the bytes that were freed, or the outcome and code of an item that is not
+/// finished.
 type Outcome = Result<(ItemOutcome, u64), (ItemOutcome, String)>;
 
-/// What came of a record.
+/// What came of recording a delete, or a move into the trash.
 pub(super) struct Recorded {
     outcome: Outcome,
-    /// Where the item's history ends, as far as it was seen.
+    /// Position of the item's last event, as far as this run knows.
     position: u64,
 }
 
-/// A page whose objects are gone, which the journal does not say yet. A crash leaves the claims: the next run deletes again,
-/// which changes nothing, and records.
+/// The items of a page whose objects are deleted or in the trash, but not recorded yet. A crash leaves the claims: the
+/// next run deletes again, which changes nothing, and records.
 #[derive(Default)]
 pub(super) struct DeletedUnrecorded(Vec<(Claimed, How)>);
 
 enum How {
-    /// The trash keeps it.
+    /// The trash keeps the object.
     Kept(TrashedObject),
-    /// Deleted, with the bytes of its versions where those are kept.
+    /// The object is deleted; with the bytes of its versions if the bucket keeps versions.
     Deleted(Option<ByteSize>),
 }
 
 impl Collector {
-    /// Deletes what was claimed. What is not gone, or not known to be, is counted here and added to `postponed`.
+    /// Deletes the objects of the claimed items, or moves them into the trash. An item whose object is not gone, or not
+    /// known to be, is counted here and added to `postponed`.
     pub(super) async fn delete_page(
         &self,
         opened: Opened,
@@ -77,7 +79,7 @@ impl Collector {
         gone
     }
 
-    /// Says in the journal what is gone.
+    /// Appends the record of each delete and each move into the trash.
     pub(super) async fn record_page(&self, gone: DeletedUnrecorded, run: &Run) -> Vec<(Claimed, Recorded)> {
         let record = |(item, how): (Claimed, How)| async move {
             let recorded = match how {
@@ -89,7 +91,7 @@ impl Collector {
         stream::iter(gone.0).map(record).buffered(APPENDS).collect().await
     }
 
-    /// Counts what was recorded.
+    /// Counts the recorded items, and clears or sets their retries.
     pub(super) async fn close_page(&self, recorded: Vec<(Claimed, Recorded)>, run: &mut Run) -> Result<(), RunError> {
         let (mut done, mut postponed) = (Vec::new(), Vec::new());
         for (item, Recorded { outcome, position }) in recorded {
@@ -126,7 +128,7 @@ impl Collector {
 
     async fn record_trashed(&self, item: &Claimed, kept: TrashedObject, run: &Run) -> Recorded {
         let command = Command::FinishTrashing { claim: item.claimed.claim, kept: kept.clone() };
-        // The time in the trash begins now, however long ago the run has begun.
+        // The time in the trash begins now, however long ago the run began.
         let now = self.present(run);
         match self.handles.commands.execute_loaded(item.loaded(), command, &run.origin, now).await {
             Ok(Loaded { media: Media::Trashed(..), is_new: true, position, .. }) => {
@@ -140,20 +142,20 @@ impl Collector {
         }
     }
 
-    /// The time of the run, as far as it has come.
+    /// The run's `now`, and the time that has passed since then.
     fn present(&self, run: &Run) -> DateTime<Utc> {
         run.now + run.began.ago(&self.handles.clock)
     }
 }
 
-/// Another process has recorded how the claim ended, and counts it.
+/// Another process has recorded how the claim ended, and counts the item.
 fn recorded_by_another(loaded: &Loaded) -> Recorded {
-    // A later claim may be under way by now: bytes came back meanwhile, and its own run deletes them.
+    // A later claim may be under way by now, since bytes came back: the run of that claim deletes them.
     Recorded { outcome: Err((ItemOutcome::InUse, "recorded-by-another-run".to_owned())), position: loaded.position }
 }
 
 fn not_recorded(item: &Claimed, error: &CommandError) -> Recorded {
-    error.log_of(item.id, "what is gone could not be recorded yet");
+    error.log_of(item.id, "a deleted object could not be recorded yet");
     let code = if error.is_outage() { OUTAGE } else { "not-recorded" };
     Recorded { outcome: Err((ItemOutcome::Unknown, code.to_owned())), position: item.position }
 }
@@ -165,7 +167,8 @@ fn count(item: Claimed, outcome: Outcome, postponed: &mut Vec<Deferred>, run: &m
             (outcome, None)
         }
         Err((outcome, code)) => {
-            // What the journal could not take, or the bucket was not asked for, belongs to the next run.
+            // An item that the journal could not record, or that the bucket was not asked about, is left to the next
+            // run at once.
             if outcome != ItemOutcome::InUse && ![OUTAGE, SLOW_DOWN].contains(&code.as_str()) {
                 postponed.push(postpone(item.id, Some(item.claimed.claim), &code));
             }

@@ -1,29 +1,30 @@
-//! Collects what was never confirmed: claims it in the journal, deletes it from the bucket, records the proof.
+//! Collects the items that are due: claims each in the journal, deletes its object from the bucket, records the proof.
 //!
-//! Keeps P-1 (a claim is won in the journal before a delete is sent), P-2 and P-8 (what a crash left claimed is
+//! Keeps P-1 (a claim is won in the journal before a delete is sent), P-2 and P-8 (an item that a crash left claimed is
 //! finished by the next run; every step may be repeated), P-7 (`Collected` only on the server's word for that key).
 //!
 //! ```text
 //! finish   collecting items of earlier runs ──▶ delete ──▶ record
-//! collect  due items ──▶ look (HEAD) ──▶ claim ──▶ delete, or move into the trash ──▶ record
+//! collect  due items ──▶ HEAD ──▶ claim ──▶ delete, or move into the trash ──▶ record
 //! ```
 //!
-//! Before it claims anything, a run asks the [`brake`] whether what is due looks like a broken confirm path; what is claimed
-//! already is finished all the same.
+//! Before a run claims anything, the [`brake`] judges whether the due items are the sign of a broken confirm path;
+//! items that are claimed already are finished all the same.
 //!
-//! The runs of several processes divide the work: each takes its pages from what no other holds
-//! ([`zeroload_projections::pages`]), and counts only what it has appended itself.
+//! The runs of several processes divide the work: each takes pages of items that no other run holds
+//! ([`zeroload_projections::pages`]), and counts only its own appends.
 //!
 //! A run works page by page, so its memory does not grow with the backlog, and ends at a limit; `more` then says that
-//! another run is due at once. While one page is recorded the next is looked at and claimed, so that both share commits:
+//! another run is due at once. While the deletes of one page are recorded, the next page is checked with HEAD and
+//! claimed, so that both share commits:
 //!
 //! ```text
-//! look, claim 1 ─▶ delete 1 ─▶ record 1          ─▶ delete 2 ─▶ record 2          ─▶ …
-//!                              look, claim 2                    look, claim 3
+//! HEAD, claim 1 ─▶ delete 1 ─▶ record 1          ─▶ delete 2 ─▶ record 2          ─▶ …
+//!                              HEAD, claim 2                    HEAD, claim 3
 //! ```
 //!
-//! Nothing is claimed before the deletes of the page before it were answered: claims cannot be taken back, and none is made
-//! for a bucket that has just stopped answering.
+//! No page is claimed before the deletes of the page before it were answered: a claim cannot be taken back, so none is
+//! appended for a bucket that has just stopped answering.
 
 pub mod brake;
 mod caution;
@@ -60,10 +61,10 @@ use crate::{
     review::{ReviewError, Reviewer},
 };
 
-/// Who asks for a run when its time has come.
+/// The caller of a run that the timer began, as the run's events name it.
 const TIMER: &str = "timer";
 
-/// Why a run did not take place, or broke off. What it had done by then is recorded.
+/// Why a run did not take place, or broke off. Its work up to then is recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("nothing is collected: {0}")]
@@ -81,7 +82,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the log holds it already: the bucket's guard and the journal's writer tell what they meet.
+    /// Whether the failure is in the log already: the bucket's guard and the journal's writer log their own.
     pub const fn is_logged(&self) -> bool {
         match self {
             Self::Bucket(_) => true,
@@ -100,26 +101,26 @@ impl From<Unready> for RunError {
     }
 }
 
-/// How a collector works.
+/// The settings of a [`Collector`].
 pub struct Options {
     pub sleeper: Sleeper,
-    /// Keys per `DeleteObjects` call, 1 to 1000; fewer while others append.
+    /// Items of a page and keys per `DeleteObjects` call, 1 to 1000; fewer while others append.
     pub page: usize,
-    /// Looks under way at once.
+    /// HEADs under way at once.
     pub looks: usize,
     pub brake: BrakeSettings,
-    /// Says what is in use, where the backend is to be asked.
+    /// Asks the backend which items are in use, if it is to be asked.
     pub reviewer: Option<Reviewer>,
 }
 
-/// What kind of run is wanted.
+/// The kind of run that is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct CollectOptions {
-    /// Change nothing, only say what would go and why.
+    /// Change nothing, only report which items would be collected and why.
     pub dry_run: bool,
-    /// Who says that this one run takes place although the brake is on. It stands in the events that the run makes.
+    /// Who lets this one run claim although the brake is on. The events of the run name this caller.
     pub override_brake: Option<Origin>,
-    /// Who asks: the name of an API key, or a subcommand; nobody where its time has come.
+    /// Who asks for the run: the name of an API key, or a subcommand; `None` for a run by the timer.
     pub caller: Option<String>,
 }
 
@@ -129,18 +130,19 @@ impl CollectOptions {
     }
 }
 
-/// How the text of a run begins that had no answer from the backend.
+/// How the error of a run begins that had no answer from the backend; the run's record is recognised by it.
 const UNREVIEWED: &str = "nothing more is claimed, since it is not known what is in use";
 
-/// The collector as a plain value: whoever calls [`Collector::run`] decides when.
+/// The collector as a plain value: the caller of [`Collector::run`] decides when a run takes place.
 pub struct Collector {
     handles: Handles,
     options: Options,
-    /// Of what it writes into the bucket to see whether that can be removed; no other process has it.
+    /// Part of the key of the object that is written into the bucket to see whether removing works; no other process
+    /// has the same name.
     name: String,
     clock_watch: ClockWatch,
     stopping: AtomicBool,
-    /// The last run has ended because the bucket asked for fewer requests.
+    /// Whether the last run ended because the bucket asked for fewer requests.
     resting: AtomicBool,
 }
 
@@ -152,18 +154,19 @@ impl Collector {
         Self { handles, options, name, clock_watch, stopping, resting }
     }
 
-    /// Lets a run that is under way end after its page; what it has not reached is due in the next process.
+    /// Ends a run that is under way after its current page; items that it has not reached stay due for the next
+    /// process.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Whether a run may follow the last one at once: not where the bucket wants to be left alone for a while.
+    /// Whether a run may follow the last one at once: not after the bucket has asked for fewer requests.
     pub fn may_go_on(&self) -> bool {
         !self.resting.load(Ordering::Acquire)
     }
 
-    /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
-    /// make anything due early.
+    /// One run at the present time, which is the earlier of this machine's clock and the database's: one clock that
+    /// runs ahead makes no item due early.
     ///
     /// # Errors
     /// [`RunError`]; a later run goes on from what is recorded.
@@ -192,8 +195,8 @@ impl Collector {
         self.run_on(now, Moment::of(&self.handles.clock), wanted).await
     }
 
-    /// Brings the projection up to date, and finds out whether anything may be changed. All is asked at once: of a run that
-    /// finds nothing due the waits are the most of it.
+    /// Brings the projection up to date, and checks that the bucket may be changed. All requests are sent at once: a
+    /// run that finds nothing due spends most of its time waiting for their answers.
     async fn preflight(&self, wanted: &CollectOptions) -> Result<(), RunError> {
         let caught_up = self.handles.projector.catch_up();
         if wanted.dry_run {
@@ -201,7 +204,7 @@ impl Collector {
             return Ok(());
         }
         let retries = self.handles.read_models.retries();
-        // Of items that have ended otherwise meanwhile.
+        // Forgets the retries of items that another process has finished.
         let pruned = retries.prune();
         let (checked, pruned, ()) = join3(self.handles.guard.check_and_advance(), pruned, caught_up).await;
         checked?;

@@ -1,4 +1,4 @@
-//! The pages of a run: what is unfinished first, then what is due.
+//! The pages of a run: first the items that earlier runs left unfinished, then the items that are due.
 
 use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
@@ -16,14 +16,14 @@ use super::{
 /// Items that one run handles at most.
 const RUN_LIMIT: usize = 20_000;
 
-/// Items of one page while others append a little: each delete makes the disk and the server busy for a moment. Where they
-/// append much, as many as claims go with one commit.
+/// Items of one page while others append, since each delete makes the disk and the server busy for a moment. A page
+/// holds more if more of the collector's appends go with one commit.
 const SMALL_PAGE: usize = 25;
 
-/// How long a page is held when nothing is heard of its run.
+/// How long a page is held after its run was last heard of.
 const HELD_FOR: TimeDelta = TimeDelta::seconds(20);
 
-/// How often a run is heard of.
+/// How often a run reports that it goes on.
 const HEARD_EVERY: Duration = Duration::from_secs(5);
 
 impl Collector {
@@ -52,7 +52,7 @@ impl Collector {
     async fn pass(&self, pass: Pass, run: &mut Run) -> Result<(), RunError> {
         let mut gone = DeletedUnrecorded::default();
         let ended = self.pages(pass, &mut gone, run).await;
-        // However it ended, what is gone by now is recorded.
+        // Deletes that have worked are recorded, also after an error.
         let unknown = run.report.unknown;
         let recorded = self.record_page(gone, run).await;
         let closed = self.close_page(recorded, run).await;
@@ -60,7 +60,7 @@ impl Collector {
         ended.and(closed)
     }
 
-    /// Page after page. What is gone of the last one is left in `gone`, still to be recorded.
+    /// Works page after page. The deletes of the last page are left in `gone`, still to be recorded.
     async fn pages(&self, pass: Pass, gone: &mut DeletedUnrecorded, run: &mut Run) -> Result<(), RunError> {
         let mut after = None;
         while run.broken_off.is_none() {
@@ -109,7 +109,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Claims and deletes one page, while what is gone of the page before it is recorded.
+    /// Claims one page while the deletes of the page before it are recorded, and then deletes it.
     async fn page(
         &self,
         pass: Pass,
@@ -126,7 +126,7 @@ impl Collector {
         closed.and(self.postpone_all(postponed, run.now).await)
     }
 
-    /// The next items that no other run is at. A dry run changes nothing, so it keeps nobody from anything.
+    /// The next items that no other run holds. A dry run changes nothing, so it lists the items without holding them.
     async fn next_page(
         &self,
         pass: Pass,
@@ -154,7 +154,8 @@ impl Collector {
         Ok(self.handles.read_models.pages().take(wanted).await?)
     }
 
-    /// Lets others have what is left of the pages up to this one. Where that fails they have it a little later.
+    /// Gives the pages up to this one back, so that other runs may take their items. If this fails, the pages end by
+    /// themselves a little later.
     pub(super) async fn give_back(&self, page: u32, run: &Run) {
         let given = self.handles.read_models.pages().give_back(run.report.run_id, page, run.reached).await;
         if let Err(error) = given {
@@ -162,7 +163,7 @@ impl Collector {
         }
     }
 
-    /// Keeps the pages of a run as long as it goes on.
+    /// Keeps the pages of a run as long as the run goes on.
     pub(super) async fn be_heard_of(&self, run_id: Uuid) -> Infallible {
         loop {
             self.options.sleeper.sleep(HEARD_EVERY).await;
@@ -173,8 +174,8 @@ impl Collector {
         }
     }
 
-    /// Claims cannot be taken back: none is made for a bucket that has just stopped answering. `unknown` is how many items
-    /// without an answer there were before the last page.
+    /// Ends the run if the bucket has just stopped answering or asks for fewer requests, since a claim cannot be taken
+    /// back. `unknown` is the number of items without an answer before the last page.
     async fn look_whether_to_stop(&self, unknown: u64, run: &mut Run) {
         if run.broken_off.is_some() {
             return;
@@ -187,7 +188,8 @@ impl Collector {
         run.report.more |= run.broken_off.is_some();
     }
 
-    /// No larger than one delete call: a server that takes but a few requests is not asked about more than it then deletes.
+    /// A page is no larger than one delete call: a server that asks for fewer requests gets no more HEADs than it then
+    /// gets keys to delete.
     fn page_size(&self) -> usize {
         let share = self.handles.journal.share().max(SMALL_PAGE);
         self.options.page.min(share).min(self.handles.gateway.keys_per_call())

@@ -1,11 +1,11 @@
 //! The record that a run leaves in the journal: that it began, and what it did.
 //!
-//! It begins with the first change that the run makes, so a run that finds nothing due costs no write. A run that is cut off
-//! leaves a record without an end; whatever it had claimed names it, and is finished by another.
+//! The record begins just before the first change that the run makes, so a run that finds nothing due appends nothing.
+//! A run that is cut off leaves a record without an end; the claims of that run name it, and another run finishes them.
 //!
-//! A run that may claim nothing, since the backend does not say what is in use, makes no change, and the next one comes within
-//! the minute. It leaves a record only if the newest record tells of something else: the journal holds that the backend
-//! stopped answering, not how often it was asked.
+//! A run that may claim nothing, since the backend does not say which items are in use, makes no change, and the next
+//! run follows within the minute. Such a run leaves a record only if the newest record does not say the same already:
+//! the journal holds that the backend stopped answering, not how often the backend was asked.
 
 use zeroload_domain::{
     ByteSize, RunEvent,
@@ -15,11 +15,11 @@ use zeroload_domain::{
 use super::{Collector, Run, RunError, UNREVIEWED};
 use crate::outside::bounded;
 
-/// Characters of why a run broke off: a record is kept for ever.
+/// Longest reason of a run that broke off, in characters: a record is kept for ever.
 const MAX_REASON: usize = 500;
 
 impl Collector {
-    /// Writes that the run has begun, once. Nothing is claimed without it.
+    /// Appends `CollectionRunStarted`, once. Nothing is claimed before.
     pub(super) async fn open_record(&self, run: &mut Run) -> Result<(), RunError> {
         if run.recorded {
             return Ok(());
@@ -34,7 +34,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Writes that a run which has made no change had no answer from the backend, unless the newest record says so already.
+    /// Records a run which has made no change and had no answer from the backend, unless the newest record says so
+    /// already.
     pub(super) async fn note_unreviewed(&self, run: &mut Run) {
         if run.recorded || run.report.dry_run {
             return;
@@ -47,7 +48,7 @@ impl Collector {
         if let Err(error) = noted
             && !error.is_logged()
         {
-            tracing::warn!(run.id = %run.report.run_id, %error, "that the backend does not answer could not be recorded");
+            tracing::warn!(run.id = %run.report.run_id, %error, "a missing answer of the backend could not be recorded");
         }
     }
 
@@ -57,7 +58,8 @@ impl Collector {
         Ok(told.is_some_and(|reason| reason.starts_with(UNREVIEWED)))
     }
 
-    /// Writes what the run did. Its work is done and recorded, so a failure here costs no more than this summary.
+    /// Appends `CollectionRunEnded`. The run's work is recorded in its items' streams, so a failure here loses only the
+    /// summary.
     pub(super) async fn close_record(&self, run: &Run, error: Option<&RunError>) {
         if !run.recorded {
             return;
@@ -88,7 +90,7 @@ impl Collector {
         if let Err(error) = self.handles.commands.record_run(&ended, 2, &run.origin, run.now).await
             && !error.is_logged()
         {
-            tracing::warn!(run.id = %report.run_id, %error, "what a run did could not be recorded; its items' own events are");
+            tracing::warn!(run.id = %report.run_id, %error, "the end of a run could not be recorded; its items' events are");
         }
     }
 }

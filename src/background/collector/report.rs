@@ -12,10 +12,10 @@ use crate::metrics::Collected;
 /// Items that a report names at most; the counts are always complete.
 const MAX_ITEMS: usize = 1000;
 
-/// Codes that a report tells apart; what S3 answers is not ours to bound.
+/// Codes that a report counts apart; the number of codes that S3 may answer with is not bounded.
 const MAX_CODES: usize = 50;
 
-/// Counts the failures whose code is one too many.
+/// The code under which failures are counted once there are [`MAX_CODES`] codes.
 const OTHER_CODES: &str = "other";
 
 /// What one run of the collector did. The six outcomes are disjoint.
@@ -23,9 +23,9 @@ const OTHER_CODES: &str = "other";
 #[schema(as = CollectionReport)]
 pub struct RunReport {
     pub run_id: Uuid,
-    /// Nothing was changed; `items` says what would go and why.
+    /// Nothing was changed; `items` names the items that would go, and why.
     pub dry_run: bool,
-    /// Items that the run looked at.
+    /// Items that the run handled.
     pub due: u64,
     /// Items whose object was deleted.
     pub collected: u64,
@@ -51,10 +51,10 @@ pub struct RunReport {
     /// was no such reason.
     #[schema(required = true)]
     pub withheld: Option<String>,
-    /// Why items went: how many of those that are gone for each reason.
+    /// Items that are gone, counted by the reason for which they were due.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub reasons: BTreeMap<&'static str, u64>,
-    /// Why items did not go: how many of the failed and unknown ones for each code.
+    /// Failed and unknown items, counted by code.
     pub failures: BTreeMap<String, u64>,
     /// At most 1000.
     pub items: Vec<ItemReport>,
@@ -68,7 +68,8 @@ pub struct ItemReport {
     pub id: MediaId,
     #[schema(value_type = String)]
     pub object_key: ObjectKey,
-    /// Why it was due: `expired`, `cancelled`, `detached` or `late_upload`; null where it turned out not to be.
+    /// Why the item was due: `expired`, `cancelled`, `detached` or `late_upload`; null where it turned out not to be
+    /// due.
     #[schema(required = true)]
     pub reason: Option<&'static str>,
     pub outcome: ItemOutcome,
@@ -77,7 +78,7 @@ pub struct ItemReport {
     pub code: Option<String>,
 }
 
-/// How it ended for one item in one run.
+/// The outcome of one run for one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = CollectionOutcome)]
 #[serde(rename_all = "snake_case")]
@@ -94,7 +95,7 @@ pub enum ItemOutcome {
 }
 
 impl RunReport {
-    /// What it comes to in the metrics.
+    /// The counts of the run for the metrics.
     pub(super) fn counted(&self) -> Collected {
         Collected {
             deleted: self.collected,

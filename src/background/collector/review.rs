@@ -1,7 +1,7 @@
-//! The step before the claim: the backend is asked which items are in use, and those are confirmed instead of claimed.
+//! The step before the claim: asks the backend which items are in use, and confirms those instead of claiming them.
 //!
-//! Only items that nobody has confirmed are asked about. One that was released is wanted gone by the backend's own word.
-//! Without an answer the run ends, since not knowing is no reason to delete.
+//! The backend is asked only about items that were never confirmed: a released item is to go by the backend's own word.
+//! Without an answer the run ends, since an item that may be in use is not deleted.
 
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{AttachedTo, CollectReason, Command, State};
@@ -13,18 +13,19 @@ use crate::{
     storage::Sighting,
 };
 
-/// The code in a report for what the backend said is in use.
+/// The code in a report of an item that the backend said is in use.
 const REVIEWED: &str = "reviewed";
 
-/// The code of an object that is not what was requested, as the rules call it.
+/// The code of an item whose object is not the requested one, as in the domain's refusal.
 const UPLOAD_MISMATCH: &str = "upload-mismatch";
 
 /// Confirms under way at once.
 const CONFIRMS: usize = 32;
 
 impl Collector {
-    /// The items that are not in use. The others are confirmed, with the question as their source; a confirm that is refused
-    /// leaves its item unclaimed, to be asked about again after a while. A dry run confirms nothing.
+    /// Returns the items that are not in use. The others are confirmed, and their events name the question as their
+    /// request. An item whose confirm is refused stays unclaimed, and the backend is asked about it again after a
+    /// while. A dry run confirms nothing.
     pub(super) async fn review(&self, items: Vec<DueItem>, run: &mut Run) -> Result<Vec<DueItem>, RunError> {
         let Some(reviewer) = &self.options.reviewer else { return Ok(items) };
         let unconfirmed = items.iter().filter(|item| item.reason == CollectReason::Expired);
@@ -32,7 +33,7 @@ impl Collector {
         if ids.is_empty() {
             return Ok(items);
         }
-        // The present and not the run's time: whoever checks the signature compares with the present.
+        // The present and not the run's time: the backend compares the signature's timestamp with its own clock.
         let review = reviewer.ask(&ids, self.handles.clock.now()).await?;
         if !run.report.dry_run {
             self.open_record(run).await?;
@@ -85,7 +86,7 @@ impl Collector {
                 Ok(Some(Sighting { unsigned: Some(header), .. })) => {
                     tracing::warn!(
                         media.id = %item.media_id, header = header.name,
-                        "what is in use could not be confirmed: its object came with a header that no ticket signs"
+                        "an item in use could not be confirmed: its object has a header that no ticket signs"
                     );
                     return stays(ItemOutcome::Failed, UPLOAD_MISMATCH);
                 }
@@ -98,11 +99,11 @@ impl Collector {
                 (steps::report(item, None, ItemOutcome::InUse, Some(REVIEWED.to_owned())), None, confirmed.position)
             }
             Err(CommandError::Refused(refusal)) => {
-                tracing::warn!(media.id = %item.media_id, code = refusal.code(), "what is in use could not be confirmed");
+                tracing::warn!(media.id = %item.media_id, code = refusal.code(), "an item in use could not be confirmed");
                 stays(ItemOutcome::Failed, refusal.code())
             }
             Err(error) => {
-                error.log_of(item.media_id, "what is in use could not be confirmed yet");
+                error.log_of(item.media_id, "an item in use could not be confirmed yet");
                 stays(ItemOutcome::Unknown, "not-confirmed")
             }
         }

@@ -1,4 +1,4 @@
-//! What a run knows of itself.
+//! The state of a run.
 
 use chrono::{DateTime, Utc};
 use zeroload_clock::watch::Moment;
@@ -6,29 +6,29 @@ use zeroload_clock::watch::Moment;
 use super::RunReport;
 use crate::media::commands::Origin;
 
-/// Why a run is broken off.
+/// Why a run broke off, as its record says.
 pub(super) const FEWER_REQUESTS: &str = "the bucket asked for fewer requests";
 const WITHHELD: &str = "it was not certain that what is claimed can be deleted, or that it is due";
 
 /// One run: the time and identity that all its decisions share.
 pub(super) struct Run {
     pub now: DateTime<Utc>,
-    /// When `now` was read.
+    /// The moment, by the wall clock and the steady clock, at which the run began.
     pub began: Moment,
     pub origin: Origin,
     pub caller: String,
     pub started_at: DateTime<Utc>,
     pub report: RunReport,
-    /// That it has begun is in the journal.
+    /// Whether `CollectionRunStarted` is in the journal.
     pub recorded: bool,
     pub handled: usize,
-    /// Its last page.
+    /// The number of the run's last page.
     pub page: u32,
-    /// All that it has recorded is at or before this position.
+    /// The position of the last event that the run has appended or met.
     pub reached: u64,
-    /// Why it ends before its work is done.
+    /// Why the run ends before its work is done.
     pub broken_off: Option<&'static str>,
-    /// What is due later was not judged, and waits.
+    /// Items due after this time were not judged by the brake, and wait for a later run.
     pub judged_until: DateTime<Utc>,
 }
 
@@ -37,20 +37,20 @@ impl Run {
         self.reached = self.reached.max(position);
     }
 
-    /// Ends the run, with nothing more claimed.
+    /// Ends the run without a further claim, and puts the reason into the report.
     pub fn withhold(&mut self, why: String) {
         self.broken_off.get_or_insert(WITHHELD);
         self.report.withheld = Some(why);
     }
 
-    /// It ends after its page.
+    /// Ends the run after the current page, since the bucket asks for fewer requests.
     pub fn leave_the_bucket_alone(&mut self) {
         self.broken_off.get_or_insert(FEWER_REQUESTS);
         self.report.more = true;
     }
 }
 
-/// Which items a pass is about.
+/// Which items a pass handles: those that earlier runs left unfinished, or those that are due.
 #[derive(Clone, Copy)]
 pub(super) enum Pass {
     Finish,

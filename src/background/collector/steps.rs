@@ -1,4 +1,4 @@
-//! The first steps of a run on one page of items: look, claim. What follows them is in [`ending`](super::ending).
+//! The first steps of a run on one page of items: HEAD, claim. The later steps are in [`ending`](super::ending).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
@@ -20,27 +20,27 @@ use crate::{
 /// The code of an item that another run has claimed.
 const TAKEN_OVER: &str = "claimed-by-another-run";
 
-/// Appends under way at once: what waits together is committed together.
+/// Appends under way at once: appends that wait together are committed together.
 pub(super) const APPENDS: usize = 256;
 
-/// Per item: doubles from half a minute to six hours.
+/// How long an item waits after a failure: the pause doubles from half a minute to six hours.
 pub(super) const BACKOFF: Backoff = Backoff { first: TimeDelta::seconds(30), cap: TimeDelta::hours(6) };
 
-/// The same for what stays as it is until somebody does something about it: a lock, a missing right.
+/// How long an item waits whose failure lasts until somebody acts, such as a lock or a missing right.
 const PARKED: Backoff = Backoff { first: TimeDelta::hours(6), cap: TimeDelta::days(7) };
 
-/// An item whose claim is in the journal, so that it may be deleted.
+/// An item whose claim is in the journal, so that its object may be deleted.
 pub(super) struct Claimed {
     pub id: MediaId,
     pub ticketed: Box<MediaInfo>,
     pub claimed: media::Claimed,
-    /// Of the claim, in its stream and in the journal.
+    /// Where the claim is: its sequence in the item's stream, and its position in the journal.
     sequence: u64,
     pub position: u64,
 }
 
 impl Claimed {
-    /// The item as the journal knows it, unless others have written since.
+    /// The item as it was after its claim; the stream may have moved on since.
     pub fn loaded(&self) -> Loaded {
         let media = Media::Collecting(self.ticketed.clone(), self.claimed.clone());
         Loaded { id: self.id, media, sequence: self.sequence, position: self.position, is_new: false }
@@ -50,17 +50,17 @@ impl Claimed {
 /// A page after its claims.
 #[derive(Default)]
 pub(super) struct Opened {
-    /// May be deleted.
+    /// Items whose object may be deleted.
     pub claimed: Vec<Claimed>,
-    /// Those whose claim was not won.
+    /// Items whose claim was not won.
     pub others: Vec<ItemReport>,
-    /// Of these, what is not to be tried again at once.
+    /// Those of `others` that wait before they are tried again.
     pub postponed: Vec<Deferred>,
     /// Nothing was claimed, since the bucket has asked for fewer requests.
     pub left_alone: bool,
 }
 
-/// Where an item stands after its claim was asked for.
+/// What came of the claim of an item.
 enum Answer {
     Claimed(Claimed),
     Stays(ItemReport),
@@ -68,7 +68,7 @@ enum Answer {
 }
 
 impl Collector {
-    /// What a run would do, decided on the streams themselves.
+    /// Counts what a run would do with these items, decided on their streams; for a dry run.
     pub(super) async fn consider(&self, items: Vec<DueItem>, run: &mut Run) {
         let shared = &*run;
         let mut considered = stream::iter(items)
@@ -97,12 +97,12 @@ impl Collector {
         reports.into_iter().for_each(|report| run.report.count(report));
     }
 
-    /// Looks at and claims one page of items. What an earlier run had claimed is claimed already; its stream is read again,
-    /// since the projection is only a hint.
+    /// Checks one page of items with HEAD, and claims them. An item that an earlier run has claimed keeps that claim;
+    /// its stream is read again, since the projection is only a hint.
     pub(super) async fn open(&self, pass: Pass, items: Vec<DueItem>, run: &Run) -> Opened {
         let streak = ThrottleStreak::default();
         let look = |item: DueItem| {
-            // An upload that was recorded needs no second look, and neither does what was put into the trash.
+            // An item whose upload is recorded, or that is in the trash, needs no HEAD.
             let known = matches!(item.state, State::Uploaded | State::Trashed) || matches!(pass, Pass::Finish);
             let asks = !known && !streak.is_lost();
             let streak = &streak;
@@ -113,11 +113,11 @@ impl Collector {
         };
         let looked: Vec<_> = stream::iter(items).map(look).buffered(self.options.looks).collect().await;
         let mut opened = Opened::default();
-        // Claims cannot be taken back: none is made for a server that wants to be left alone.
+        // A claim cannot be taken back, so none is appended while the server asks for fewer requests.
         if streak.is_lost() || self.handles.gateway.is_throttled() {
             opened.left_alone = true;
             for (item, seen) in looked {
-                // Should it be this key alone that is never answered, it must not be the first in every run.
+                // If it is this key alone that is never answered, its item must not come first in every run.
                 if let Some(Seen::Unknown) = seen {
                     opened.postponed.push(postpone(item.media_id, None, SLOW_DOWN));
                 }
@@ -140,7 +140,7 @@ impl Collector {
         opened
     }
 
-    /// Each waits for a time of its own, longer where it is no use to try again soon.
+    /// Lets each item wait for a time of its own, longer if its failure lasts until somebody acts.
     pub(super) async fn postpone_all(&self, postponed: Vec<Deferred>, now: DateTime<Utc>) -> Result<(), RunError> {
         let (parked, postponed): (Vec<_>, Vec<_>) = postponed.into_iter().partition(|item| is_lasting(&item.code));
         for (items, backoff) in [(postponed, BACKOFF), (parked, PARKED)] {
@@ -163,9 +163,10 @@ impl Collector {
         }
     }
 
-    /// The decision that P-1 rests on: an item that was confirmed meanwhile is refused here, and nothing has been deleted yet.
+    /// Appends the claim, on which P-1 rests: an item that was confirmed meanwhile is refused here, before any delete.
     async fn claim(&self, pass: Pass, item: DueItem, seen: Option<Seen>, run: &Run) -> Answer {
-        // A claim cannot be taken back, and of another bucket's item nothing can be seen or deleted here.
+        // A claim cannot be taken back, and the object of an item of another bucket can be neither checked nor deleted
+        // here.
         if !self.handles.gateway.serves(&location(&item)) {
             return Answer::Broken(report(&item, None, ItemOutcome::Failed, Some(OTHER_BUCKET.to_owned())));
         }
@@ -173,12 +174,13 @@ impl Collector {
         let loaded = match self.handles.commands.execute_internal(item.media_id, command, &run.origin, run.now).await {
             Ok(loaded) => loaded,
             Err(error @ CommandError::Refused(_)) => return Answer::Stays(stays(&item, &error)),
-            // Tried again by the next run, since the item has no part in it.
+            // The journal is away, which says nothing about the item: the next run tries again at once.
             Err(error) if error.is_outage() => return Answer::Stays(stays(&item, &error)),
             Err(error) => return Answer::Broken(stays(&item, &error)),
         };
         match loaded.media {
-            // What another run has claimed meanwhile is its own, until it gives it up.
+            // A claim that another run has appended meanwhile belongs to that run, until the claim is listed as
+            // unfinished.
             Media::Collecting(ticketed, claimed) if loaded.is_new || matches!(pass, Pass::Finish) => {
                 let Loaded { id, sequence, position, .. } = loaded;
                 Answer::Claimed(Claimed { id, ticketed, claimed, sequence, position })
@@ -186,7 +188,7 @@ impl Collector {
             Media::Collecting(..) => {
                 Answer::Stays(report(&item, None, ItemOutcome::InUse, Some(TAKEN_OVER.to_owned())))
             }
-            // Another process finished it between the list and the claim.
+            // Another process finished the collection between the list and the claim.
             _ => Answer::Stays(report(&item, None, ItemOutcome::InUse, Some("already-collected".to_owned()))),
         }
     }

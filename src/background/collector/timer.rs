@@ -17,7 +17,7 @@ use crate::{
     outside::bounded,
 };
 
-/// Characters of why a run failed that are logged and shown.
+/// Longest text of a failure that is logged and shown, in characters.
 const MAX_FAILURE: usize = 500;
 
 type RunResult = Result<RunReport, RunError>;
@@ -93,7 +93,7 @@ impl CollectorHandle {
     }
 }
 
-/// Whether a run was a dry one, and who waits for what it came to.
+/// Whether a run is a dry run, and where its result goes.
 type About = (bool, Option<oneshot::Sender<RunResult>>);
 
 impl Job for Collecting {
@@ -115,12 +115,13 @@ impl Job for Collecting {
     }
 
     fn end(&self, (dry_run, answer): About, result: Result<RunResult, JoinError>) -> Next {
-        // At once only if the last one got on: else what keeps it back is asked again and again.
+        // At once only if this run has finished some item: else the next run would meet the same obstacle, again and
+        // again.
         let more = matches!(&result, Ok(Ok(report)) if report.more && report.collected + report.trashed + report.absent > 0)
             && self.collector.may_go_on();
         self.note(dry_run, &result);
         if let (Some(answer), Ok(result)) = (answer, result) {
-            // Whoever asked may have gone away; the run is recorded all the same.
+            // The caller may have gone away; the run is noted all the same.
             let _gone = answer.send(result);
         }
         if more { Next::AtOnce } else { Next::After(self.every) }
@@ -163,7 +164,7 @@ impl Collecting {
         };
         let failure = failure.map(|failure| bounded(&failure, MAX_FAILURE));
         if let Some(failure) = &failure {
-            // Once for each reason: the next run comes within the minute, and fails for the same.
+            // A warning once for each reason: the next run follows within the minute, and fails for the same reason.
             let is_logged = matches!(result, Ok(Err(error)) if error.is_logged());
             if is_logged || self.failure.borrow().as_ref() == Some(failure) {
                 tracing::debug!(error = failure, "collection run failed");
@@ -177,7 +178,7 @@ impl Collecting {
         }
     }
 
-    /// Says it in the log when it changes, not at each run.
+    /// Logs when claims stop and when they go on, not at each run.
     fn note_withheld(&self, withheld: Option<String>) {
         match &withheld {
             Some(reason) if self.withheld.borrow().is_none() => tracing::error!(reason, "the collector claims nothing"),
@@ -187,7 +188,7 @@ impl Collecting {
         self.withheld.send_replace(withheld);
     }
 
-    /// Says it in the log when it changes, not at each run.
+    /// Logs when the brake goes on and off, not at each run.
     fn note_brake(&self, braked: Option<String>) {
         match &braked {
             Some(reason) if self.braked.borrow().is_none() => tracing::error!(reason, "the collector is braked"),

@@ -1,4 +1,4 @@
-//! What becomes of a page of claimed items: removed, or kept in the trash; and what comes back from it.
+//! Removes the objects of a page of claimed items or moves them into the trash, and finishes restores from the trash.
 
 use std::collections::VecDeque;
 
@@ -19,15 +19,16 @@ use crate::{
     storage::{Location, Removal, ThrottleStreak, Trashing, remove::SLOW_DOWN},
 };
 
-/// Copies, or restores, under way at once.
+/// Moves into the trash, or restores, under way at once.
 const COPIES: usize = 8;
 
-/// Of one item, whose places in the trash are emptied with it.
+/// Earlier claims of one item whose keys in the trash are removed with the item.
 const EARLIER_CLAIMS: usize = 100;
 
 impl Collector {
-    /// Moves into the trash what goes there, and removes all others with what the trash held of them, in the order given.
-    /// Nothing stands for an item that was left alone, since the bucket has asked for fewer requests.
+    /// Moves the objects of items that go into the trash, and removes those of all others, with their copies in the
+    /// trash. The results are in the order given; `None` stands for an item that was left alone, since the bucket has
+    /// asked for fewer requests.
     pub(super) async fn dispose(&self, claimed: &[(&MediaInfo, &Claimed)], run: &mut Run) -> Vec<Option<Trashing>> {
         let removed = claimed.iter().filter(|(_, claimed)| claimed.trash_until.is_none());
         let remains: Vec<Vec<ObjectKey>> = removed.map(|(item, claimed)| remains(item, claimed)).collect();
@@ -48,7 +49,7 @@ impl Collector {
                 if !asks {
                     return None;
                 }
-                // Before anything is put there: what is left afterwards is what this claim keeps.
+                // Earlier copies are removed before the move: afterwards the trash holds only what this claim keeps.
                 let left = left_over(&item, &claimed);
                 let removed = match left.is_empty() {
                     true => None,
@@ -81,22 +82,22 @@ impl Collector {
         claimed.iter().map(of).collect()
     }
 
-    /// Undoes a move into the trash that may not be recorded, since others have recorded how the claim ended. What they keep
-    /// stays; what was put there beside it is nobody's, and no later claim names that place. Where this fails, or the process
-    /// dies before it, the next look at the item finds it.
+    /// Undoes a move into the trash that may not be recorded, since another process has recorded how the claim ended.
+    /// An object that this record keeps in the trash stays; an object beside it is no item's, and no later claim names
+    /// its place. If this fails, or the process dies before it, the next check of the item finds the object.
     pub(super) async fn undo_trashing(&self, loaded: &Loaded, item: &MediaInfo, kept: TrashedObject, run: &Run) {
         if loaded.media.kept().is_some_and(|known| known.place == kept.place) {
             return;
         }
         let id = loaded.id;
-        tracing::warn!(media.id = %id, "what was moved into the trash is removed: others had collected the item meanwhile");
+        tracing::warn!(media.id = %id, "an object is taken out of the trash: another process had collected its item before");
         let undone = match (&kept.place, &loaded.media) {
             (TrashLocation::Copy { trash_key }, _) => {
                 let at = Location { object_key: trash_key, ..Location::of(&item.request) };
                 let removed = self.handles.gateway.remove(&[at]).await;
                 removed.into_iter().all(|removal| matches!(removal, Removal::Gone { .. }))
             }
-            // Its key is the item's own, which others may be at: it is claimed like any bytes that come late.
+            // A version has the item's own key, on which other processes may work: it is claimed like any late upload.
             (TrashLocation::Version { version_id }, Media::Collected(_, collected, _)) => {
                 let facts = ObjectFacts {
                     etag: kept.etag.clone(),
@@ -116,7 +117,7 @@ impl Collector {
         }
     }
 
-    /// Ends the restores that an earlier process began; the other items are given back.
+    /// Finishes the restores that an earlier process began, and returns the other items.
     pub(super) async fn end_restores(&self, items: Vec<DueItem>, run: &mut Run) -> Result<Vec<DueItem>, RunError> {
         let (restoring, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.state == State::Restoring);
         if restoring.is_empty() {
@@ -151,7 +152,7 @@ impl Collector {
                 }
                 Some(Err(error)) => {
                     let code = error.code();
-                    let waits = "a restore could not be ended";
+                    let waits = "a restore could not be finished yet";
                     match &error {
                         RestoreError::Command(error) => error.log_of(item.media_id, waits),
                         _ => tracing::warn!(media.id = %item.media_id, %error, "{waits}"),
@@ -173,7 +174,7 @@ impl Collector {
     }
 }
 
-/// The keys under which something of an item may be that goes for good; its own is the first.
+/// The keys that may hold objects of an item that is removed for good; the item's own key is the first.
 fn remains(item: &MediaInfo, claimed: &Claimed) -> Vec<ObjectKey> {
     let mut keys = vec![item.request.object_key.clone()];
     if let Some(TrashedObject { place: TrashLocation::Copy { trash_key }, .. }) = &claimed.trashed {
@@ -184,8 +185,8 @@ fn remains(item: &MediaInfo, claimed: &Claimed) -> Vec<ObjectKey> {
     keys
 }
 
-/// Where earlier claims may have put something into the trash that is nobody's: the item was collected, and bytes were found
-/// after that.
+/// The keys in the trash under which earlier claims may have left a copy that is no item's. Only an item that was
+/// collected, and whose bytes were found after that, has earlier claims of this kind.
 fn left_over(item: &MediaInfo, claimed: &Claimed) -> Vec<ObjectKey> {
     if claimed.reason != CollectReason::LateUpload {
         return Vec::new();
@@ -201,7 +202,7 @@ fn places_of<'a>(item: &'a MediaInfo, keys: &'a [ObjectKey]) -> impl Iterator<It
     keys.iter().map(move |object_key| Location { object_key, ..own })
 }
 
-/// Both are gone, or why not.
+/// `Gone` if both removals are, else the first that is not.
 fn both(one: Removal, other: Removal) -> Removal {
     match (one, other) {
         (Removal::Gone { freed: one }, Removal::Gone { freed: other }) => {
