@@ -1,13 +1,14 @@
-//! Looks again at items whose story seemed to have ended.
+//! Checks items again that seemed to be settled: collected items for late uploads, confirmed items for a changed
+//! object.
 //!
-//! Keeps P-7: a PUT that lands after its item was collected, or while it was, is found at the planned times after the
-//! collection, whoever gives notice of it or does not. And an object that is not the confirmed one is noticed, once no
-//! ticket can write it any more.
+//! Keeps P-7: a PUT that lands during or after the collection of its item is found at the planned times after the
+//! collection, even if nobody gives notice of it. And an object that is not the confirmed one is found, once no ticket
+//! can write it any more.
 //!
-//! A run does bounded work page by page and asks S3 nothing where nothing is to be looked at. Whatever it is doing when
-//! the process dies is done again by the next run, and a repeat changes nothing.
+//! A run does bounded work page by page, and sends S3 nothing if no item is due. A page that was under way when the
+//! process died is checked again by the next run, and a repeat changes nothing.
 //!
-//! Of several processes that share a journal one looks at a bucket at a time ([`zeroload_projections::turns`]).
+//! Of several processes that share a journal, one at a time checks a bucket ([`zeroload_projections::turns`]).
 
 mod recheck;
 mod seal;
@@ -30,16 +31,16 @@ use zeroload_projections::{Backoff, Inspected, Inspection};
 pub use self::timer::InspectorHandle;
 use crate::{background::Handles, media::commands::Origin, storage::Location};
 
-/// Items that one run looks at for each of its purposes, at most.
+/// Items that one run checks at most: so many for re-checks, and so many for seals.
 const RUN_LIMIT: usize = 20_000;
 
 /// Items in memory at a time.
 const PAGE: usize = 500;
 
-/// Per item that could not be looked at: doubles from a minute to six hours.
+/// How long an item waits that could not be checked: the pause doubles from a minute to six hours.
 const BACKOFF: Backoff = Backoff { first: TimeDelta::minutes(1), cap: TimeDelta::hours(6) };
 
-/// Why a run did not take place, or broke off. What it had looked at by then is noted.
+/// Why a run did not take place, or broke off. Its checks up to then are noted.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("no item is checked again: {0}")]
@@ -51,16 +52,16 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the log holds it already: the bucket's guard tells what it sees.
+    /// Whether the failure is in the log already: the bucket's guard logs its own.
     pub const fn is_logged(&self) -> bool {
         matches!(self, Self::Bucket(_))
     }
 }
 
-/// How an inspector works.
+/// The settings of an [`Inspector`].
 pub struct Options {
     pub sleeper: Sleeper,
-    /// When an item is looked at again, counted from its collection.
+    /// When an item is checked again, counted from its collection.
     pub recheck_after: Vec<Duration>,
     /// HEADs under way at once.
     pub looks: usize,
@@ -68,7 +69,7 @@ pub struct Options {
     pub late_write_margin: TimeDelta,
 }
 
-/// The inspector as a plain value: whoever calls [`Inspector::run`] decides when.
+/// The inspector as a plain value: the caller of [`Inspector::run`] decides when a run takes place.
 pub struct Inspector {
     handles: Handles,
     options: Options,
@@ -78,15 +79,15 @@ pub struct Inspector {
 /// What one run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {
-    /// Collected items that were looked at.
+    /// Collected items that were checked.
     pub rechecked: u64,
-    /// Those whose bytes had come back; they are claimed.
+    /// Collected items whose bytes had come back, so that they are claimed.
     pub late: u64,
     /// Confirmed items whose object was proven to be the confirmed one.
     pub sealed: u64,
     /// Confirmed items whose object was found to be another one, or gone, for the first time.
     pub substituted: u64,
-    /// Items that could not be looked at; each is tried again at a time of its own.
+    /// Items that could not be checked; each is tried again at a time of its own.
     pub put_aside: u64,
     /// The run ended at its limit; more is due now.
     pub more: bool,
@@ -99,12 +100,12 @@ struct Run {
     origin: Origin,
     report: RunReport,
     looked: usize,
-    /// Asked once, and only if there is something to look at.
+    /// Whether the bucket was found to be ours; checked once, and only if an item is due.
     believed: bool,
-    /// The same for seals, which ask for less.
+    /// The same for seals, which need less of the bucket.
     sealing: bool,
     seal_origin: Origin,
-    /// The turns that it has had.
+    /// The turns that the run has had.
     turns: Vec<Inspection>,
 }
 
@@ -119,13 +120,13 @@ impl Inspector {
         Self { handles, options, stopping: AtomicBool::new(false) }
     }
 
-    /// Lets a run that is under way end after its page.
+    /// Ends a run that is under way after its current page.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// One run at the present time: the earlier of this machine's and the database's, so that one wrong clock cannot
-    /// make anything due early.
+    /// One run at the present time, which is the earlier of this machine's clock and the database's: one clock that
+    /// runs ahead makes no item due early.
     ///
     /// # Errors
     /// [`RunError`]; a later run goes on from what is noted.
@@ -155,7 +156,7 @@ impl Inspector {
 
     async fn look_at_all(&self, run: &mut Run) -> Result<(), RunError> {
         let rechecked = self.recheck(run).await;
-        // A limit for each, so that a backlog of the one never keeps the other waiting.
+        // Re-checks and seals have a limit each, so that a backlog of the one never keeps the other waiting.
         run.looked = 0;
         let sealed = self.seal(run).await;
         rechecked.and(sealed)
@@ -165,7 +166,8 @@ impl Inspector {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// A look is worth nothing in a bucket that is not ours, and a journal that was set back decides nothing.
+    /// Ends re-checks unless the bucket is ours and the journal was not restored: a HEAD in a bucket that is not ours
+    /// proves nothing, and a restored journal decides nothing.
     async fn believe(&self, run: &mut Run) -> Result<(), RunError> {
         if !run.believed {
             if let Some(problem) = self.handles.guard.check().await.problem() {

@@ -1,10 +1,11 @@
-//! Re-checks: collected items are looked at again at planned times.
+//! Re-checks: collected items are checked again with HEAD at planned times.
 //!
-//! Each planned time has its own progress, a position of the journal up to which everything was looked at that long
-//! after its collection. The longest comes first: whoever was looked at for it need not be for a shorter one.
+//! Each planned time has its own progress: the position of the journal up to which every collected item was checked
+//! that long after its collection. The longest time comes first: an item that was checked for it needs no check for a
+//! shorter time.
 //!
-//! Progress is noted after the page, so a crash in between looks at the page again. Two processes may look at the same
-//! page; the second changes nothing.
+//! Progress is noted after each page, so after a crash the page is checked again. Two processes may check the same
+//! page; the second check changes nothing.
 
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
@@ -17,12 +18,12 @@ use crate::{
     storage::{OTHER_BUCKET, ThrottleStreak},
 };
 
-/// What became of a page.
+/// The result of a page.
 #[derive(Default)]
 struct Page {
-    /// What was looked at.
+    /// Items that were checked.
     done: Vec<MediaId>,
-    /// The position of the first of those that were left for a later run, since the server asks for fewer requests.
+    /// The position of the first item that was left to a later run, since the server asks for fewer requests.
     unasked: Option<u64>,
 }
 
@@ -44,7 +45,7 @@ impl Inspector {
         Ok(())
     }
 
-    /// Those that could not be looked at before and whose time has come.
+    /// Checks the items that were put aside and whose time has come.
     async fn take_up(&self, run: &mut Run) -> Result<(), RunError> {
         let inspections = self.handles.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
@@ -65,7 +66,7 @@ impl Inspector {
             }
             let Page { done, unasked } = self.look_at(&items, run).await?;
             inspections.settle(Inspection::Recheck, &done).await?;
-            // They wait for a process that serves their bucket.
+            // Items of another bucket wait for a process that serves it.
             let foreign = items.iter().filter(|item| !self.serves(item));
             let foreign: Vec<_> = foreign.map(|item| put_aside(item.media_id, OTHER_BUCKET)).collect();
             inspections.put_aside(Inspection::Recheck, &foreign, run.now, BACKOFF).await?;
@@ -76,7 +77,8 @@ impl Inspector {
         Ok(())
     }
 
-    /// What is due for the first of these planned times; it is then done for the shorter ones too.
+    /// Checks the items that are due for the first of these planned times; they are then done for the shorter times
+    /// too.
     async fn recheck_planned(&self, planned: &[u64], run: &mut Run) -> Result<(), RunError> {
         let inspections = self.handles.read_models.inspections();
         let (store, bucket) = (self.handles.gateway.store(), self.handles.gateway.bucket());
@@ -102,10 +104,10 @@ impl Inspector {
                 Turn::Anothers => return Ok(()),
             }
             let Page { unasked, .. } = self.look_at(&page, run).await?;
-            // What was not asked about is the end of the page.
+            // The items that were left out are the end of the page.
             page.retain(|item| unasked.is_none_or(|first| item.position < first));
             if let Some(last) = page.last() {
-                // A crash before this looks at the page again, which changes nothing.
+                // After a crash before this the page is checked again, which changes nothing.
                 inspections.advance_rechecks(store, bucket, planned, last.position, run.now).await?;
             }
             if unasked.is_some() {
@@ -115,9 +117,9 @@ impl Inspector {
         Ok(())
     }
 
-    /// Looks at a page, and puts aside what could not be looked at.
+    /// Checks a page with HEAD, and puts aside the items that could not be checked.
     async fn look_at(&self, items: &[Inspected], run: &mut Run) -> Result<Page, RunError> {
-        // Of another bucket nothing can be seen here, and it has a progress of its own.
+        // Items of another bucket cannot be checked here, and that bucket has a progress of its own.
         let ours: Vec<_> = items.iter().filter(|item| self.serves(item)).cloned().collect();
         run.looked += items.len();
         if ours.is_empty() {
@@ -161,7 +163,8 @@ impl Inspector {
             }
         }
         if !failed.is_empty() {
-            // If it is the bucket as a whole, no item is to blame: the page is looked at again once it is back.
+            // If the bucket as a whole does not answer, no item is put aside: the run ends, and a later run checks the
+            // page again.
             run.believed = false;
             self.believe(run).await?;
             run.report.put_aside += failed.len() as u64;

@@ -1,10 +1,12 @@
 //! Seals: after the last ticket for a confirmed item has ended, its object is compared with the one that was confirmed.
 //!
-//! Before that a ticket might still overwrite it, where the server does not enforce `If-None-Match`; after it nobody with
-//! a ticket can. So one look then proves it for good, or shows that the object is another one, or gone. That is recorded
-//! and raised as an alarm, and nothing is ever deleted for it (P-1). A look that fails is neither.
+//! Before that time a ticket might still overwrite the object, if the server does not enforce `If-None-Match`; after it
+//! no ticket can. So one HEAD then proves for good that the object is the confirmed one, or shows that the object is
+//! another one, or gone. An object that is another one or gone is recorded and raised as an alarm, and nothing is ever
+//! deleted for it (P-1). A HEAD that fails proves nothing and raises no alarm.
 //!
-//! Those that were found to be others are looked at again now and then: once the confirmed object is back, it is sealed.
+//! Items with another object or none are checked again now and then: once the confirmed object is back, the item is
+//! sealed.
 
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
@@ -17,29 +19,29 @@ use crate::{
     storage::{Location, ThrottleStreak},
 };
 
-/// How often an object that is not the confirmed one is looked at again.
+/// How often an object that is not the confirmed one is checked again.
 const AGAIN: Backoff = Backoff { first: TimeDelta::hours(1), cap: TimeDelta::hours(24) };
 
-/// The code of an item whose journal cannot be read or written.
+/// The code of an item whose stream could not be read or appended to.
 const NOT_RECORDED: &str = "not-recorded";
 const UNCOMPARED: &str = "a confirmed object could not be compared yet";
 
-/// Where a confirmed item stands after its look.
+/// Where a confirmed item stands after its check.
 enum SealCheck {
-    /// Sealed, `new` if by this look; or nobody wants it any more.
+    /// The item is sealed, `new` if by this check; or the item is no longer confirmed.
     Settled { new: bool },
-    /// It is not the confirmed object; `new` if nobody had found that yet.
+    /// The object is another one, or gone; `new` if that was not recorded before.
     Substituted { found: Found, new: bool },
-    /// A ticket that is longer than the newest may still write it.
+    /// A ticket that lives longer than the newest one may still write the object.
     Early { wait: TimeDelta },
-    /// Nothing is known.
+    /// The check failed, or its result could not be recorded.
     Failed { code: String },
 }
 
 /// How far a page was compared.
 enum Compared {
     Whole,
-    /// The server asks for fewer requests.
+    /// The rest of the page was left out, since the server asks for fewer requests.
     InPart,
 }
 
@@ -72,7 +74,7 @@ impl Inspector {
         Ok(())
     }
 
-    /// Those that were put aside and whose time has come.
+    /// Checks the items that were put aside and whose time has come.
     async fn take_up_seals(&self, run: &mut Run) -> Result<(), RunError> {
         let inspections = self.handles.read_models.inspections();
         let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
@@ -112,7 +114,7 @@ impl Inspector {
         };
         let looked: Vec<_> =
             stream::iter(items.to_vec()).map(compare).buffer_unordered(self.options.looks).collect().await;
-        // The others are listed again by a later run.
+        // The items that were left out are listed again by a later run.
         let compared = if looked.iter().all(Option::is_some) { Compared::Whole } else { Compared::InPart };
         let (mut settled, mut again, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (media_id, looked) in looked.into_iter().flatten() {
@@ -135,7 +137,8 @@ impl Inspector {
             }
         }
         if !failed.is_empty() {
-            // If it is the bucket as a whole, no item is to blame: all are listed again once it is back.
+            // If the bucket as a whole does not answer, no item is put aside: the run ends, and a later run lists the
+            // items again.
             run.sealing = false;
             self.believe_for_seals(run).await?;
         }
@@ -151,7 +154,7 @@ impl Inspector {
         match self.try_to_compare(id, streak, run).await {
             Ok(looked) => looked,
             Err(code) => {
-                // Of a command that failed its own error was logged.
+                // The error of a command that failed was logged already.
                 if code != NOT_RECORDED {
                     tracing::warn!(media.id = %id, code, "{UNCOMPARED}");
                 }
@@ -162,7 +165,7 @@ impl Inspector {
 
     async fn try_to_compare(&self, id: MediaId, streak: &ThrottleStreak, run: &Run) -> Result<SealCheck, String> {
         let commands = &self.handles.commands;
-        // The list is a hint: what the stream says now decides whether there is anything to look at.
+        // The list is a hint: the item's stream decides whether the item is to be compared.
         let loaded = match commands.decide_only(id, Command::Seal { found: Found::Absent }, run.now).await {
             Ok((loaded, _)) => loaded,
             Err(CommandError::Refused(Refusal::NotSealable { sealable_at })) => {
@@ -180,7 +183,7 @@ impl Inspector {
         let found = match looked.map_err(|error| error.reason().to_owned())? {
             Some(facts) => Found::Present(facts),
             None if self.handles.guard.recent().await.absence_is_proof() => Found::Absent,
-            // It was ours when the run began: a bucket that is not any more says nothing.
+            // The bucket was ours when the run began, and no longer is: its 404 proves nothing.
             None => return Err("bucket".to_owned()),
         };
         let command = Command::Seal { found };
@@ -201,7 +204,8 @@ impl Inspector {
         Ok(SealCheck::Substituted { found: found.clone(), new })
     }
 
-    /// A journal that was set back may not know what happened to its objects since.
+    /// Ends seals unless the bucket is ours and the journal was not restored: a restored journal may not know what
+    /// happened to its objects since its backup.
     async fn believe_for_seals(&self, run: &mut Run) -> Result<(), RunError> {
         if !run.sealing {
             let status = self.handles.guard.check().await;

@@ -74,20 +74,21 @@ impl Job for Inspecting {
 }
 
 impl Inspecting {
-    /// Counts what a run did; says whether the next one is due at once.
+    /// Counts and logs the result of a run, and returns whether the next run is due at once.
     fn note(&self, result: Result<RunResult, JoinError>) -> bool {
         let (failure, is_logged) = match result {
             Ok(Ok(report)) => {
                 self.metrics.rechecked(report.rechecked.saturating_sub(report.late), report.late, report.put_aside);
                 self.metrics.compared(report.sealed, report.substituted);
                 self.failure.send_replace(None);
-                // At once only if this one got on: else what keeps it back is asked again and again.
+                // At once only if this run has checked some item: else the next run would meet the same obstacle, again
+                // and again.
                 return report.more && report.rechecked + report.sealed + report.substituted > 0;
             }
             Ok(Err(error)) => (error.to_string(), error.is_logged()),
             Err(error) => (format!("the run broke off: {error}"), false),
         };
-        // Once for each reason: the next run comes within the minute, and fails for the same.
+        // A warning once for each reason: the next run follows within the minute, and fails for the same reason.
         if is_logged || self.failure.borrow().as_ref() == Some(&failure) {
             tracing::debug!(error = failure, "inspection run failed");
         } else {

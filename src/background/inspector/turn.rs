@@ -1,7 +1,8 @@
-//! Turns: of several processes that share a journal, one asks a bucket about the items that are to be looked at again.
+//! Turns: of several processes that share a journal, one at a time checks the items of a bucket again.
 //!
-//! A run takes the turn only where it has found something to look at, and then lists it anew: another run may have looked at
-//! it since. A run whose turn it is not leaves the work to the one that has it; if that one dies, its turn ends by itself.
+//! A run takes the turn only if it has found due items, and then lists them anew: another run may have checked them
+//! since. A run that does not get the turn leaves the work to the run that has it; if that run dies, its turn ends by
+//! itself.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,22 +12,22 @@ use zeroload_projections::Inspection;
 
 use super::{Inspector, Run, RunError};
 
-/// How long a turn is held when nothing is heard of its run.
+/// How long a turn is held after its run was last heard of.
 const HELD_FOR: TimeDelta = TimeDelta::seconds(20);
 
-/// How often a run is heard of.
+/// How often a run reports that it goes on.
 const HEARD_EVERY: Duration = Duration::from_secs(5);
 
 /// Whose turn it is.
 pub(super) enum Turn {
     Ours,
-    /// Ours from now on: what was listed before may have been looked at meanwhile.
+    /// Ours from now on: the items that were listed before may have been checked by another run meanwhile.
     JustOurs,
     Anothers,
 }
 
 impl Inspector {
-    /// Asked before each page.
+    /// Takes or keeps the turn, before each page.
     pub(super) async fn turn(&self, inspection: Inspection, run: &mut Run) -> Result<Turn, RunError> {
         let (store, bucket) = (self.handles.gateway.store(), self.handles.gateway.bucket());
         let turns = self.handles.read_models.turns();
@@ -40,7 +41,7 @@ impl Inspector {
         })
     }
 
-    /// Keeps the turns of a run as long as it goes on, however long a page takes.
+    /// Keeps the turns of a run as long as the run goes on, however long a page takes.
     pub(super) async fn be_heard_of(&self, run_id: Uuid) -> Infallible {
         loop {
             self.options.sleeper.sleep(HEARD_EVERY).await;
@@ -50,7 +51,7 @@ impl Inspector {
         }
     }
 
-    /// Lets others have the turns of a run that is over. Where that fails they have them a little later.
+    /// Gives back the turns of a run that is over. If this fails, the turns end by themselves a little later.
     pub(super) async fn give_turns_back(&self, run: &Run) {
         if run.turns.is_empty() {
             return;
