@@ -1,4 +1,4 @@
-//! How a walk begins: anew, or where another one was cut off; one at a time.
+//! How a walk begins: anew, or where an earlier walk was cut off; one walk at a time.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use zeroload_projections::{Counts, Walk, WalkStatus};
 use super::{Begun, Estimate, LEAST_AGE, ReconcileError, Reconciler, WalkRequest};
 use crate::storage::LISTED_AT_ONCE;
 
-/// How old the last save of another process's walk must be before it is taken over: a hundred looks that are repeated, at the
-/// lowest rate or of a server that answers slowly, take a while.
+/// How old the last save of another process's walk must be before the walk is taken over: a hundred HEADs and their
+/// repeats, at the lowest rate or to a server that answers slowly, take a while.
 const STALE: TimeDelta = TimeDelta::hours(1);
 
-/// How long a walk waits for its turn: no longer than it takes to see that there is nothing to take over.
+/// How long a walk waits for its turn: about as long as the timer takes to see that there is no walk to take over.
 const TURN: Duration = Duration::from_secs(1);
 
 /// What AWS asks for 1000 LIST requests, in US dollars (S3 pricing, us-east-1, standard storage).
@@ -29,10 +29,11 @@ impl Reconciler {
         Ok(Estimate { objects, requests, seconds: requests.div_ceil(self.options.rate.into()), usd })
     }
 
-    /// Takes up the walk that was cut off if it is what is wanted, or begins a new one in its place.
+    /// Takes up the walk that was cut off, if that deletes by the same age as `wanted`, or begins a new walk in its
+    /// place.
     ///
     /// # Errors
-    /// [`ReconcileError::Running`] while somebody works on another; [`ReconcileError::ReadModels`].
+    /// [`ReconcileError::Running`] while another walk is under way; [`ReconcileError::ReadModels`].
     pub async fn begin(&self, wanted: &WalkRequest) -> Result<Begun, ReconcileError> {
         let turn = self.turn().await.ok_or(ReconcileError::Running)?;
         Ok(Begun { walk: self.begin_in_turn(wanted).await?, turn })
@@ -69,7 +70,7 @@ impl Reconciler {
         }
     }
 
-    /// The walk that was cut off, if there is one that nobody works on.
+    /// Takes up the walk that was cut off; `None` if there is none, or a process works on it.
     ///
     /// # Errors
     /// [`ReconcileError::ReadModels`].
@@ -83,17 +84,18 @@ impl Reconciler {
         Ok(self.handles.read_models.walks().take_over(self.me, now, self.stale(now)).await?)
     }
 
-    /// Nothing while a walk is under way here.
+    /// The turn to walk in this process; `None` while a walk is under way here.
     async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
         tokio::time::timeout(TURN, self.turn.clone().lock_owned()).await.ok()
     }
 
-    /// Where no other process can be, whoever held a walk before is gone.
+    /// A walk that was last saved before this time may be taken over. If no other process can be at work, every earlier
+    /// holder of a walk is gone.
     fn stale(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         if self.options.shared { now - STALE } else { DateTime::<Utc>::MAX_UTC }
     }
 
-    /// Whether the time for the next walk has come: `every` after the last one began, or after the journal did.
+    /// Whether the next walk is due: `every` after the last walk began, or without one after the journal began.
     ///
     /// # Errors
     /// [`ReconcileError::ReadModels`], [`ReconcileError::Journal`].

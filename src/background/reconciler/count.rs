@@ -1,11 +1,12 @@
-//! What a walk has found, counted once however often it is found.
+//! Counts the findings of a walk, each once however often it is found.
 
 use zeroload_projections::{Counts, Finding, FindingKind};
 
 use super::{Step, unknown::DELETED};
 
 impl Step {
-    /// Counts what was found up to the place of the walk: now, and by an earlier try that did not get there.
+    /// Counts the findings up to the place of the walk: those of now, and those that an earlier try saved before it
+    /// broke off.
     pub(super) fn count(&mut self, findings: &[Finding]) {
         for finding in findings {
             self.uncounted.remove(&finding.object_key);
@@ -43,13 +44,13 @@ fn count(counts: &mut Counts, finding: &Finding) {
             finding.kind = finding.kind.as_str(),
             media.id = id,
             object.key = finding.object_key,
-            "a confirmed item has not its object"
+            "the object of a confirmed item is missing or different"
         ),
         FindingKind::Unreadable => tracing::warn!(
             media.id = id,
             object.key = ?finding.object_key,
             finding.action,
-            "an object cannot be read, and nothing is known of it"
+            "an entry could not be checked, and nothing is known of its object"
         ),
         FindingKind::CameBack | FindingKind::Unknown | FindingKind::Orphaned => {}
     }

@@ -1,4 +1,5 @@
-//! The bucket against the journal, both ways: objects that no live item owns, and confirmed items without their object.
+//! Compares the bucket with the journal, both ways: finds objects that no live item owns, and confirmed items without
+//! their object.
 //!
 //! ```text
 //! listing, page by page ──┐
@@ -8,17 +9,19 @@
 //! ```
 //!
 //! Keeps P-7 (bytes that came back after a collection are found and claimed again) and P-1: listing and read model are
-//! hints, and nothing is found, claimed or deleted before the item's own stream and a HEAD say so. What changed between
-//! the list and the look is no finding. A confirmed item is never touched; what is wrong with it is an alarm.
+//! hints. No finding about an item is made, and nothing of an item is claimed or deleted, before the item's own stream
+//! says so, and for a confirmed or collected item a HEAD too. An item that changed between the listing and the check is
+//! no finding. A confirmed item is never touched; if its object is missing or another one, that is an alarm.
 //!
-//! A walk holds one page of the listing and one of the items, however large the bucket and however long a gap in it. It is
-//! saved every few pages and after every few suspicions, and goes on from there after a stop or a crash; what is walked again
-//! finds the same again, and is counted once.
+//! A walk holds one page of the listing and one of the items in memory, however large the bucket and however long a gap
+//! in the listing. The walk is saved every few pages and after each batch of suspicions, and goes on from there after a
+//! stop or a crash; keys that are walked again give the same findings again, and each finding is counted once.
 //!
-//! On failure: while the bucket does not answer, the walk ends where it is, to be taken up later. An entry that the bucket
-//! answers badly for, while it answers for its marker, is put aside as a finding. A listing that is not in order ends the
-//! walk for good: it would lie again. A bucket that is not ours is not walked; one that has seen more than this journal (a
-//! restored backup), or that nothing may be deleted from, is walked and only reported on.
+//! On failure: while the bucket does not answer, the walk stops where it is, and is taken up later. An entry whose
+//! HEADs fail while the marker can be read is put aside as a finding. A listing that is not in order ends the walk for
+//! good: the next listing would be out of order too. A bucket that is not ours is not walked. A bucket whose marker
+//! names a commit that the journal does not hold (a restored backup), or whose versions cannot be removed, is walked
+//! and only reported on.
 
 mod begin;
 mod compare;
@@ -53,19 +56,20 @@ use crate::{
     storage::{ListedPage, Listing, ListingError, StorageError},
 };
 
-/// Pages after which a walk is saved though nothing was found.
+/// Pages after which a walk is saved even without a suspicion.
 const SAVE_EVERY: u64 = 16;
 
-/// Findings that are read at once.
+/// Findings that one query reads.
 const FINDINGS: u32 = 1000;
 
-/// Characters of what others have sent that an error or a finding shows.
+/// Characters of a foreign text that an error or a finding shows.
 const SHOWN: usize = 200;
 
-/// No unknown object that is younger may be deleted, whatever is asked for.
+/// The least age of an unknown object, or of a copy in the trash that no item names, before it may be deleted; a
+/// request cannot lower it.
 pub const LEAST_AGE: TimeDelta = TimeDelta::hours(24);
 
-/// Why a walk did not take place, or stopped before its end. What it had found by then is saved.
+/// Why a walk did not take place, or stopped before its end. Its findings up to then are saved.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     #[error("another reconciliation is under way")]
@@ -93,7 +97,7 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// Whether the log holds it already: the bucket's guard and the journal's writer tell what they meet.
+    /// Whether the failure is in the log already: the bucket's guard and the journal's writer log their own.
     pub const fn is_logged(&self) -> bool {
         match self {
             Self::Bucket(_) => true,
@@ -102,7 +106,7 @@ impl ReconcileError {
         }
     }
 
-    /// Whether the walk cannot be gone on with: a repeat would show the same.
+    /// Whether the walk cannot go on, since a repeat would fail in the same way.
     pub const fn ends_the_walk(&self) -> bool {
         match self {
             Self::Listing(_) | Self::Disorder { .. } => true,
@@ -135,7 +139,7 @@ impl From<LookError> for ReconcileError {
     }
 }
 
-/// How a reconciliation works.
+/// The settings of a [`Reconciler`].
 pub struct Options {
     pub listing: Arc<dyn Listing>,
     /// Requests to S3 per second at most.
@@ -144,52 +148,53 @@ pub struct Options {
     pub shared: bool,
 }
 
-/// What is asked of a walk.
+/// The request for a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalkRequest {
     pub caller: String,
-    /// Delete unknown objects that are older; at least [`LEAST_AGE`].
+    /// Delete unknown objects that are older than this, or than [`LEAST_AGE`] if that is longer; `None` deletes none.
     pub delete_older_than: Option<TimeDelta>,
 }
 
-/// What a walk will take, as far as can be said before it.
+/// The estimated cost of a walk, before it begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     pub objects: u64,
-    /// LIST requests; each finding takes a HEAD more.
+    /// LIST requests; HEADs for what does not fit come on top.
     pub requests: u64,
-    /// At the rate that is set.
+    /// The duration at the rate that is set.
     pub seconds: u64,
     /// US dollars at AWS's price.
     pub usd: f64,
 }
 
-/// Walks the bucket: whoever calls it decides when.
+/// Walks the bucket. The caller decides when.
 pub struct Reconciler {
     handles: Handles,
     options: Options,
     /// Names this process in the walks that it works on.
     me: Uuid,
     stopping: AtomicBool,
-    /// One walk at a time, and nobody takes over what is under way here.
+    /// Held by the walk that is under way here: one walk at a time, and none is taken over meanwhile.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// A walk that nobody else works on.
+/// A walk that this process holds, so that no other works on it.
 pub struct Begun {
     pub walk: Walk,
     turn: OwnedMutexGuard<()>,
 }
 
-/// A walk that is under way here.
+/// A walk that is under way in this process.
 struct Step {
     walk: Walk,
-    /// Pages since it was last saved.
+    /// Pages since the walk was last saved.
     unsaved: u64,
-    /// Saved when an earlier try broke off, for keys behind the place of the walk: not counted yet.
+    /// Findings, by key, that were saved when an earlier try broke off, for keys after the place of the walk: not
+    /// counted yet.
     uncounted: HashMap<String, Finding>,
     origin: Origin,
-    /// When S3 was last asked.
+    /// When the last request was sent to S3, as the pace counts it.
     asked_at: DateTime<Utc>,
 }
 
@@ -199,7 +204,7 @@ impl Reconciler {
         Self { handles, options, me, stopping: AtomicBool::new(false), turn: Arc::default() }
     }
 
-    /// Lets a walk that is under way end after the looks that it is at; it goes on in the next process.
+    /// Stops a walk that is under way after its current HEADs; the next process goes on with the walk.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
@@ -208,10 +213,12 @@ impl Reconciler {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Walks to the end of the bucket, or until it is told to stop. `progress` sees the walk at each place that it reaches.
+    /// Walks to the end of the bucket, or until [`Reconciler::stop`]. `progress` is called with the walk at each place
+    /// that the walk reaches.
     ///
     /// # Errors
-    /// [`ReconcileError`]; the walk is saved where it was, and nobody's.
+    /// [`ReconcileError`]; the walk is saved at its place and has no holder, so that it can be taken up, unless another
+    /// process has taken it over.
     pub async fn run(&self, begun: Begun, mut progress: impl FnMut(&Walk) + Send) -> Result<Walk, ReconcileError> {
         let Begun { walk, turn: _until_it_has_ended } = begun;
         let origin =
@@ -229,7 +236,7 @@ impl Reconciler {
                     step.walk.ended_at = Some(self.handles.clock.now());
                 }
             }
-            // Saved as such, with the last of its findings.
+            // The end of the walk was saved with its last findings.
             Ok(()) if step.walk.status == WalkStatus::Ended => return Ok(step.walk),
             Ok(()) => {}
         }
@@ -250,7 +257,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What an earlier try has found and saved without getting past it.
+    /// Findings, by key, that an earlier try has saved for keys after the place of the walk.
     async fn uncounted(&self, walk: &Walk) -> Result<HashMap<String, Finding>, ReconcileError> {
         let (mut found, mut after) = (HashMap::new(), Some(walk.after_key.clone()));
         while let Some(from) = after {
@@ -261,7 +268,8 @@ impl Reconciler {
         Ok(found)
     }
 
-    /// Why nothing may be done about what is found; nothing if something may.
+    /// Checks the bucket: the reason why findings may only be reported, or `None` if objects may be collected and
+    /// deleted too.
     async fn look_at_bucket(&self) -> Result<Option<String>, ReconcileError> {
         let status = self.handles.guard.check().await;
         match status.problem() {
@@ -280,12 +288,13 @@ impl Reconciler {
     }
 }
 
-/// The beginning of what others have sent, on one line.
+/// The beginning of a foreign text, on one line.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
 }
 
-/// What is missing is told by the gaps of a listing, so one that jumps would tell lies.
+/// Missing objects are found by the gaps of a listing, so a listing out of order would make objects missing that are
+/// there.
 fn in_order(page: &ListedPage, after: &str) -> Result<(), ReconcileError> {
     let mut last = after;
     for object in &page.objects {

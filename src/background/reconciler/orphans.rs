@@ -1,13 +1,13 @@
-//! Copies in the trash that nobody will come back for.
+//! Copies in the trash that no item names: found, and removed once they are old enough.
 //!
-//! Two processes may work on one claim. One records that the item is gone; the other, still at its step, copies what came
-//! late into the trash, and may not record it any more. The item does not name such a copy, so no collection removes it. The
-//! same is left of a crash between a copy and its record, where the next try finds nothing to keep.
+//! Two processes may work on one claim. The first records that the item is gone; the second, still at its step, copies
+//! late bytes into the trash, and may not record the copy any more. The item does not name such a copy, so no
+//! collection removes it. A crash between a copy and its record leaves the same, if the next try finds nothing to keep.
 //!
-//! A copy's key names its item and its claim. Claims only go up, so once the item's stream is beyond that claim and does not
-//! name the copy, it never will: then nothing can be restored from it, and it may go. P-1 is not touched: no confirmed
-//! object has a key in the trash. Doubt means keep: a copy of an item that the journal does not know, or of a claim that it
-//! does not know yet, is only reported.
+//! A copy's key names its item and its claim. The numbers of claims only go up, so once the item's stream is beyond
+//! that claim and does not name the copy, the stream never will: then nothing can be restored from the copy, and it may
+//! be removed. P-1 is not touched: no confirmed object has a key in the trash. Doubt means keep: a copy of an item that
+//! the journal does not know, or of a claim that the journal does not know yet, is only reported.
 
 use zeroload_domain::{Claim, Media, ObjectKey, TrashLocation, TrashedObject};
 use zeroload_projections::{Finding, FindingKind};
@@ -22,11 +22,11 @@ use crate::storage::{Listed, Location, Removal};
 /// What a copy in the trash is to the item that its key names.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
-    /// The item may be restored from it, or its collection is about to make or remove it.
+    /// The item may be restored from the copy, or its collection is about to make or remove the copy.
     Needed,
-    /// The item is beyond it.
+    /// The item's stream is beyond the copy's claim, and does not name the copy.
     LeftOver,
-    /// The item never had it, as far as the journal knows.
+    /// The item never had this copy, as far as the journal knows.
     Strange,
 }
 
@@ -43,7 +43,7 @@ impl Reconciler {
         })
     }
 
-    /// Removes what is old enough, and writes into each finding what was done.
+    /// Removes the copies that are old enough, and writes into each finding what was done.
     pub(super) async fn remove_orphans(&self, findings: &mut [Finding], step: &mut Step) -> Result<(), ReconcileError> {
         let older_than = self.handles.clock.now() - LEAST_AGE;
         let orphans = |finding: &&mut Finding| finding.kind == FindingKind::Orphaned && finding.action == REPORTED;
@@ -88,7 +88,8 @@ fn standing(media: &Media, key: &ObjectKey) -> Standing {
     let is_it = |kept: &TrashedObject| matches!(&kept.place, TrashLocation::Copy { trash_key } if trash_key == key);
     let is_needed = match media {
         Media::Collecting(_, claimed) => claimed.claim == claim || claimed.trashed.as_ref().is_some_and(is_it),
-        // A first try may have copied it before versions were kept: it is of no use, but of this claim.
+        // A first try may have made the copy before the bucket kept versions: the copy is of no use, but it is of this
+        // claim.
         Media::Trashed(_, claimed, kept) => claimed.claim == claim || is_it(kept),
         Media::Restoring(_, kept, restoration) => restoration.claim == claim || is_it(kept),
         Media::Unrequested

@@ -1,8 +1,8 @@
-//! One page of the listing: compared with the items of its range, a bounded part after the other.
+//! One page of the listing: compared with the items of its range, in bounded parts.
 //!
-//! A page may have any number of items in its range: where objects are missing, or at the end of the bucket, it is a gap
-//! without an end. So it is taken in parts of as many items as are read at once, and what is suspicious in a part in batches,
-//! after each of which the walk is saved at its place, and may be stopped.
+//! A page may have any number of items in its range: where objects are missing, and at the end of the bucket, there may
+//! be a gap of any length. So a page is compared in parts of as many items as one query reads, and the suspicions of a
+//! part are verified in batches. After each batch the walk is saved at its place, and may be stopped.
 
 use chrono::TimeDelta;
 use zeroload_projections::{ExpectedObject, Walk, WalkStatus};
@@ -13,34 +13,34 @@ use super::{
 };
 use crate::storage::{Gateway, Illegible, Listed, ListedPage};
 
-/// Items that are read from the read model at once.
+/// Items that one query reads from the read model.
 const ITEMS: u32 = 1000;
 
-/// Suspicions after which a walk is saved: at the lowest rate, a server that answers slowly, and with all repeats, this takes
-/// less than the time after which a walk is taken over.
+/// Suspicions after which a walk is saved. At the lowest rate, with a server that answers slowly and with all repeats,
+/// so many take less than the time after which a walk is taken over.
 const BATCH: usize = 100;
 
-/// What is left of a page.
+/// The part of a page that is not compared yet.
 struct Rest<'a> {
     listed: &'a [Listed],
     illegible: &'a [Illegible],
-    /// The last key that the page tells about.
+    /// The last key of the page's range.
     until: String,
 }
 
-/// The next of it, up to `end`.
+/// The next part of a page, up to `end`.
 struct Part<'a> {
-    /// Those behind the place of the walk: not counted yet.
+    /// Objects after the place of the walk: not counted yet.
     listed: &'a [Listed],
     suspicions: Vec<Suspicion>,
     end: String,
-    /// Nothing of the page is behind it.
+    /// Whether the page ends with this part.
     is_last: bool,
 }
 
 impl Reconciler {
-    /// Walks to the end of a page, or until it is told to stop. What was done on a batch that cannot be finished is saved, and
-    /// the batch is walked again.
+    /// Walks to the end of a page, or until the walk is to stop. The findings of a batch that cannot be finished are
+    /// saved, and the batch is walked again later.
     pub(super) async fn page(
         &self,
         page: &ListedPage,
@@ -94,7 +94,7 @@ impl Reconciler {
         }
     }
 
-    /// The next part of a page behind a key: as many items as are read at once, and the objects of the same range.
+    /// The next part of a page after a key: as many items as one query reads, and the objects of the same range.
     async fn next_part<'a>(&self, rest: &mut Rest<'a>, after: &str) -> Result<Part<'a>, ReconcileError> {
         let after = before_all(&self.handles.gateway).max(after.to_owned());
         let items = self.handles.read_models.walks().confirmed(&after, &rest.until, ITEMS).await?;
@@ -133,7 +133,7 @@ impl Reconciler {
         item.store == *self.handles.gateway.store() && item.bucket == *self.handles.gateway.bucket()
     }
 
-    /// Waits until S3 may be asked again.
+    /// Waits until the next request may be sent to S3, and counts that request.
     pub(super) async fn pace(&self, step: &mut Step) {
         let pause = TimeDelta::microseconds(1_000_000 / i64::from(self.options.rate.max(1)));
         let now = self.handles.clock.now();
@@ -141,8 +141,8 @@ impl Reconciler {
         if since >= TimeDelta::zero() && since < pause {
             tokio::time::sleep((pause - since).to_std().unwrap_or_default()).await;
         }
-        // Counted from when it should have been, so that short delays do not add up; but never so far back that there
-        // would be a burst.
+        // Counted from the time at which the request was due, so that short delays do not add up; but never from so far
+        // back that requests would come in a burst.
         let due = step.asked_at.checked_add_signed(pause).unwrap_or(now);
         step.asked_at = if now - due < pause && now >= due { due } else { self.handles.clock.now() };
         step.walk.counts.requests += 1;
@@ -150,26 +150,26 @@ impl Reconciler {
 }
 
 impl Step {
-    /// All up to this key is done.
+    /// Moves the walk to a key: all keys up to it are done.
     fn go_to(&mut self, place: String, part: &mut Part<'_>) {
         let cut = if place == part.end { part.listed.len() } else { part.listed.partition_point(|at| at.key <= place) };
         let (passed, ahead) = part.listed.split_at(cut);
         self.walk.counts.objects += passed.len() as u64;
         self.walk.counts.bytes += passed.iter().map(|object| object.size).sum::<u64>();
         part.listed = ahead;
-        // An entry that cannot be read is at the key in front of it, which may be behind the place already.
+        // An entry that cannot be read has the place of the key before it, which the walk may have passed already.
         if place > self.walk.after_key {
             self.walk.after_key = place;
         }
     }
 }
 
-/// Everything under our prefix is behind this key.
+/// A key before all keys under our prefix.
 fn before_all(gateway: &Gateway) -> String {
     format!("{}/", gateway.prefix().as_str())
 }
 
-/// And everything is before this one: '0' follows '/'.
+/// A key after all keys under our prefix: '0' follows '/'.
 fn behind_all(gateway: &Gateway) -> String {
     format!("{}0", gateway.prefix().as_str())
 }

@@ -1,4 +1,4 @@
-//! The timer of reconciliations: takes up what was cut off, begins a walk when its time has come, and on demand.
+//! The timer of reconciliations: takes up a walk that was cut off, begins a walk when its time has come, and on demand.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Between two looks at whether there is something to do.
+/// The pause between two checks whether a walk was cut off or is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Of a walk that has not ended.
+/// The log message of a walk that stopped before its end.
 const BROKEN_OFF: &str = "reconciliation failed; it is taken up again";
 
-/// Who asks for a walk when its time has come.
+/// The caller of a walk that the timer began.
 const TIMER: &str = "timer";
 
 type Begun = Result<Walk, ReconcileError>;
@@ -84,7 +84,7 @@ impl ReconcilerHandle {
     }
 }
 
-/// What a turn came to; nothing if there was nothing to do.
+/// The walk of a turn; `None` if there was none to walk.
 type Turned = Result<Option<Walk>, ReconcileError>;
 
 impl Job for Reconciling {
@@ -94,7 +94,7 @@ impl Job for Reconciling {
     type Done = Turned;
     type About = ();
 
-    /// A walk that is begun while another one is under way is refused, at once.
+    /// Any number: a walk that is asked for while another walk is under way is refused at once, and does not wait.
     const AT_ONCE: usize = usize::MAX;
 
     fn begin(&self, asked: Option<Asked<Self>>) -> (BoxFuture<'static, Turned>, ()) {
@@ -138,7 +138,7 @@ impl Reconciling {
             Ok(Err(ReconcileError::Running | ReconcileError::TakenOver)) => {}
             Ok(Err(error)) if error.ends_the_walk() => self.failed(error.to_string(), false, "reconciliation failed"),
             Ok(Err(error)) => self.failed(error.to_string(), error.is_logged(), BROKEN_OFF),
-            Err(error) => self.failed(format!("it broke off: {error}"), false, BROKEN_OFF),
+            Err(error) => self.failed(format!("the walk broke off: {error}"), false, BROKEN_OFF),
         }
     }
 
@@ -165,7 +165,7 @@ async fn on_demand(reconciler: &Reconciler, wanted: &WalkRequest, answer: onesho
     reconciler.run(begun, |_| {}).await.map(Some)
 }
 
-/// What was cut off, or what is due.
+/// Takes up the walk that was cut off, or begins the walk that is due.
 async fn scheduled(reconciler: &Reconciler, every: Option<Duration>) -> Turned {
     let begun = match reconciler.take_over().await? {
         Some(left) => left,

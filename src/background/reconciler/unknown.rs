@@ -1,8 +1,9 @@
-//! Deleting what belongs to no item: only on an explicit command, only what is old enough.
+//! Deletes objects that belong to no item: only on an explicit command, and only objects that are old enough.
 //!
-//! P-1 is at stake: a key that is nobody's now must not become an item's before the delete lands. Ids of version 7 are made
-//! once, at random, so nobody can come to own such a key. Ids of version 8 are derived from idempotency keys, and a request
-//! may bring one back at any moment: such objects are only reported. Keys that are no item's never become one.
+//! P-1 is at stake: a key that no item owns now must not become an item's before the delete lands. Ids of version 7 are
+//! made once, at random, so no later item can come to own such a key. Ids of version 8 are derived from idempotency
+//! keys, and a request may bring such an id back at any moment: their objects are only reported. A key that has not the
+//! form of an item's never becomes an item's.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroload_domain::ObjectKey;
@@ -14,22 +15,22 @@ use crate::storage::Deletion;
 pub(super) const DELETED: &str = "deleted";
 /// Too young, or of an age that the server does not tell.
 pub(super) const TOO_YOUNG: &str = "kept: too young";
-/// A request with the same idempotency key would own it.
+/// A request with the same idempotency key would own the object.
 const MAY_BE_REQUESTED: &str = "kept: may be requested again";
-/// The journal knows an item of this id by now.
+/// The journal knows an item of this id by now, or the key is our own.
 const OWNED: &str = "kept: an item's";
 
-/// Looks like what a service with a prefix below ours keeps.
+/// The key is like those of a service with a prefix below ours.
 const OTHER_SERVICE: &str = "kept: may be another service's";
 
 /// The version of ids that are derived from idempotency keys.
 const DERIVED: usize = 8;
 
-/// Keys that are checked and deleted at once: what is checked is deleted a moment later.
+/// Keys that are checked and then deleted with one call: few, so that the delete follows a moment after the check.
 const AT_ONCE: usize = 100;
 
 impl Reconciler {
-    /// Deletes those of the unknown objects that are older than `age` seconds, and writes into each finding what was done.
+    /// Deletes the unknown objects that are older than `age` seconds, and writes into each finding what was done.
     pub(super) async fn delete_unknown(
         &self,
         findings: &mut [Finding],
@@ -96,7 +97,7 @@ impl Reconciler {
         if key.media_id().as_uuid().get_version_num() == DERIVED {
             return Ok(Some(MAY_BE_REQUESTED));
         }
-        // Also under another key than the item has now: a restore may be about to give it this one.
+        // An item counts even if it has another key now: a restore may be about to give it this one.
         let known = self.handles.commands.load_internal(key.media_id()).await?.sequence > 0;
         Ok(known.then_some(OWNED))
     }

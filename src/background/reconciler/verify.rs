@@ -1,8 +1,8 @@
-//! A suspicion against what is true now: the item's stream, and a HEAD.
+//! Verifies suspicions against the item's stream, and against a HEAD if one is needed.
 //!
-//! An answer that tells nothing of an entry is asked for again, and the bucket for its marker in between: while the bucket
-//! does not answer, nothing is said of what is in it, and the walk waits. An entry that goes on failing while the bucket
-//! answers is put aside, with the reason, and stops no other.
+//! A HEAD that fails is repeated, and the bucket's marker is read in between: while the marker cannot be read, no
+//! finding is made of the entry, and the walk stops to be taken up later. An entry whose HEADs go on failing while the
+//! marker can be read is put aside, with the reason, and stops no other.
 
 use futures_util::{StreamExt, stream};
 use zeroload_domain::{Media, MediaId, SeenVia};
@@ -14,21 +14,21 @@ use crate::{
     storage::{Illegible, Listed, Location, ThrottleStreak},
 };
 
-/// Looks under way at once.
+/// Suspicions that are verified at once.
 const LOOKS: usize = 16;
 
-/// Looks at an entry before it is put aside. The gateway asks each time once more, after a pause.
+/// HEADs of an entry before it is put aside. The gateway repeats each of them once, after a pause.
 const TRIES: usize = 3;
 
-/// Characters of a key that cannot be read which are kept: more than S3 lets a key have, escaped.
+/// Characters of an unreadable key that a finding keeps: more than S3 lets a key have, escaped.
 const KEY: usize = 3072;
 
 pub(super) const REPORTED: &str = "reported";
 pub(super) const COLLECTED_AGAIN: &str = "collected_again";
 
 impl Reconciler {
-    /// Looks at what is suspicious, and does what is to be done about it. Where it was told to stop before the end, it answers
-    /// with the place that it has reached.
+    /// Verifies a batch of suspicions, and collects or deletes what is to be collected or deleted. If the walk is to
+    /// stop before the end of the batch, returns the place that was reached.
     pub(super) async fn verify(
         &self,
         batch: Vec<Suspicion>,
@@ -92,7 +92,8 @@ impl Reconciler {
             if failed.is_empty() {
                 return Ok(());
             }
-            // If it is the bucket as a whole, no entry is to blame: the walk goes on once it is back.
+            // If the bucket as a whole does not answer, no entry is put aside: the walk stops, and goes on once the
+            // bucket is back.
             self.pace(step).await;
             if let Some(problem) = self.look_at_bucket().await? {
                 step.walk.report_only = Some(problem);
@@ -109,13 +110,14 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What is wrong, if it still is.
+    /// The finding, if the suspicion is still true.
     async fn verify_one(&self, suspicion: &Suspicion, step: &Step) -> Result<Option<Finding>, ReconcileError> {
         match suspicion {
             Suspicion::Confirmed { item } => self.confirmed(item).await,
             Suspicion::CameBack { id, object } => self.came_back(*id, object, step).await,
             Suspicion::Unknown { id: None, object } => Ok(Some(self.unknown(object))),
-            // The event of a request comes before its object: whoever reads the stream after the listing sees it.
+            // A request is in the journal before its object is in the bucket: a stream that is read after the listing
+            // has it.
             Suspicion::Unknown { id: Some(id), object } => match self.owner(*id, &object.key).await? {
                 None => Ok(Some(self.unknown(object))),
                 Some(Loaded { media: Media::Collected(..), .. }) => self.came_back(*id, object, step).await,
@@ -126,7 +128,7 @@ impl Reconciler {
         }
     }
 
-    /// What is said of an entry of which nothing is known.
+    /// The finding for an entry that could not be checked.
     fn unreadable(&self, suspicion: &Suspicion, reason: &str) -> Finding {
         let finding = match suspicion {
             Suspicion::Confirmed { item } => Finding {
@@ -173,8 +175,8 @@ impl Reconciler {
         Ok(owns.then_some(loaded))
     }
 
-    /// A confirmed item's object is missing or another one only if it is so by a look between two reads of its stream
-    /// that agree.
+    /// A confirmed item's object counts as missing or another one only if a HEAD says so, and the item's stream is the
+    /// same before and after the HEAD.
     async fn confirmed(&self, item: &ExpectedObject) -> Result<Option<Finding>, ReconcileError> {
         let before = self.handles.commands.load_internal(item.media_id).await?;
         let Media::Confirmed(ticketed, pinned, _) = &before.media else { return Ok(None) };
@@ -204,8 +206,8 @@ impl Reconciler {
         }))
     }
 
-    /// Claims what came back after its collection; the collector deletes it. The claim that was there before the look goes
-    /// along, so that bytes of before the collection cannot be taken for new ones.
+    /// Claims an object that came back after its collection; the collector deletes it. The command names the claim that
+    /// was in the stream before the HEAD, so that bytes of before the collection cannot be taken for new ones.
     async fn came_back(&self, id: MediaId, object: &Listed, step: &Step) -> Result<Option<Finding>, ReconcileError> {
         let Some(Loaded { media: Media::Collected(ticketed, claimed, _), .. }) = self.owner(id, &object.key).await?
         else {
