@@ -1,4 +1,4 @@
-//! What every job of the background works with.
+//! What every background job works with.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The timer that every job of the background shares: a turn when its time has come and on demand, the next one armed when the
-//! last has ended.
+//! The timer that the background jobs share: begins a turn when its time has come and on demand, and arms the next turn
+//! when the last has ended.
 //!
-//! A turn runs on the service's runtime, so a panic in it is a turn that broke off. A job that is told to stop ends its turn at
-//! the next page, and begins no other.
+//! A turn runs on the service's runtime, so a panic ends the turn and not the actor. A job that is told to stop ends
+//! its turn at the next page, and begins no other.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -19,35 +19,37 @@ use super::Watched;
 /// How far the pause between two turns is varied, so that several processes do not act in step.
 const JITTER: f64 = 0.1;
 
-/// Somebody's question, and where its answer goes.
+/// The question of a turn on demand, and where its answer goes.
 pub type Asked<J> = (<J as Job>::Question, oneshot::Sender<<J as Job>::Answer>);
 
-/// What is done again and again. Clones are the same job: one goes to each actor that takes the place of a dead one.
+/// Work that is done again and again. Clones are the same job: each actor that takes the place of a dead one gets a
+/// clone.
 pub trait Job: Clone + Send + Unpin + 'static {
-    /// What a turn on demand is asked for with.
+    /// The question of a turn on demand.
     type Question: Send + Unpin + 'static;
     type Answer: Send + 'static;
-    /// What a turn comes to.
+    /// The result of a turn.
     type Done: Send + 'static;
-    /// What has to be known of a turn when it has ended.
+    /// What [`Job::end`] has to know of the turn that has ended.
     type About: 'static;
 
     /// Turns under way at once; more wait.
     const AT_ONCE: usize;
 
-    /// A turn: because somebody asked for it, or because its time has come.
+    /// Begins a turn: on demand if `asked` is given, else because its time has come.
     fn begin(&self, asked: Option<Asked<Self>>) -> (BoxFuture<'static, Self::Done>, Self::About);
 
-    /// Counts and logs what a turn came to, and says when the next one is due. An error is a turn that broke off.
+    /// Counts and logs the result of a turn, and says when the next turn is due. An error means that the turn panicked
+    /// or was cancelled.
     fn end(&self, about: Self::About, done: Result<Self::Done, JoinError>) -> Next;
 
-    /// Lets a turn that is under way end at its next page.
+    /// Ends a turn that is under way at its next page.
     fn stop(&self);
 }
 
-/// When the next turn is due, unless one is armed already.
+/// When the next turn is due, unless a turn is armed already.
 pub enum Next {
-    /// Even if another one is armed for later.
+    /// At once, even if a turn is armed for later.
     AtOnce,
     After(Duration),
 }
@@ -60,16 +62,16 @@ struct Periodic<J: Job> {
     job: J,
     runtime: Handle,
     ids: Ids,
-    /// Nothing for a turn by the timer.
+    /// Turns that wait to begin; `None` is a turn by the timer.
     waiting: VecDeque<Option<Asked<J>>>,
-    /// Turns that have not ended.
+    /// Turns that have begun and not ended.
     under_way: usize,
     timer: Option<SpawnHandle>,
-    /// Whom to tell that the last turn has ended.
+    /// Told that the last turn has ended, once the job is to stop.
     stopped: Option<oneshot::Sender<()>>,
 }
 
-/// Reaches whichever actor is in place.
+/// Reaches the actor that is in place now.
 pub struct PeriodicHandle<J: Job>(Watched<Periodic<J>>);
 
 impl<J: Job> Clone for PeriodicHandle<J> {
@@ -92,7 +94,7 @@ impl<J: Job> PeriodicHandle<J> {
         }))
     }
 
-    /// Asks for a turn now, or after those that are under way.
+    /// Asks for a turn now, or after the turns that are under way.
     ///
     /// # Errors
     /// [`Stopped`] while the service stops.
@@ -114,7 +116,7 @@ impl<J: Job> Message for Ask<J> {
     type Result = Result<J::Answer, Stopped>;
 }
 
-/// Lets a turn that is under way end at its next page, and begins no other.
+/// Ends a turn that is under way at its next page, and begins no other.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Stop;
@@ -123,7 +125,7 @@ impl<J: Job> Actor for Periodic<J> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        // At once: an earlier process may have left something half done.
+        // The first turn begins at once: an earlier process may have left work half done.
         self.arm(Duration::ZERO, context);
     }
 }
@@ -141,7 +143,7 @@ impl<J: Job> Periodic<J> {
         if self.under_way >= J::AT_ONCE {
             return;
         }
-        // Nobody waits for the answer of a call whose client has gone.
+        // A question whose caller has gone away needs no turn.
         self.waiting.retain(|asked| asked.as_ref().is_none_or(|(_, answer)| !answer.is_closed()));
         let Some(asked) = self.waiting.pop_front() else { return };
         self.under_way += 1;

@@ -1,4 +1,4 @@
-//! Puts a new actor in the place of a dead one: actix restarts none after a panic, and says so to nobody.
+//! Puts a new actor in the place of a dead one: after a panic actix neither restarts the actor nor reports its end.
 
 use std::{
     sync::{
@@ -10,10 +10,10 @@ use std::{
 
 use actix::{Actor, Addr, Context};
 
-/// Between two looks at the actor.
+/// The pause between two checks whether the actor lives.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The address of whichever actor is in place.
+/// The address of the actor that is in place now.
 pub struct Watched<A: Actor> {
     current: Arc<RwLock<Addr<A>>>,
     retired: Arc<AtomicBool>,
@@ -26,7 +26,7 @@ impl<A: Actor> Clone for Watched<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Watched<A> {
-    /// Starts the actor that `make` makes on the current actix system, and another one whenever it has died.
+    /// Starts an actor of `make` on the current actix system, and a new one whenever the actor has died.
     pub fn start(make: impl Fn() -> A + 'static) -> Self {
         let current = Arc::new(RwLock::new(make().start()));
         let watched = Self { current, retired: Arc::new(AtomicBool::new(false)) };
