@@ -1,5 +1,6 @@
-//! Which addresses may be asked. A name may lead anywhere, also to a service of this machine or network that trusts
-//! whoever can reach it; so it is resolved here, every address is checked, and exactly what was checked is connected to.
+//! Which addresses may be called. A host name may resolve to any address, also to that of a service in this machine or
+//! network that trusts every caller. So the name is resolved here, every address is checked, and the connection goes to
+//! exactly the addresses that were checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,22 +9,22 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-/// How far a question may go.
+/// Which addresses a message may be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Addresses of the public internet.
     Public,
     /// This machine.
     Loopback,
-    /// Wherever the name leads.
+    /// Any address.
     Anywhere,
 }
 
 impl Reach {
-    /// What a URL must be.
+    /// The form that a URL must have.
     pub const MUST_BE: &str = "https://HOST[:PORT][/PATH], or http:// on a loopback address";
 
-    /// The reach of a URL that is meant as it stands: plain HTTP only to this machine.
+    /// The reach that a URL of the settings gets. Plain HTTP is for this machine alone, unless `allow_private` is set.
     ///
     /// # Errors
     /// Says what the URL must be.
@@ -47,7 +48,7 @@ impl Reach {
             _ if plain => return Err(Self::MUST_BE),
             _ => Self::Public,
         };
-        // Of an address that stands in the URL itself no resolver is asked.
+        // The resolver never sees an address that stands in the URL itself, so it is checked here.
         if literal.is_some_and(|ip| !reach.allows(ip)) {
             return Err("https:// on a public address, unless review_allow_private is set");
         }
@@ -63,7 +64,7 @@ impl Reach {
     }
 }
 
-/// Resolves names as the machine does, and refuses a name with any address that may not be asked.
+/// Resolves names as the machine does, and refuses a name with any address out of reach.
 pub(super) struct Resolver(Reach);
 
 impl Resolver {
@@ -77,7 +78,8 @@ impl Resolve for Resolver {
         let reach = self.0;
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // Not only the good ones: a name with a bad address beside them is no name to be trusted.
+            // The whole name is refused, not only its bad address: a name that also leads to a private address cannot
+            // be trusted.
             match found.iter().find(|at| !reach.allows(at.ip())) {
                 Some(_) => Err("its name leads to a private address, which review_allow_private would allow".into()),
                 None => Ok(Box::new(found.into_iter()) as Addrs),
@@ -116,16 +118,16 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [w, x] = g.to_be_bytes();
     let [y, z] = h.to_be_bytes();
     match (a, b) {
-        // Translated to the IPv4 address at the end (RFC 6052), or with it in the middle (RFC 3056).
+        // Addresses that stand for the IPv4 address at their end (RFC 6052), or in their middle (RFC 3056).
         (0x0064, 0xff9b) if c == 0 && d == 0 => is_public_v4(Ipv4Addr::new(w, x, y, z)),
         (0x2002, _) => {
             let ([w, x], [y, z]) = (b.to_be_bytes(), c.to_be_bytes());
             is_public_v4(Ipv4Addr::new(w, x, y, z))
         }
-        // Protocols, Teredo among them, and documentation.
+        // IETF protocols, Teredo among them, and documentation.
         (0x2001, 0x0000..=0x01ff | 0x0db8) => false,
         (0x3fff, 0x0000..=0x0fff) => false,
-        // Global unicast; all else is local, multicast or nothing yet.
+        // Global unicast; all other addresses are local, multicast or not assigned yet.
         (0x2000..=0x3fff, _) => true,
         _ => false,
     }

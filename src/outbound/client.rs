@@ -1,7 +1,7 @@
 //! One POST of a signed message, and its whole answer.
 //!
-//! Only the address that was checked is asked: no proxy, no redirect. An error says what kind of answer came, and quotes
-//! nothing of it.
+//! Only addresses that were checked are connected to: no proxy, no redirect. An error names the kind of answer, and
+//! quotes nothing of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,17 +15,17 @@ use crate::outside::{bounded, with_causes};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Characters of what a failed connection says of itself; a certificate names as many hosts as it likes.
+/// Longest cause of a failed connection, in characters; a certificate may name any number of hosts.
 const MAX_CAUSE: usize = 300;
 
-/// Whom to call, and how.
+/// The recipient of messages, and how to call it.
 #[derive(Clone, Debug)]
 pub struct Recipient {
-    /// Checked against `reach` as far as it says where it leads.
+    /// Checked against `reach` as far as the URL itself names an address.
     pub url: Url,
     pub reach: Reach,
     pub secret: Secret,
-    /// For a message and its whole answer.
+    /// The time-out for a message and its whole answer.
     pub timeout: Duration,
 }
 
@@ -47,9 +47,9 @@ pub struct SignedClient {
     secret: Secret,
 }
 
-/// What is sent.
+/// A message to send.
 pub struct Message<'a> {
-    /// The recipient has it as `webhook-id`.
+    /// Sent as the header `webhook-id`.
     pub id: &'a str,
     /// Seconds since 1970.
     pub timestamp: i64,
@@ -73,7 +73,8 @@ impl SignedClient {
         Ok(Self { client, url: recipient.url, secret: recipient.secret })
     }
 
-    /// The body of the answer, if it is 200 and no longer than `most` bytes.
+    /// Sends a message, and returns the body of the answer if its status is 200 and the body no longer than `most`
+    /// bytes.
     ///
     /// # Errors
     /// [`CallError`].

@@ -1,8 +1,8 @@
-//! Signed HTTP to others, at addresses that somebody set.
+//! Signed HTTP calls to the URLs of the settings.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`address`] | which addresses may be asked: not those behind which an attacker wants to reach something of ours |
+//! | [`address`] | which addresses may be called: none by which an attacker could reach a service of our own network |
 //! | [`signature`] | the signature of a message, as Standard Webhooks describes it |
 //! | [`client`] | the one call: guarded, signed, bounded |
 

@@ -1,5 +1,5 @@
-//! The signature of a question, as Standard Webhooks 1.0 describes it: `v1,` and the base64 of
-//! HMAC-SHA256(secret, `{id}.{timestamp}.{body}`).
+//! The signature of a message, as Standard Webhooks 1.0 describes it: `v1,` and the base64 of HMAC-SHA256(secret,
+//! `{id}.{timestamp}.{body}`).
 
 use std::fmt;
 

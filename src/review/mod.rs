@@ -5,9 +5,10 @@
 //! 200               {"in_use": {"…": "post-1"}}       of the ids that were asked about, each with its attached_to or null
 //! ```
 //!
-//! Guards P-1 against a confirm that the backend means to have made. Whatever is no such answer is an error, and then the
-//! caller claims nothing: no answer is never taken for "not in use". An error ends up in the journal, in the log and in
-//! `/readyz`, so it says what kind of answer came and where it is wrong, and quotes nothing of it.
+//! Guards P-1 against a confirm that the backend believes to have made. Every other answer is an error, and then the
+//! caller claims nothing: a missing answer never counts as "not in use". An error ends up in the journal, in the log
+//! and in `/readyz`, so its text names the kind of answer and the place that is wrong, and quotes nothing of the
+//! answer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,10 +22,10 @@ use crate::{
     outside::json,
 };
 
-/// Bytes of an answer: a thousand ids with their places, each as long as may be, are a quarter of it.
+/// Longest answer, in bytes: a thousand ids with their places, each as long as may be, take a quarter of it.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
-/// Why it is not known what is in use. Of the answer the text holds a status, an id or a place, and no more.
+/// Why it is not known which items are in use. Of the answer, the text holds a status, an id or a place, and no more.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     #[error("the backend was not reached: {0}")]
@@ -39,10 +40,10 @@ pub enum ReviewError {
     TooLong,
 }
 
-/// What the backend said.
+/// The backend's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
-    /// Of the question; the backend has it as `webhook-id`.
+    /// The id of the question, which was sent as `webhook-id`.
     pub message_id: String,
     pub in_use: HashMap<MediaId, Option<AttachedTo>>,
 }
@@ -61,7 +62,7 @@ struct Question<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
-    /// An id that is given twice has two answers, so none.
+    /// An answer that names an id twice is refused.
     #[serde(deserialize_with = "json::unique")]
     in_use: HashMap<MediaId, Option<AttachedTo>>,
 }
@@ -73,7 +74,7 @@ impl Reviewer {
         Ok(Self { client: SignedClient::new(backend)?, ids })
     }
 
-    /// Which of `ids` are in use.
+    /// Asks the backend which of `ids` are in use.
     ///
     /// # Errors
     /// [`ReviewError`]: nothing is known of any of them.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::outbound::{address::Reach, signature::Secret};
 
-/// A backend that gives one answer, byte for byte, and what it was asked.
+/// A backend that gives one answer, byte for byte, and the request that it got.
 async fn backend(answer: String) -> (Url, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/review", listener.local_addr().unwrap()).parse().unwrap();
@@ -165,7 +165,7 @@ async fn who_hangs_is_given_up_and_who_is_not_there_is_named_without_the_url() {
 #[tokio::test]
 async fn a_name_that_leads_to_a_private_address_is_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // As a public name would that somebody has pointed at this machine.
+    // Like a public name that an attacker has pointed at this machine.
     let url: Url = format!("http://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
     let settings = Recipient { url, reach: Reach::Public, secret: secret(), timeout: Duration::from_secs(60) };
     let refused = Reviewer::new(settings, Ids::seeded(1)).unwrap().ask(&[id(1)], now()).await.unwrap_err().to_string();
