@@ -18,8 +18,8 @@ pub enum Command {
     Request(RequestMedia),
     /// A backend wants the ticket to live longer.
     RenewTicket,
-    /// The bucket was looked at and held this.
-    /// `collected` is the claim that had been collected when it was looked at: only then are the bytes late ones.
+    /// A HEAD of the object showed this.
+    /// `collected` is the claim that had been collected before that HEAD: only then are the bytes late ones.
     RecordUpload { facts: ObjectFacts, seen_via: SeenVia, collected: Option<Claim> },
     /// A backend's own post, which refers to the item, is saved. `facts` are from a HEAD, where one was needed.
     Confirm { attached_to: Option<AttachedTo>, facts: Option<ObjectFacts> },
@@ -36,7 +36,7 @@ pub enum Command {
     Restore { attached_to: Option<AttachedTo> },
     /// The object of an item that is restored was seen under its new key.
     FinishRestore { facts: ObjectFacts },
-    /// The object of a confirmed item was looked at after the last ticket for it could write, and this was found.
+    /// A HEAD of a confirmed item's object, made after the last ticket could write, showed this.
     Seal { found: Found },
 }
 

@@ -52,7 +52,7 @@ impl Media {
         }
     }
 
-    /// Whether an object that a look showed may be recorded as the upload, as far as its headers go.
+    /// Whether an object that a HEAD showed may be recorded as the upload, as far as its headers go.
     ///
     /// # Errors
     /// [`Refusal::UploadMismatch`] for a header that no ticket signs: it would be served with the object for ever.
@@ -323,7 +323,7 @@ fn fits(ticketed: &MediaInfo, facts: &ObjectFacts) -> Result<(), Refusal> {
 
 fn collected(claimed: &Claimed, freed: Option<ByteSize>) -> Event {
     let (outcome, bytes_freed) = match (freed, &claimed.seen) {
-        // Versions were counted as they went; one may have been hidden from the look by a delete marker.
+        // Versions were counted as they went; one may have been hidden from the HEAD by a delete marker.
         (Some(freed), _) => (CollectOutcome::Deleted, freed),
         (None, Seen::Present { content_length, .. }) => (CollectOutcome::Deleted, *content_length),
         (None, Seen::Absent) => (CollectOutcome::Absent, ByteSize::default()),

@@ -182,7 +182,7 @@ impl Media {
         }
     }
 
-    /// The object as the journal knows it, in the words of a look.
+    /// The object as the journal knows it, in the words of a HEAD.
     pub(crate) fn recorded(&self) -> Option<Seen> {
         let (etag, content_length) = match self {
             Self::Trashed(_, _, kept) => (&kept.etag, kept.content_length),

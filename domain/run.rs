@@ -44,7 +44,7 @@ pub struct CollectionRunEnded {
     pub caller: String,
     pub started_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
-    /// Items that the run looked at.
+    /// Items that the run handled.
     pub due: u64,
     /// Items whose object was deleted.
     pub collected: u64,

@@ -16,7 +16,7 @@ pub(super) fn stand_in(faults: &Faults, parts: &Parts) -> Option<Response<Body>>
     })
 }
 
-/// Takes the signature off a request, where nobody looks at it: [`super::access`] lets such a request in then.
+/// Takes the signature off a request, where nobody checks the signature: [`super::access`] lets such a request in then.
 pub(super) fn unsigned(faults: &Faults, parts: &mut Parts) -> bool {
     if !faults.has(Manner::ChecksNoSignature) {
         return false;

@@ -118,8 +118,8 @@ impl Backend {
         }
     }
 
-    /// Between the look at the row and the open, an overwrite or a delete may have removed the
-    /// file; then there is a newer row to look at. An open file outlives its name.
+    /// Between the read of the row and the open, an overwrite or a delete may have removed the
+    /// file; then there is a newer row to read. An open file outlives its name.
     async fn open_object(&self, bucket: &str, key: &str) -> S3Result<(ObjectRow, File)> {
         let mut row = self.row(bucket, key).await?;
         loop {

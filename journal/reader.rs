@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// The events of one media item by sequence, as far as a decision asks: what is read is checked as by
-    /// [`Reader::stream`], the other columns are not looked at. Quicker where many ask at once.
+    /// [`Reader::stream`], the other columns are not read. Quicker where many ask at once.
     pub async fn facts(&self, id: Uuid) -> Result<Vec<DecisionEvent>, ReadError> {
         let raw = self.store.facts(StreamKind::Media, id).await?;
         let facts = raw.into_iter().map(DecisionEvent::try_from).collect::<Result<Vec<_>, _>>()?;

@@ -42,7 +42,7 @@ pub enum Seen {
         last_modified: Option<DateTime<Utc>>,
     },
     Absent,
-    /// The look failed or was refused: nothing is known.
+    /// The HEAD failed or was refused: nothing is known.
     Unknown,
 }
 
@@ -82,7 +82,7 @@ impl ObjectFacts {
     }
 }
 
-/// What a look at a confirmed item's object showed.
+/// What a HEAD of a confirmed item's object showed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Found {
@@ -108,7 +108,7 @@ impl Found {
     }
 }
 
-/// What made us look at the bucket when an upload was seen.
+/// What led to the HEAD by which an upload was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeenVia {
@@ -118,7 +118,7 @@ pub enum SeenVia {
     Confirm,
     /// The bucket's own notification named the object.
     Notification,
-    /// A look at a planned time after the item had been collected.
+    /// A re-check at a planned time after the item had been collected.
     Recheck,
     /// A walk through the bucket came across the object.
     Reconciliation,

@@ -103,7 +103,7 @@ impl Effect {
 /// What other servers do in their own way. One lasts until the faults are cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Any request is as good as one that is signed; dates and lengths that were signed are not looked at.
+    /// Any request is as good as one that is signed; dates and lengths that were signed are not checked.
     ChecksNoSignature,
     /// A PUT or DELETE with a condition is answered with 501.
     RefusesConditions,

@@ -1,4 +1,4 @@
-//! The cursors of stored consumers: rows that are claimed, moved and looked at.
+//! The cursors of stored consumers: rows that are claimed, moved and listed.
 //!
 //! Each call is one statement, but for a claim that has nothing to change, which only reads. A lease is two columns of the
 //! row: who is at the consumer, and until when, by the database's clock where several machines share it. It is never a lock

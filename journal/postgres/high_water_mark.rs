@@ -14,7 +14,7 @@ use super::connection::{answered, store_error};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Whether the event of a [`Mark`] stands where it stood: a condition with the numbers of two parameters, its position and
-/// its command. One look at the end of an index.
+/// its command. One read at the end of an index.
 macro_rules! holds {
     ($position:literal, $command:literal) => {
         concat!(
@@ -60,7 +60,7 @@ impl HighWaterMark {
         }
     }
 
-    /// Looks over a new connection whether it leads to the same journal, with all that was seen.
+    /// Checks over a new connection that it leads to the same journal, with all that was seen.
     pub async fn check(&self, connection: &mut PgConnection, journal_id: &str) -> Result<(), StoreError> {
         let mark = self.mark();
         let check = sqlx::query(CHECK).persistent(false).bind(mark.position).bind(&mark.command);

@@ -67,7 +67,7 @@ pub struct PostgresWriter {
     journal_id: String,
     /// A head before it lost acknowledged events.
     seen: HighWaterMark,
-    /// What this writer has written, so that the list of versions needs no look at each append.
+    /// What this writer has written, so that the list of versions is not read at each append.
     versions: HashSet<(&'static str, &'static str)>,
 }
 

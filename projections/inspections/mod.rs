@@ -1,7 +1,7 @@
-//! Looking again at what seemed to have ended: which items are to be looked at, and what is noted meanwhile.
+//! Checks of items that seemed to have ended: which items are to be checked, and what is noted meanwhile.
 //!
 //! Not a projection: progress and failures are written by the service beside the read tables, and a rebuild leaves them
-//! alone. Losing them means no more than looking once more.
+//! alone. Losing them means no more than checking once more.
 //!
 //! Progress is a position of the journal, not a time: positions have no equals, and an event that is applied late, or an
 //! item that is collected once more, always comes at a position behind it.
@@ -24,7 +24,7 @@ use crate::{
     values::names,
 };
 
-/// What an item is looked at for.
+/// What an item is checked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inspection {
     /// Whether bytes have arrived since it was collected.
@@ -45,7 +45,7 @@ impl Inspection {
 names!(Inspection: [Inspection::Recheck, Inspection::Seal]);
 
 row! {
-    /// An item that may have to be looked at: a hint, since only the item's stream decides.
+    /// An item that may have to be checked: a hint, since only the item's stream decides.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Inspected {
         pub media_id: MediaId,
@@ -65,7 +65,7 @@ row! {
 
 row! {
     /// A row of `recheck_progress`: how far one planned time of re-checks has come in one bucket. Every item of the bucket
-    /// whose collection was recorded up to the position has been looked at so long after it.
+    /// whose collection was recorded up to the position has been checked so long after it.
     struct ProgressRecord {
         store: Store,
         bucket: Bucket,
@@ -86,7 +86,7 @@ pub(crate) const PROGRESS: Table = Table {
 };
 
 row! {
-    /// A row of `inspection_retries`: an item that could not be looked at waits for its own time, and delays no other.
+    /// A row of `inspection_retries`: an item that could not be checked waits for its own time, and delays no other.
     struct RetryRecord {
         inspection: Inspection,
         media_id: MediaId,
@@ -107,7 +107,7 @@ pub(crate) const RETRIES: Table = Table {
     without_rowid: true,
 };
 
-/// What is to be looked at, and how far that has come.
+/// Which items are to be checked, and how far the checks have come.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectionStore<'a> {
     models: &'a ReadModels,
@@ -141,7 +141,7 @@ impl InspectionStore<'_> {
         self.models.database()?.count(sql, cells).await
     }
 
-    /// Notes that everything up to `position` was looked at for these planned times. It never goes back.
+    /// Notes that everything up to `position` was checked for these planned times. The position never goes back.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::Full`], [`Error::Unreachable`], [`Error::Database`], [`Error::ReadOnly`].
@@ -223,7 +223,7 @@ impl InspectionStore<'_> {
         Ok(())
     }
 
-    /// Forgets items that were put aside, since they could be looked at.
+    /// Forgets items that were put aside, since they could be checked.
     ///
     /// # Errors
     /// As [`InspectionStore::put_aside`].
@@ -236,7 +236,7 @@ impl InspectionStore<'_> {
         Ok(())
     }
 
-    /// Forgets items that have left the state in which they were to be looked at, and returns how many.
+    /// Forgets items that have left the state in which they were to be checked, and returns how many.
     ///
     /// # Errors
     /// As [`InspectionStore::put_aside`].

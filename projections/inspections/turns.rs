@@ -1,4 +1,4 @@
-//! Whose turn it is to look again at the items of a bucket, so that several processes do not ask about the same ones.
+//! Which process checks the items of a bucket, so that several processes do not ask about the same ones.
 //!
 //! For each bucket and each [`Inspection`] one run has the turn. It keeps it by being heard of; one that has died holds the
 //! others up until its time is over. A hint, and no lock: what may be recorded of an item the item's stream decides. Where two

@@ -33,7 +33,7 @@ row! {
         pub content_length: ByteSize,
         /// Base64, as requested.
         pub checksum_sha256: Option<Sha256Digest>,
-        /// Of the object when it was last seen: when its upload was recorded, or by the collector's look before its claim.
+        /// Of the object when it was last seen: when its upload was recorded, or by the collector's HEAD before its claim.
         pub etag: Option<ETag>,
         /// While confirmed; a release takes it away.
         pub attached_to: Option<AttachedTo>,

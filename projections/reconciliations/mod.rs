@@ -289,7 +289,7 @@ impl WalkStore<'_> {
         self.models.database()?.select(include_str!("confirmed.sql"), cells).await
     }
 
-    /// How many objects the bucket should hold: items that are uploaded, confirmed, released or being collected. Looks at
+    /// How many objects the bucket should hold: items that are uploaded, confirmed, released or being collected. Reads
     /// every row.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ const MAX_REASON: usize = 1000;
 /// Events that are read from the journal at once.
 const PAGE: u32 = 1000;
 
-/// Events behind the beginning of a run in which its items are looked for: a run handles at most 20 000 items, and others
+/// Events behind the beginning of a run among which its items are searched: a run handles at most 20 000 items, and others
 /// write beside it.
 const MAX_EVENTS: u64 = 200_000;
 
@@ -92,7 +92,7 @@ pub struct CollectionRun {
     ended_at: Option<DateTime<Utc>>,
     #[schema(required = true)]
     duration_seconds: Option<f64>,
-    /// Items that it looked at.
+    /// Items that the run handled.
     #[schema(required = true)]
     due: Option<u64>,
     #[schema(required = true)]

@@ -186,7 +186,7 @@ pub async fn get(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
 
 /// Say that the upload is done
 ///
-/// The bucket is looked at: nobody's word is taken for it.
+/// A HEAD decides: nobody's word is taken for it.
 #[utoipa::path(
     post, path = paths::uploaded::PATH, operation_id = "report_upload", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
@@ -284,7 +284,7 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
 
 /// A ticket once more for a pending item
 ///
-/// The bucket is looked at first: if the bytes are there, that is recorded and answered with `already-uploaded`. In the
+/// A HEAD comes first: if the bytes are there, that is recorded and answered with `already-uploaded`. In the
 /// first half of a ticket's life the answer is that ticket, signed once more, and nothing is recorded.
 #[utoipa::path(
     post, path = paths::ticket::PATH, operation_id = "renew_ticket", tag = "media", params(("id" = uuid::Uuid, Path)),

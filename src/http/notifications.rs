@@ -13,7 +13,7 @@ use crate::media::{
     service::Notified,
 };
 
-/// Objects of one message that are looked at at once.
+/// HEADs of one message under way at once.
 const LOOKS: usize = 16;
 
 /// Records that cannot be read which are named.
@@ -22,7 +22,7 @@ const NAMED: usize = 10;
 /// What became of the objects that a message names.
 #[derive(Serialize, ToSchema)]
 pub struct NotificationResult {
-    /// Objects of ours that were looked at; what was there is recorded.
+    /// Objects of ours that were checked by HEAD; what was there is recorded.
     looked: u64,
     /// Those that are not ours, were not written, or are named twice.
     ignored: u64,

@@ -37,7 +37,7 @@ pub struct Settings {
     /// Where clients reach the embedded server; absent where that is the address that it listens on.
     pub embedded_s3_public: Option<PublicAddress>,
     pub policy: Policy,
-    /// When a collected item is looked at again, counted from its collection.
+    /// When a collected item is checked again, counted from its collection.
     pub recheck_after: Vec<Duration>,
     /// Between the end of a collection run and the start of the next, and likewise of the inspector.
     pub collect_every: Duration,

@@ -226,7 +226,7 @@ where
     None
 }
 
-/// A client sends the bytes, once or more. The bucket looks at the ticket's end when a PUT begins; when it lands is the
+/// A client sends the bytes, once or more. The bucket checks the ticket's end when a PUT begins; when it lands is the
 /// network's affair.
 fn begin_upload(world: &World, upload: Upload) {
     let (sim, bucket) = (world.sim.clone(), world.bucket.clone());

@@ -1,4 +1,4 @@
-//! What was looked at, and how it ended.
+//! What a probe has checked, and how each check ended.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// One thing that was looked at.
+/// One thing that a probe has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Stable; `s3-…`.

@@ -1,7 +1,7 @@
 //! Deletes on a server without a usable `DeleteObjects`: one call for each key.
 //!
 //! The answer to a single delete has no body that names its key. It counts where it has S3's status and a request id;
-//! elsewhere, as from a proxy that says 200 to everything, only a look afterwards shows whether the key is gone (P-7).
+//! elsewhere, as from a proxy that says 200 to everything, only a HEAD afterwards shows whether the key is gone (P-7).
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -230,7 +230,7 @@ where
 /// What identifies a request in the server's own logs.
 const REQUEST_ID: &str = "x-amz-request-id";
 
-/// Bytes of a body that are looked at for what is wrong.
+/// Bytes of a body that are read for what is wrong.
 const MAX_READ: usize = 4096;
 
 /// A refusal as it came over the wire.

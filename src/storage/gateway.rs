@@ -233,7 +233,7 @@ impl Gateway {
         self.inner.ticket_credentials.at(now).await.map_err(|_| SignError::NoCredentials)
     }
 
-    /// Whether a location is in the bucket that this gateway serves: only there can anything be looked at or deleted.
+    /// Whether a location is in the bucket that this gateway serves: only objects there can be checked or deleted.
     pub fn serves(&self, at: &Location<'_>) -> bool {
         at.store == self.store() && at.bucket == self.bucket()
     }

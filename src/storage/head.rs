@@ -121,7 +121,7 @@ impl Gateway {
     pub(super) async fn ask_head(&self, key: &str, version: Option<&str>) -> Result<Head, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
         let asked = asked.set_version_id(version.map(str::to_owned));
-        // Large, and within every call that may have to look.
+        // Large, and within every call that may make a HEAD.
         match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
             Ok(found) => {
                 let last_modified =

@@ -34,7 +34,7 @@
 //! | [`marker`] | the object that ties a bucket to its journal |
 //! | `rehearsal` | a removal of an object of our own, before items are claimed |
 //! | `server_clock` | the server's clock, as its answers tell it |
-//! | [`probe`], `check` | what a server enforces, found out at start; how each look at it ended |
+//! | [`probe`], `check` | what a server enforces, found out at start; how each check ended |
 //! | [`error`] | why nothing is known about an object |
 //!
 //! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The crate

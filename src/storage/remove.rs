@@ -39,7 +39,7 @@ pub const TRASH_LOST: &str = "trash-lost";
 /// The bucket asked for fewer requests, and the item was left alone.
 pub const SLOW_DOWN: &str = "slow-down";
 
-/// Lists of versions, and looks at what was denied, under way at once.
+/// Lists of versions, and HEADs of what was denied, under way at once.
 const LISTS: usize = 32;
 /// A list shows at most a thousand versions, and late PUTs and others' markers may come in between.
 const ROUNDS: usize = 8;

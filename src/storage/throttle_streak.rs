@@ -1,4 +1,4 @@
-//! How long a page of looks or moves goes on where the server asks for fewer requests.
+//! How long a page of HEADs or moves goes on where the server asks for fewer requests.
 //!
 //! Each request is tried again after a pause that gets longer, up to 20 s. A page of which all are refused would take hours
 //! that way, so after a few in vain the others are left to a later run. One that has no luck, or whose key is never

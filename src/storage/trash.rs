@@ -6,7 +6,7 @@
 //! back                        copy to a new key ─▶ compare ─▶ remove what was kept (by the caller)
 //! ```
 //!
-//! Every step looks first at what is there, so each may be repeated, and nothing is removed before its copy was seen and
+//! Every step begins with a HEAD of what is there, so each may be repeated, and nothing is removed before its copy was seen and
 //! found the same. What was seen at the claim is what is kept: bytes that come late, between two tries, take no place of
 //! it. A copy is made by the server: no byte passes here (P-6).
 

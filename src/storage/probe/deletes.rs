@@ -36,7 +36,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Deletes what the first ticket wrote, and looks whether it is gone. Whoever claims relies on what is noted here.
+    /// Deletes the object of the first ticket, and checks that the object is gone. Claims rely on what is noted here.
     pub(super) async fn delete(&mut self) {
         let key = self.key("whole");
         // A second upload that was not refused is a second version.

@@ -34,7 +34,7 @@ impl Trial<'_> {
         }
     }
 
-    /// How this server says that a key is not there: only what looks like it is believed later.
+    /// How this server says that a key is not there: only a 404 of the same form proves absence later.
     pub(super) async fn absence(&mut self) {
         const NAME: &str = "s3-absence";
         match self.gateway.learn_not_found(&self.key("never"), &self.key("whole")).await {

@@ -70,7 +70,7 @@ impl<'a> Trial<'a> {
         self.checks.push(Check { name, status, detail: detail.into() });
     }
 
-    /// Something is missing that somebody can do something about, so it is worth another look.
+    /// Something is missing that somebody can do something about, so another probe is worth its requests.
     pub(super) fn lacking(&mut self, name: &'static str, detail: impl Into<String>) {
         self.unsettled = true;
         self.found(name, Status::Degraded, detail);
@@ -301,7 +301,7 @@ fn may_pass(error: &StorageError) -> bool {
     *status != Some(501) && *kind != Fault::Refused
 }
 
-/// Whether the server has looked at the request and said no, rather than failed.
+/// Whether the server has refused the request, rather than failed.
 pub(super) fn refuses(error: &StorageError) -> bool {
     error.status().is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
 }
