@@ -37,12 +37,11 @@ pub(crate) fn changes(events: &[RecordedEvent], stored: Vec<MediaRow>) -> Folded
             rows.push(None);
             rows.len() - 1
         });
-        let is_being_collected =
-            |row: &Option<MediaRow>| row.as_ref().is_some_and(|row| row.state == State::Collecting);
-        let was_being_collected = is_being_collected(&rows[place]);
+        let was_being_collected = rows[place].as_ref().is_some_and(|row| row.state == State::Collecting);
         fold(&mut rows[place], event);
         // What was removed counts once for each removal, whatever becomes of the item in the same batch.
-        passed.extend(rows[place].clone().filter(|row| was_being_collected && row.state == State::Collected));
+        let collected = rows[place].as_ref().filter(|row| was_being_collected && row.state == State::Collected);
+        passed.extend(collected.cloned());
     }
     let inserted = rows.split_off(known).into_iter().flatten().collect();
     Folded { events, before, updated: rows.into_iter().flatten().collect(), inserted, passed }
