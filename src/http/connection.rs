@@ -117,7 +117,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         if let State::Open = state {
             let answers = match bare_refusal(buf) {
                 None => buf,
-                Some((0, _)) if heads.is_last() => {
+                // Clients open connections ahead of their requests: a 408 for no request at all could meet the first request on
+                // its way, and be taken for that request's answer.
+                Some((0, status)) if heads.is_last() || status == TOO_SLOW.0 && heads.is_silent() => {
                     *state = State::Refused;
                     return Poll::Ready(Ok(buf.len()));
                 }
@@ -321,6 +323,27 @@ mod tests {
         let mut said = String::new();
         far.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, "408 in place of 2 lines");
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_nothing_was_asked_ends_without_a_word() {
+        for (sent, said) in [("", ""), ("GET", "408 in place of 4 lines")] {
+            let (near, mut far) = duplex(1024);
+            let mut connection = Connection::new(near, refusal(), never());
+            far.write_all(sent.as_bytes()).await.unwrap();
+            if !sent.is_empty() {
+                assert!(connection.read(&mut [0; 64]).await.unwrap() > 0);
+            }
+            connection
+                .write_all(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\ndate: now\r\n\r\n")
+                .await
+                .unwrap();
+            assert!(connection.flush().await.is_err());
+            drop(connection);
+            let mut answer = String::new();
+            far.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, said, "after {sent:?}");
+        }
     }
 
     #[tokio::test]

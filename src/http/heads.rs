@@ -70,6 +70,11 @@ impl Heads {
         (waits && begun > 0).then_some(begun)
     }
 
+    /// Whether not one byte has come in.
+    pub fn is_silent(&self) -> bool {
+        self.begun.get() == 0 && !self.ahead.get()
+    }
+
     /// Whether nothing more is to be said than the answer to the last request.
     pub fn is_last(&self) -> bool {
         self.is_last.get()
