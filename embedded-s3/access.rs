@@ -1,5 +1,4 @@
-//! The hook that `s3s` calls once the signature is verified: no anonymous requests, and scripted
-//! faults.
+//! The hook that `s3s` calls once the signature is verified: refuses anonymous requests, and lets scripted faults act.
 
 use futures_util::future::BoxFuture;
 use s3s::access::{S3Access, S3AccessContext};
@@ -37,7 +36,7 @@ impl Access {
     }
 }
 
-// The traits of s3s are written with `async_trait`; these are the signatures it makes.
+// The traits of `s3s` are written with `async_trait`, which makes these signatures.
 impl S3Access for Access {
     fn check<'life0, 'life1, 'life2, 'async_trait>(
         &'life0 self,
@@ -64,7 +63,7 @@ impl S3Access for Access {
     }
 }
 
-/// One key, one secret.
+/// The one access key and its secret.
 pub(super) struct Auth {
     pub access_key: String,
     pub secret_key: SecretKey,

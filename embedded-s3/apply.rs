@@ -1,4 +1,4 @@
-//! What each kind of write does to the rows, inside the writer's transaction.
+//! Applies a write to the rows, inside the writer's transaction.
 
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -82,7 +82,7 @@ async fn delete_one(
     Ok(Ok(()))
 }
 
-/// All keys without a condition in one statement.
+/// Deletes all keys without a condition in one statement.
 async fn delete_plain(
     connection: &mut SqliteConnection,
     bucket: &str,
@@ -96,7 +96,7 @@ async fn delete_plain(
         list.push_bind(key.as_bytes());
     }
     query.push(") RETURNING blob");
-    // Its text depends on the number of keys: not worth a place among the prepared statements.
+    // The statement's text depends on the number of keys, so it is not kept among the prepared statements.
     let blobs: Vec<String> = query.build_query_scalar().persistent(false).fetch_all(connection).await?;
     files.unneeded.extend(blobs.into_iter().map(BlobName::from_stored));
     Ok(())

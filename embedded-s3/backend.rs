@@ -1,5 +1,5 @@
-//! The S3 operations we have. What concerns objects is in [`super::put`], [`super::copy`],
-//! [`super::objects`], [`super::deletes`] and [`super::listing`].
+//! The S3 operations of this server. Operations on objects are in [`super::put`], [`super::copy`], [`super::objects`],
+//! [`super::deletes`] and [`super::listing`].
 
 use std::sync::Arc;
 
@@ -32,13 +32,13 @@ pub(super) struct Backend {
     pub admission: Admission,
 }
 
-/// An error that is ours, not the client's.
+/// A 500 for an error of the server, not of the client.
 pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> S3Error {
     S3Error::internal_error(error)
 }
 
-/// The trait is written with `async_trait`; this makes the signatures that it makes, and leaves
-/// the cause of a 500 with the request for the outermost layer to log.
+/// Implements the trait, with the signatures that `async_trait` makes, and leaves the cause of a 500 in the request's
+/// [`Exchange`] for the outermost layer to log.
 macro_rules! operations {
     ($($name:ident: $input:ty => $output:ty;)*) => {
         impl S3 for Backend {
@@ -81,7 +81,8 @@ operations! {
 }
 
 impl Backend {
-    /// Buckets are never deleted, so this stays true for the rest of the request.
+    /// Fails if there is no such bucket. Buckets are never deleted, so the result stays true for the rest of the
+    /// request.
     pub(super) async fn require_bucket(&self, bucket: &str) -> S3Result<()> {
         if self.index.bucket_exists(bucket).await.map_err(internal)? {
             Ok(())

@@ -1,8 +1,8 @@
-//! The bytes: one file per object, named by a number, never by the object's key.
+//! The objects' bytes: one file per object, named by a number, never by the object's key.
 //!
-//! `tmp/` holds uploads under way, `blobs/` (256 directories) what is or was an object. A file is
-//! owned by a guard ([`Temporary`], [`Blob`]) that removes it unless the next stage took it over,
-//! so a refused or dropped request leaves nothing behind. What a crash leaves is swept at open.
+//! `tmp/` holds uploads under way, `blobs/` (256 directories) the bytes of present objects, and of deleted ones for a
+//! moment. Each file is owned by a guard ([`Temporary`], [`Blob`]) that removes the file unless the next stage has
+//! taken it over, so a refused or dropped request leaves nothing behind. Files that a crash leaves are swept at open.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,12 +19,12 @@ use tokio::task::JoinHandle;
 
 use zeroload_database_access::private_file;
 
-/// Threads that write, sync and link at once at most. A disk takes many syncs together, and one that hangs holds no other
-/// thread of the process.
+/// Threads that write, sync and link at once at most. A disk takes many syncs together, and a disk that hangs holds no
+/// other threads of the process.
 const THREADS: usize = 32;
 
 /// Files of deleted objects that wait for their removal at most: where the file system is slower than the index, the
-/// index waits for it.
+/// index waits.
 const REMOVALS: u32 = 4096;
 /// 256 numbers in a row share a directory.
 const SHARED_BITS: u32 = 8;
@@ -84,7 +84,8 @@ impl Blobs {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Begins some work on files once one of the threads for it is free. It goes on if its handle is dropped.
+    /// Begins some work on files once one of the threads for such work is free. The work goes on if its handle is
+    /// dropped.
     pub(super) async fn begin<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -98,7 +99,7 @@ impl Blobs {
         })
     }
 
-    /// The same, to its end.
+    /// Does some work on files, as [`Blobs::begin`], and waits for its end.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -113,7 +114,7 @@ impl Blobs {
         Ok(Temporary { blobs: Arc::clone(self), path: Some(path), file })
     }
 
-    /// A second name for the bytes of a file: its own from now on, whatever becomes of the first.
+    /// A second name for the bytes of a file (a hard link), which stays when the first name is removed.
     pub(super) fn link(self: &Arc<Self>, name: &BlobName) -> io::Result<Blob> {
         let (linked, target) = self.fresh_name();
         fs::hard_link(self.path(name), &target)?;
@@ -124,39 +125,40 @@ impl Blobs {
 
     fn fresh_name(&self) -> (BlobName, PathBuf) {
         let number = self.number();
-        // Neighbours in time share a directory, and with it the pages of the index: they are mostly deleted together too.
+        // Files that were made one after the other share a directory, and so the pages of the index: they are mostly
+        // deleted together too.
         let shard = (self.run ^ (number >> SHARED_BITS)) & 0xff;
         let name = BlobName(format!("{shard:02x}/{:016x}-{number:016x}", self.run));
         let path = self.path(&name);
         (name, path)
     }
 
-    /// Without this a power cut may keep the row and forget the name of its file.
+    /// Makes a file's name durable: otherwise a power cut may keep the row and forget the name of its file.
     fn sync_directory_of(&self, file: &Path) -> io::Result<()> {
         File::open(file.parent().unwrap_or(&self.root))?.sync_all()
     }
 
-    /// Waits until so many more files may wait for their removal; they do until the permit is dropped.
+    /// Waits until `count` more files may wait for their removal. They count as waiting until the permit is dropped.
     pub(super) async fn may_remove(&self, count: usize) -> Option<OwnedSemaphorePermit> {
         let count = u32::try_from(count).unwrap_or(REMOVALS).min(REMOVALS);
         // It is never closed.
         Arc::clone(&self.removals).acquire_many_owned(count).await.ok()
     }
 
-    /// Waits until nothing waits for its removal.
+    /// Waits until no file waits for its removal.
     pub(super) async fn all_removed(&self) {
         drop(self.may_remove(REMOVALS as usize).await);
     }
 
-    /// Removes files whose objects are gone. A failure costs space until the next open, not more.
+    /// Removes files whose objects are gone. A file that cannot be removed takes up space until the next open.
     pub(super) fn remove(&self, names: &[BlobName]) {
         for name in names {
             remove(&self.path(name));
         }
     }
 
-    /// Removes from one directory what no row names. Returns how many files went and how many
-    /// rows have no file (which only a damaged disk or a foreign hand brings about).
+    /// Removes the files of one directory that no row names. Returns how many files were removed, and how many rows
+    /// have no file, which only a damaged disk or another program can cause.
     pub(super) fn sweep(&self, shard: &str, named: &HashSet<String>) -> io::Result<(usize, usize)> {
         let mut removed = 0;
         let mut present = 0;
@@ -191,7 +193,7 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes the bytes durable under their final name; they are visible once a row names them.
+    /// Makes the bytes durable under their final name. They become visible once a row names the file.
     pub(super) fn persist(mut self) -> io::Result<Blob> {
         self.file.sync_all()?;
         let (name, target) = self.blobs.fresh_name();
@@ -221,7 +223,7 @@ pub(super) struct Blob {
 }
 
 impl Blob {
-    /// A row names the file now, or may do so.
+    /// Keeps the file, because a row names it now or may name it.
     pub(super) fn keep(mut self) -> BlobName {
         self.kept = true;
         self.name.clone()
@@ -242,7 +244,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// A file that somebody else has removed is as good as removed: the last request of a process that ends may do so late.
+/// A missing file counts as removed: the last request of a process that is ending may still remove one.
 fn removed(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

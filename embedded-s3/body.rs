@@ -1,5 +1,5 @@
-//! A request body that comes back when its reader lets go of it, so that what a refused request
-//! still sends can be read and thrown away.
+//! A request body that returns its unread rest when its reader drops it, so that the bytes that a refused request still
+//! sends can be read and thrown away.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,21 +10,21 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 
-/// Bytes that are read and thrown away for the client to see an early answer.
+/// Bytes that are read and thrown away at most, so that the client sees an early answer.
 const DRAIN: usize = 64 * 1024 * 1024;
-/// A client that has its answer and sends nothing for so long is not waited for.
+/// How long to wait for a client that has its answer and sends nothing.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Nor is one that has not sent everything by then.
+/// How long to wait for the rest of a body in all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The body of a request, whoever holds it now.
+/// The body of a request, lent to its reader.
 pub(super) struct Lent {
     inner: Option<Incoming>,
     touched: bool,
     back: Option<oneshot::Sender<Leftover>>,
 }
 
-/// What comes back: the unread rest.
+/// The unread rest of a body.
 pub(super) struct Leftover {
     inner: Incoming,
     touched: bool,
@@ -64,16 +64,16 @@ impl Drop for Lent {
         if let (Some(inner), Some(back)) = (self.inner.take(), self.back.take())
             && !inner.is_end_stream()
         {
-            // Nobody waits for it any more if the connection is gone.
+            // An error means that the connection is gone.
             let _ = back.send(Leftover { inner, touched: self.touched });
         }
     }
 }
 
 impl Leftover {
-    /// Reads on beside the answer, up to a bound; a reset would make a client that still sends
-    /// lose the answer. `expects` says that the client waits for leave to send: reading would
-    /// give it, so then the connection is closed instead. Returns whether it must be.
+    /// Goes on reading while the answer is sent, up to a bound; a reset would make a client that still sends lose the
+    /// answer. Returns true if the connection must be closed instead: a client that sent `Expect` and waits for leave
+    /// to send would get that leave by the first read.
     pub(super) fn drain(self, expects: bool) -> bool {
         if expects && !self.touched {
             return true;
@@ -89,7 +89,7 @@ impl Leftover {
                     }
                 }
             };
-            // However it ends, what is not read by then is not read at all, and the connection with it.
+            // Whatever the result, the rest of the body is dropped now, which closes the connection.
             let _ended = tokio::time::timeout(PATIENCE, drained).await;
         });
         false

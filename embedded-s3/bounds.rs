@@ -1,9 +1,10 @@
-//! How much is taken on at once, so that nobody keeps the others out.
+//! How many connections and uploads the server takes on at once, so that no client keeps the others out.
 //!
-//! - One client address has at most half of the connections and half of the uploads. Behind a proxy all clients are one
-//!   address, so half is what they have together.
-//! - One ticket is one upload at a time: its temporary file is the only one. A request whose client has gone silent yields to
-//!   a later one, since a client whose line broke sends the same ticket again long before this side finds out.
+//! - One client address has at most half of the connections and half of the uploads. Behind a proxy all clients have
+//!   one address, so together they have half.
+//! - One ticket is one upload at a time, so it has one temporary file at most. A request whose client has gone silent
+//!   yields to a later request with the same ticket: a client whose line broke sends again long before the server
+//!   notices.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use super::instant;
 
 const YIELDS_AFTER: Duration = Duration::from_secs(5);
 
-/// What one server takes on at once.
+/// The most that one server takes on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub connections: usize,
@@ -29,15 +30,15 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// For a process that may have so many files open: an upload takes a connection and a file, and the rest of the process
-    /// keeps half.
+    /// The bounds for a process that may have `files` files open: an upload takes a connection and a file, and the rest
+    /// of the process keeps half.
     pub(super) fn of_files(files: u64) -> Self {
         let connections = usize::try_from(files / 4).unwrap_or(usize::MAX).clamp(16, 4096);
         Self { connections, uploads: connections.min(2048), yields_after: YIELDS_AFTER }
     }
 }
 
-/// Who may come in. Clones are the same.
+/// Admits connections and uploads within the bounds. Clones share their counts.
 #[derive(Clone)]
 pub(super) struct Admission(Arc<Shared>);
 
@@ -53,7 +54,7 @@ struct Taken {
     tickets: HashMap<Ticket, Arc<Holder>>,
 }
 
-/// Bucket and key: whatever URL leads there, the object is one.
+/// Bucket and key: all URLs of one object count as one ticket.
 type Ticket = (String, String);
 
 #[derive(Default)]
@@ -87,7 +88,7 @@ impl Tally {
 /// The request that uses a ticket now.
 struct Holder {
     heard: Mutex<Instant>,
-    /// False once all bytes are there: from then on the request ends by itself.
+    /// False once all bytes have come: from then on the request ends without waiting for its client.
     receiving: AtomicBool,
     displaced: Notify,
 }
@@ -99,13 +100,13 @@ impl Holder {
     }
 }
 
-/// A connection that is being served; dropping it makes room for another.
+/// A connection that is being served; dropping this value makes room for another.
 pub(super) struct Connected {
     admission: Admission,
     client: IpAddr,
 }
 
-/// An upload under way; dropping it makes room for another.
+/// An upload under way; dropping this value makes room for another.
 pub(super) struct Uploading {
     admission: Admission,
     client: IpAddr,
@@ -124,7 +125,8 @@ impl Admission {
         self.taken().connections.take(client, most).then(|| Connected { admission: self.clone(), client })
     }
 
-    /// `ticket` names the object where a URL that others hold is used.
+    /// Admits an upload. `ticket` names its object if the request is presigned, so that anybody who has the URL can
+    /// send it.
     pub(super) fn upload(&self, address: IpAddr, ticket: Option<Ticket>) -> S3Result<Uploading> {
         let client = client(address);
         let mut taken = self.taken();
@@ -165,21 +167,21 @@ impl Drop for Connected {
 }
 
 impl Uploading {
-    /// Bytes have come.
+    /// Notes that bytes have come.
     pub(super) fn heard(&self) {
         if let Some((_, holder)) = &self.ticket {
             *holder.heard.lock().unwrap_or_else(PoisonError::into_inner) = instant();
         }
     }
 
-    /// All bytes are there: no later request displaces this one.
+    /// Notes that all bytes have come: no later request displaces this one.
     pub(super) fn received(&self) {
         if let Some((_, holder)) = &self.ticket {
             holder.receiving.store(false, Ordering::Release);
         }
     }
 
-    /// Returns once a later request has taken over.
+    /// Returns once a later request has taken over the ticket.
     pub(super) async fn displaced(&self) {
         match &self.ticket {
             Some((_, holder)) => holder.displaced.notified().await,
@@ -200,7 +202,8 @@ impl Drop for Uploading {
     }
 }
 
-/// Whom an address stands for: one that has an IPv6 address has 2^64 of them.
+/// The client that an address stands for: all addresses of an IPv6 /64 network are one client, since each client has
+/// that many.
 fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),

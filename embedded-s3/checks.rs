@@ -1,5 +1,5 @@
-//! What a PUT claims about its bytes: length, MD5 and checksums, in headers or in a trailer.
-//! All claims must hold; a claim that we cannot check is refused.
+//! The claims of a PUT about its bytes: length, MD5 and checksums, in headers or in a trailer. All claims must hold; a
+//! PUT with a claim that this server cannot check is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ enum Algorithm {
 }
 
 impl Algorithm {
-    /// `None` for headers that only speak about checksums.
+    /// `None` for other headers, also for those that describe a checksum without being one.
     fn of_header(name: &str) -> S3Result<Option<Self>> {
         match name.strip_prefix(PREFIX) {
             None | Some("algorithm" | "type" | "mode") => Ok(None),
@@ -78,7 +78,8 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// `content_length` is the header's value; a signed chunked body may have only the decoded one.
+    /// `content_length` is the value of `Content-Length`; a signed chunked body may have only
+    /// `x-amz-decoded-content-length`.
     pub(super) fn of_put(headers: &HeaderMap, content_length: Option<i64>) -> S3Result<Self> {
         let length = match content_length {
             Some(length) => {
@@ -125,7 +126,7 @@ impl Claims {
         self.checksums.iter().find(|(algorithm, _)| *algorithm == Algorithm::Sha256).map(|(_, value)| value.clone())
     }
 
-    /// Computes what was claimed, and SHA-256 always, since HEAD can be asked for it.
+    /// Computes the claimed checksums, and always SHA-256, since a HEAD can ask for it.
     pub(super) fn hasher(&self) -> ChecksumHasher {
         let mut hasher = ChecksumHasher { sha256: Some(Sha256::new()), ..ChecksumHasher::default() };
         for algorithm in self.checksums.iter().chain(&self.trailing).map(|(algorithm, _)| algorithm) {
@@ -134,7 +135,8 @@ impl Claims {
         hasher
     }
 
-    /// Returns the checksums that the client named, to be repeated in the answer.
+    /// Compares the claims with the computed values. Returns the checksums that the client named, to be repeated in the
+    /// answer.
     pub(super) fn verify(
         &self,
         md5: [u8; 16],
@@ -170,7 +172,7 @@ impl Claims {
     }
 }
 
-/// Canonical base64 of the right length.
+/// Checks that a checksum is canonical base64 of the right length.
 fn parse(algorithm: Algorithm, name: &str, value: &str) -> S3Result<String> {
     match STANDARD.decode(value) {
         Ok(bytes) if bytes.len() == algorithm.length() => Ok(value.to_owned()),
@@ -182,7 +184,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `aws-chunked` describes the transfer, not the object.
+/// The `Content-Encoding` to store: without `aws-chunked`, which describes the transfer, not the object.
 pub(super) fn stored_encoding(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_ENCODING)?.to_str().ok()?;
     let kept: Vec<_> =

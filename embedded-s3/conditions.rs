@@ -1,4 +1,5 @@
-//! `If-Match` and its kin. Writes decide inside the writer's transaction, reads against one row.
+//! Conditional requests (`If-Match` and the like). Conditions of writes are decided inside the writer's transaction,
+//! those of reads on the one row that was read.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -6,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-/// What must hold for a write to happen.
+/// The condition of a write.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WriteCondition {
     if_match: Option<ETagCondition>,
@@ -18,12 +19,12 @@ pub(super) struct WriteCondition {
 pub(super) enum Unmet {
     /// `If-Match` names an object that is not there.
     Missing,
-    /// There is an object, but it must not be, or must be another.
+    /// There is an object although there must be none, or it has another ETag.
     Differs,
 }
 
 impl WriteCondition {
-    /// S3 knows no other `If-None-Match` on a write than `*`.
+    /// The condition of a PUT. S3 accepts no other `If-None-Match` on a write than `*`.
     pub(super) fn of_put(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> S3Result<Self> {
         match if_none_match {
             Some(ETagCondition::ETag(_)) => Err(s3_error!(NotImplemented, "if-none-match of a PUT can only be *")),
@@ -111,7 +112,7 @@ fn not_modified(etag: &str) -> S3Error {
     error
 }
 
-/// HTTP's dates have whole seconds, so everything that is compared with one has too.
+/// A time in whole seconds, as in HTTP's dates, so that it can be compared with one.
 pub(super) fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from(UNIX_EPOCH + Duration::from_secs(u64::try_from(ms / 1000).unwrap_or(0)))
 }

@@ -1,7 +1,7 @@
-//! One connection: HTTP/1.1 alone, with small buffers, closed when nothing happens on it.
+//! Serves one connection: HTTP/1.1 alone, with small buffers, closed when it is idle.
 //!
-//! HTTP/2 is not spoken: without TLS no browser and no SDK asks for it, and each of its connections would carry as many
-//! requests as a hundred others.
+//! HTTP/2 is not spoken: without TLS no browser and no SDK asks for it, and one of its connections could carry as many
+//! requests as a hundred HTTP/1.1 connections.
 
 use std::io;
 use std::net::IpAddr;
@@ -22,22 +22,23 @@ use super::instant;
 /// How long a connection may be silent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// Until its first byte.
+    /// Before the client's first byte.
     pub first: Duration,
-    /// Between any two bytes, read or written.
+    /// Between any two reads or writes of bytes.
     pub idle: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        // Longer than clients keep an idle connection (90 s is usual), so that it is they who close it.
+        // Longer than clients keep an idle connection (90 s is usual), so that clients close it first.
         Self { first: Duration::from_secs(20), idle: Duration::from_secs(120) }
     }
 }
 
-/// From the end of a request to the end of the next one's headers: what is silent is closed before this.
+/// The longest time from the end of a request to the end of the next request's headers. A silent connection is closed
+/// earlier.
 const HEADERS: Duration = Duration::from_secs(150);
-/// Bytes that are read ahead, and the most that a request's line and headers may have; S3 allows 8 KiB of headers.
+/// Bytes that are read ahead, and so the largest request line with headers; S3 allows 8 KiB of headers.
 const BUFFER: usize = 16 * 1024;
 
 /// Serves one connection to its end.
@@ -50,14 +51,14 @@ where
         .header_read_timeout(HEADERS)
         .max_buf_size(BUFFER)
         .serve_connection(Watched::new(io, patience), service_fn(move |request| front.clone().answer(request, client)));
-    // A client that went away is its own affair.
+    // An error means that the client went away or was too slow, which needs no log line.
     let _ended = watcher.watch(connection).await;
 }
 
-/// Fails once nothing was read or written for too long, whichever of the two is waited for.
+/// A connection whose reads and writes fail once neither was possible for too long.
 struct Watched<T> {
     inner: T,
-    /// When something was read or written last.
+    /// When bytes were last read or written.
     last: Instant,
     limit: Duration,
     idle: Duration,

@@ -1,4 +1,4 @@
-//! A copy of an object within the server: the same bytes under another key.
+//! Copies an object within the server.
 //!
 //! Files are never changed once they have a name, so a copy is a second name for the file (a hard link), and then a row as
 //! after a PUT: decided, with its conditions, in the writer's transaction. A crash in between leaves a file without a row.
@@ -22,7 +22,8 @@ use super::write::{Outcome, Put, Write};
 impl Backend {
     pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
         let S3Request { input, headers, .. } = request;
-        // A URL is handed to others, and what it may copy would be anything: our own calls are signed by their headers.
+        // The holder of a presigned URL could copy any object, so a copy must be signed in its headers, as the
+        // service's own calls are.
         if is_presigned(&headers) && !self.faults.has(Manner::ChecksNoSignature) {
             return Err(s3_error!(AccessDenied, "a presigned URL cannot copy"));
         }
@@ -63,8 +64,8 @@ impl Backend {
         }
     }
 
-    /// The source's row and a second name for its file. Between the two an overwrite or a delete may have removed the file;
-    /// then there is a newer row, or none.
+    /// Reads the source's row and makes a second name for its file. In between, an overwrite or a delete may have
+    /// removed the file; then the newer row is read, if there is one.
     async fn link(&self, bucket: &str, key: &str, input: &CopyObjectInput) -> S3Result<(ObjectRow, Blob)> {
         let mut row = self.row(bucket, key).await?;
         loop {
@@ -91,7 +92,7 @@ impl Backend {
     }
 }
 
-/// A copy has its source's headers; other ones would have to be asked for.
+/// Refuses requests for other headers than those of the source.
 fn refuse_directives(input: &CopyObjectInput) -> S3Result<()> {
     let copies = |directive: Option<&str>| matches!(directive, None | Some("COPY"));
     let metadata = copies(input.metadata_directive.as_ref().map(|directive| directive.as_str()));
@@ -102,7 +103,7 @@ fn refuse_directives(input: &CopyObjectInput) -> S3Result<()> {
     Err(s3_error!(NotImplemented, "a copy has the headers of its source and no others"))
 }
 
-/// `If-Match` and `If-None-Match` of the destination, which `s3s` leaves in the headers.
+/// The condition of the write, from `If-Match` and `If-None-Match`, which `s3s` does not parse for a copy.
 fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
     let condition = |name: &str| -> S3Result<Option<ETagCondition>> {
         let Some(value) = headers.get(name) else { return Ok(None) };

@@ -1,5 +1,5 @@
-//! Cross-origin rules: any page may use a URL it was given, for it is the signature that counts.
-//! No credentials of a browser are ever used, so `*` is enough.
+//! Cross-origin rules: any page may use a URL that it was given, since the signature decides what is allowed. No
+//! credentials of a browser are ever used, so `*` is enough.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use s3s::Body;
@@ -34,8 +34,8 @@ pub(super) fn is_preflight(method: &Method) -> bool {
     method == Method::OPTIONS
 }
 
-/// Lets a page read the answer, errors too, and every header S3 put there. Also where the request names no origin: a browser
-/// that keeps the answer to an `<img>` gives it to a later `fetch` of the same URL.
+/// Lets a page read the answer, also an error, and all its `x-amz-*` headers. The headers are set even if the request
+/// names no origin: a browser that keeps the answer to an `<img>` gives it to a later `fetch` of the same URL.
 pub(super) fn expose(headers: &mut HeaderMap) {
     let mut names = String::from("ETag");
     for name in headers.keys().filter(|name| name.as_str().starts_with("x-amz-")) {

@@ -12,7 +12,7 @@ use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "credentials.json";
-/// Characters of an access key, as AWS forms them.
+/// Characters of an access key, as AWS uses them.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// No `Debug`: a secret must not reach a log by accident.
@@ -28,7 +28,7 @@ impl Credentials {
         let path = dir.join(FILE);
         match fs::read(&path) {
             Ok(text) => {
-                // Someone may have copied the file about with other rights.
+                // Somebody may have copied the file, so that others can read it.
                 fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
                 serde_json::from_slice(&text).map_err(io::Error::from)
             }
@@ -44,7 +44,8 @@ impl Credentials {
     fn generate() -> io::Result<Self> {
         let mut bytes = [0_u8; 48];
         OsRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
-        // In the characters of AWS, too: one that begins with a hyphen would be taken for a flag on a command line.
+        // The secret has AWS's characters too: a secret that begins with a hyphen would be taken for a flag on a
+        // command line.
         let (name, secret) = bytes.split_at(18);
         let name: String = name.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
         Ok(Self { access_key: format!("ZL{name}"), secret_key: STANDARD.encode(secret) })

@@ -1,4 +1,4 @@
-//! DELETE of one object or of a page of them: the rows in one transaction, then the files.
+//! `DeleteObject` and `DeleteObjects`: the rows are deleted in one transaction, then the files.
 
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error as KeyError,

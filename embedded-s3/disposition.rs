@@ -1,7 +1,7 @@
-//! How a GET tells a browser to treat what somebody uploaded: shown where that runs nothing, saved otherwise.
+//! The `Content-Disposition` of a GET: a browser shows an object if its type runs no code, and saves it otherwise.
 //!
-//! 12:00 a client uploads a page as `text/html`; 12:01 another one opens its URL, and the page's script runs with the rights of
-//! whatever else is served from this address. HEAD shows what was stored, unchanged.
+//! 12:00 a client uploads a page as `text/html`; 12:01 another client opens its URL, and the page's script runs with
+//! the rights of everything else that is served from this address. HEAD returns the stored header unchanged.
 
 /// The header's value for an object that was stored with this type and disposition. Parameters, such as the file's name, stay.
 pub(super) fn of_get(content_type: &str, stored: Option<&str>) -> Option<String> {
@@ -12,7 +12,7 @@ pub(super) fn of_get(content_type: &str, stored: Option<&str>) -> Option<String>
     Some(format!("attachment{parameters}"))
 }
 
-/// Whether a browser that shows it runs nothing that is in it.
+/// Whether a browser runs no code of an object of this type when it shows the object.
 fn is_inert(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.split_once('/') {

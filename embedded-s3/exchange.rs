@@ -1,5 +1,5 @@
-//! One request's slip of paper: travels in the request's extensions, so that the outermost layer
-//! learns what an inner one decided but cannot say in an S3 answer.
+//! Notes about one request. They travel in the request's extensions, so that the outermost layer learns what an inner
+//! layer decided but cannot say in an S3 answer.
 
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -20,12 +20,12 @@ impl Exchange {
         Self(Arc::new(Slip { client, cut: AtomicBool::new(false), failure: OnceLock::new() }))
     }
 
-    /// Who sent the request.
+    /// The address of the client.
     pub(super) fn client(&self) -> IpAddr {
         self.0.client
     }
 
-    /// The connection is closed in place of an answer.
+    /// Notes that the connection is to be closed instead of an answer.
     pub(super) fn cut(&self) {
         self.0.cut.store(true, Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ impl Exchange {
         self.0.cut.load(Ordering::Relaxed)
     }
 
-    /// Why the answer is a 500; logged once, by the outermost layer.
+    /// Notes why the answer is a 500. The outermost layer logs it, once.
     pub(super) fn fail(&self, error: impl Display) {
         // Only the first cause counts.
         let _ = self.0.failure.set(error.to_string());

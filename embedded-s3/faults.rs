@@ -1,7 +1,7 @@
-//! Faults that tests can script: what a real S3 does on a bad day, on demand.
+//! Faults that tests can script: what a real S3 server does on a bad day, on demand.
 //!
-//! Without a fault the price is one atomic load per request. Faults act after the signature check,
-//! so a refused request never uses one up. The first that fits, in the order of adding, acts.
+//! Without a fault the price is one atomic load per request. Faults act after the signature check, so a request that is
+//! refused there never uses one up. Of several faults that fit a request, the one that was added first acts.
 
 mod script;
 mod stall;
@@ -18,13 +18,13 @@ pub use self::script::{Effect, Fault, Manner, Operation, Refusal};
 pub use self::stall::Stall;
 use self::stall::{StallState, Waiter};
 
-/// The faults of one server. Cheap to clone; all clones are the same.
+/// The faults of one server. Cheap to clone; clones share their faults.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// How many rules there are, so that a server without any takes no lock.
+    /// How many rules there are, so that a server without rules takes no lock.
     armed: AtomicUsize,
     rules: Mutex<Vec<Rule>>,
 }
@@ -35,7 +35,7 @@ enum Rule {
     Count { operation: Operation, requests: Arc<AtomicU64> },
 }
 
-/// What [`super::access`] has to do before a request goes on.
+/// What [`super::access`] does before a request goes on.
 pub(super) enum Before {
     Refuse(Refusal),
     CutRequest,
@@ -48,7 +48,7 @@ impl Faults {
         self.push(Rule::Fault(fault));
     }
 
-    /// Holds requests before their work. `None` fits all.
+    /// Holds requests before their work is done. `None` fits every operation or key.
     pub fn stall(&self, operation: Option<Operation>, key: Option<&str>) -> Stall {
         self.stall_at_most(usize::MAX, Target { operation, key: key.map(str::to_owned) })
     }
@@ -58,7 +58,7 @@ impl Faults {
         self.stall_at_most(1, Target { operation: Some(operation), key: Some(key.to_owned()) })
     }
 
-    /// Counts the requests of an operation from now on, those that other faults refuse too.
+    /// Counts the requests of an operation from now on, including those that a fault refuses.
     pub fn count(&self, operation: Operation) -> Arc<AtomicU64> {
         let requests = Arc::new(AtomicU64::new(0));
         self.push(Rule::Count { operation, requests: requests.clone() });
@@ -108,12 +108,12 @@ impl Faults {
         }
     }
 
-    /// Whether the server is told to be like that.
+    /// Whether the server is told to have this manner.
     pub(super) fn has(&self, manner: Manner) -> bool {
         self.take(|fault| fault.effect == Effect::Manner(manner)).is_some()
     }
 
-    /// Whether something in front of the server answers a request in its place.
+    /// Whether a request is answered as by a proxy in the server's place.
     pub(super) fn stands_in(&self, method: &Method, key: Option<&str>) -> bool {
         let operation = match *method {
             Method::HEAD => "HeadObject",
@@ -150,7 +150,7 @@ impl Faults {
             .is_some()
     }
 
-    /// Whether a listing is to show such a fault.
+    /// Whether this effect, one of those on listings, is to act now.
     pub(super) fn lists(&self, effect: Effect) -> bool {
         self.take(|fault| fault.effect == effect && fault.target.fits("ListObjectsV2", None)).is_some()
     }

@@ -1,5 +1,5 @@
-//! The outermost layer of a request: CORS, the gate, then `s3s`; and what only a connection can
-//! do: cut it, or read the rest of a refused body.
+//! The outermost layer of a request: CORS, the gate, then `s3s`. Only this layer can cut the connection, or read the
+//! rest of a refused body.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Front {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
         }
-        // What somebody uploaded is never taken for another type than the one that was signed.
+        // A browser must not take an object for another type than the one that was signed.
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         cors::expose(headers);
         Ok(response)
@@ -82,7 +82,7 @@ impl Front {
     async fn work(&self, mut request: Request<Body>, id: &str, client: IpAddr) -> Result<Response<Body>, Cut> {
         let exchange = Exchange::with(client);
         request.extensions_mut().insert(exchange.clone());
-        // s3s logs whole requests, and with them URLs that are as good as a password.
+        // No log for `s3s`: it logs whole requests, and presigned URLs are as good as passwords.
         let result = self.service.call(request).with_subscriber(Dispatch::none()).await;
         if exchange.is_cut() {
             return Err(Cut);
@@ -97,8 +97,8 @@ impl Front {
     }
 }
 
-/// SDKs send `aws-chunked` in a header of its own beside the object's encoding, and `s3s` refuses
-/// a repeated header. Joined by a comma it means the same, to the signature too.
+/// Joins repeated `Content-Encoding` headers: SDKs send `aws-chunked` in a header of its own beside the object's
+/// encoding, and `s3s` refuses a repeated header. Joined by a comma the values mean the same, to the signature too.
 fn join_encodings(headers: &mut HeaderMap) {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let (Some(_), Some(_)) = (values.next(), values.next()) else {

@@ -1,9 +1,9 @@
-//! Refuses, before anything else looks at it, what the protocol layer would let pass: a request
-//! that is anonymous, signed in an old or a double way, or that its signature does not cover.
+//! Refuses, before `s3s` sees them, requests that `s3s` would let pass: anonymous ones, ones that are signed in an old
+//! way or twice, and ones with headers that their signature does not cover.
 //!
-//! Why unsigned `x-amz-*` headers are dangerous: 12:00 a client gets a URL to put one object;
-//! 12:01 it adds `x-amz-copy-source: /bucket/secret`, and a server that obeys the header copies an
-//! object the client may not read to where it can.
+//! Why unsigned `x-amz-*` headers are dangerous: 12:00 a client gets a URL to put one object; 12:01 the client adds
+//! `x-amz-copy-source: /bucket/secret`, and a server that obeys the header copies an object that the client may not
+//! read to a key that the client can read.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,12 @@ use http::{Method, header};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Result, s3_error};
 
-/// Headers besides `x-amz-*` that a PUT keeps with its object. A URL lets its holder add none that its maker did not sign:
-/// who reads the object would be told by the holder how to decode, cache and show it.
+/// Headers besides `x-amz-*` that a PUT stores with its object. A presigned PUT may have one of these only if it is
+/// signed: otherwise the holder of the URL could tell readers of the object how to decode, cache and show it.
 const KEPT: [&str; 5] = ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
-/// A browser adds these to a request by itself (Fetch section 4.5), for one while its developer tools are open. They only keep
-/// caches out.
+/// Values of `Cache-Control` that a browser adds to a request by itself (Fetch section 4.5), for one while its
+/// developer tools are open. They only forbid caching.
 const OF_BROWSERS: [&str; 3] = ["no-cache", "no-store", "max-age=0"];
 
 /// S3's limit for the life of a URL, in seconds.
@@ -43,7 +43,7 @@ pub(super) fn check(parts: &Parts) -> S3Result<()> {
                 "there were headers present in the request which were not signed: {name}"
             ));
         }
-        // The protocol layer leaves such a value out when it computes the signature.
+        // `s3s` leaves such a value out when it computes the signature.
         if is_signed(name) && std::str::from_utf8(value.as_bytes()).is_err() {
             return Err(s3_error!(AccessDenied, "the value of the signed header {name} is not UTF-8"));
         }
@@ -64,7 +64,7 @@ fn is_form(parts: &Parts) -> bool {
         .any(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"multipart/"))
 }
 
-/// Names from the URL or from the one `Authorization` header.
+/// The names of the signed headers, from the URL or from the one `Authorization` header.
 fn signed_headers(parts: &Parts) -> S3Result<Vec<String>> {
     let mut presigned = false;
     let mut names = None;
@@ -93,8 +93,7 @@ fn signed_headers(parts: &Parts) -> S3Result<Vec<String>> {
         }
     };
     let names = names.ok_or_else(|| s3_error!(AccessDenied, "the request does not say which headers are signed"))?;
-    // Names are taken as they are: the protocol layer finds no header for one with capitals, and
-    // leaves it out of what it verifies.
+    // Names are taken as they are: for a name with capitals `s3s` finds no header, and so does not verify it.
     Ok(names.split(';').map(str::to_owned).collect())
 }
 
@@ -119,7 +118,7 @@ fn query(parts: &Parts) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     })
 }
 
-/// Percent-decoding as for a form; what is malformed stays as it is.
+/// Percent-decoding as for a form; malformed escapes stay as they are.
 fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! The rows, read side: a pool of read-only connections that the writer never blocks (WAL).
+//! The read side of the index: a pool of read-only connections, which the writer never blocks (WAL).
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const SHARD: &str = "SELECT blob FROM objects WHERE blob >= ?1 AND blob < ?2";
 const NAMED: &str = "SELECT blob FROM objects WHERE blob IN (SELECT value FROM json_each(?1))";
 const READERS: u32 = 4;
 
-/// Headers of a PUT that GET and HEAD give back unchanged.
+/// Headers of a PUT that GET and HEAD return unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredHeaders {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub(super) struct ListedRow {
     pub modified_at: i64,
 }
 
-// By hand: sqlx's derive would bring its macros and all that they need.
+// Written by hand: sqlx's derive would need its macros and all their dependencies.
 impl FromRow<'_, SqliteRow> for ObjectRow {
     fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
         Ok(Self {
@@ -96,7 +96,7 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("index.sqlite")
 }
 
-/// `FULL` makes an acknowledged commit survive a power cut.
+/// `FULL`, so that an acknowledged commit survives a power cut.
 pub(super) fn options(dir: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path(dir))
@@ -111,7 +111,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The writer has made the schema before.
+    /// Opens the pool. The schema must have been made before.
     pub(super) async fn open(dir: &Path) -> Result<Self, sqlx::Error> {
         let options = options(dir).create_if_missing(false).read_only(true);
         let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
@@ -158,7 +158,7 @@ impl Index {
             .await
     }
 
-    /// All files that rows name in one of the 256 directories.
+    /// The files in one of the 256 directories that rows name.
     pub(super) async fn blobs_in(&self, shard: &str) -> Result<HashSet<String>, sqlx::Error> {
         // '0' is the character after '/'.
         let names: Vec<String> =
@@ -167,7 +167,7 @@ impl Index {
     }
 }
 
-/// The current ETag, seen by the writer inside its transaction, with the file that holds the bytes.
+/// The ETag and the file of an object, as the writer sees them inside its transaction.
 pub(super) async fn current(
     connection: &mut SqliteConnection,
     bucket: &str,
@@ -181,7 +181,7 @@ pub(super) async fn current(
     Ok(row.map(|(etag, blob)| (etag, BlobName::from_stored(blob))))
 }
 
-/// Which of these files a row names, seen by the writer inside its transaction.
+/// The files among `blobs` that a row names, as the writer sees it inside its transaction.
 pub(super) async fn named(
     connection: &mut SqliteConnection,
     blobs: &[BlobName],

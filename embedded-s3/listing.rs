@@ -1,5 +1,5 @@
-//! `ListObjectsV2`: pages by the primary key. Keys under a common prefix are not read one by one:
-//! the listing jumps behind the prefix.
+//! `ListObjectsV2`: pages by the primary key. Of the keys under a common prefix not all are read: the listing jumps
+//! behind the prefix.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -103,7 +103,7 @@ impl Backend {
         let until = (!prefix.is_empty()).then(|| behind(prefix));
         let mut from = from.max(prefix.to_vec());
         loop {
-            // One more than fits tells whether there is a next page.
+            // One row more than fits tells whether there is a next page.
             let want = limit - page.len() + 1;
             let rows = self.index.list(bucket, &from, until.as_deref(), want).await.map_err(internal)?;
             let last = rows.len() < want;
@@ -133,7 +133,7 @@ impl Backend {
     }
 }
 
-/// The key up to and with the first delimiter after the prefix.
+/// The key up to and including the first delimiter after the prefix.
 fn common_prefix<'a>(key: &'a [u8], prefix: usize, delimiter: &[u8]) -> Option<&'a [u8]> {
     let rest = key.get(prefix..)?;
     let at = rest.windows(delimiter.len()).position(|window| window == delimiter)?;

@@ -1,11 +1,12 @@
-//! What scripted manners change about whole requests and answers; see [`Manner`]. The others act where their work is done.
+//! Scripted manners that change whole requests and answers; see [`Manner`]. The other manners act where their work is
+//! done.
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use s3s::Body;
 
 use super::faults::{Faults, Manner};
 
-/// As Traefik answers while the container behind it restarts.
+/// The answer of a proxy in front of the server: that of Traefik while the container behind it restarts.
 pub(super) fn stand_in(faults: &Faults, parts: &Parts) -> Option<Response<Body>> {
     let key = parts.uri.path().trim_start_matches('/').split_once('/').map(|(_, key)| key);
     faults.stands_in(&parts.method, key).then(|| {
@@ -16,7 +17,8 @@ pub(super) fn stand_in(faults: &Faults, parts: &Parts) -> Option<Response<Body>>
     })
 }
 
-/// Takes the signature off a request, where nobody checks the signature: [`super::access`] lets such a request in then.
+/// Takes the signature off a request, for a server that checks none: [`super::access`] then lets the unsigned request
+/// in.
 pub(super) fn unsigned(faults: &Faults, parts: &mut Parts) -> bool {
     if !faults.has(Manner::ChecksNoSignature) {
         return false;
@@ -31,7 +33,7 @@ pub(super) fn unsigned(faults: &Faults, parts: &mut Parts) -> bool {
     true
 }
 
-/// What a changed answer is made of.
+/// The traits of a request that decide whether its answer is changed.
 pub(super) struct Asked {
     method: Method,
     versioning: bool,
@@ -45,7 +47,7 @@ impl Asked {
     }
 }
 
-/// The answer as such a server gives it, and whether it has a request id.
+/// The answer as a server with the scripted manners gives it, and whether it has a request id.
 pub(super) fn answer(faults: &Faults, asked: &Asked, response: Response<Body>) -> (Response<Body>, bool) {
     if asked.method == Method::HEAD
         && response.status() == StatusCode::NOT_FOUND

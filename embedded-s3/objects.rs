@@ -19,7 +19,7 @@ use super::index::{ObjectRow, StoredHeaders};
 
 /// Bytes read from a file at a time.
 const READ: usize = 128 * 1024;
-/// What S3 says of an object whose PUT named no type.
+/// The media type of an object whose PUT named none, as in S3.
 const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 impl Backend {
@@ -48,7 +48,7 @@ impl Backend {
         let content_range =
             input.range.map(|_: Range| format!("bytes {}-{}/{size}", span.start, span.end.saturating_sub(1)));
         let length = span.end - span.start;
-        // A checksum of the whole says nothing about a part.
+        // The checksum is of the whole object, so the answer to a range has none.
         let asked = content_range.is_none() && wants_checksum(input.checksum_mode.as_ref());
         let headers = row.headers().map_err(internal)?;
         let checksum = checksum(&row, asked);
@@ -118,8 +118,8 @@ impl Backend {
         }
     }
 
-    /// Between the read of the row and the open, an overwrite or a delete may have removed the
-    /// file; then there is a newer row to read. An open file outlives its name.
+    /// Reads an object's row and opens its file. In between, an overwrite or a delete may have removed the file; then
+    /// the newer row is read. Once open, a file can be read even after its removal.
     async fn open_object(&self, bucket: &str, key: &str) -> S3Result<(ObjectRow, File)> {
         let mut row = self.row(bucket, key).await?;
         loop {
@@ -138,7 +138,7 @@ impl Backend {
     }
 }
 
-/// The next `length` bytes of the file. A file that is too short ends in an error, which cuts the
+/// The next `length` bytes of the file. If the file is too short, the stream ends in an error, which cuts the
 /// connection: the client must not take a part for the whole.
 fn read(file: File, length: u64) -> impl stream::Stream<Item = io::Result<bytes::Bytes>> + Send + Sync {
     stream::try_unfold((file, length), |(mut file, left)| async move {
@@ -184,7 +184,7 @@ fn checksum(row: &ObjectRow, asked: bool) -> Checksum {
         return Checksum::default();
     }
     Checksum {
-        // Only a scripted manner keeps none.
+        // A row is without a SHA-256 only because of a scripted [`Manner`](super::faults::Manner).
         checksum_sha256: Some(row.sha256.clone()).filter(|sha256| !sha256.is_empty()),
         checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         ..Checksum::default()

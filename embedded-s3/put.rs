@@ -1,4 +1,4 @@
-//! PUT of an object: receive, verify, make durable, make visible, answer. In this order.
+//! PUT of an object, in this order: receive, verify, make durable, make visible, answer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,7 +18,7 @@ use super::write::{Outcome, Put, Write};
 
 /// S3's limit for user metadata, names and values together, in bytes.
 const MAX_METADATA: usize = 2048;
-/// Headers that promise something we do not do. Ignoring them would be a lie.
+/// Headers that ask for something that this server does not do. A success without it would be a lie.
 const UNSUPPORTED: [&str; 11] = [
     "x-amz-expected-bucket-owner",
     "x-amz-grant-full-control",
@@ -48,13 +48,13 @@ impl Backend {
             ));
         }
         if !condition.is_none() {
-            // Only to refuse a doomed upload before its bytes; the writer decides.
+            // This check only refuses a doomed upload before its bytes are received; the writer decides.
             let etag = self.index.etag(&input.bucket, &input.key).await.map_err(internal)?;
             condition.check(etag.as_deref())?;
         }
         let ticket = is_presigned(&headers).then(|| (input.bucket.clone(), input.key.clone()));
         let client = extensions.get::<Exchange>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Exchange::client);
-        // Held until the answer, so that who comes next finds the object there.
+        // Held until the answer, so that the next request with this ticket finds the object there.
         let uploading = self.admission.upload(client, ticket)?;
 
         let Received { file, md5, checksums } = self.receive(input.body, &claims, &uploading).await?;
@@ -88,8 +88,8 @@ impl Backend {
         }
     }
 
-    /// The checksums to repeat in the answer, the refusal that is answered all the same, and the SHA-256 that is kept. Without a
-    /// scripted manner a wrong checksum ends the PUT here.
+    /// The checksums to repeat in the answer, the refusal to answer with although the bytes are kept, and the SHA-256
+    /// to store. Without a scripted manner a wrong checksum ends the PUT here.
     fn verdict(
         &self,
         verified: S3Result<Checksum>,
@@ -113,8 +113,8 @@ impl Backend {
     }
 }
 
-/// Whether the request is signed in its URL, which its maker hands to others: [`super::gate`] lets no request pass that is
-/// signed neither there nor in this header.
+/// Whether the request is signed in its URL: [`super::gate`] lets no request pass that is signed neither in the URL nor
+/// in the `Authorization` header.
 pub(super) fn is_presigned(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::AUTHORIZATION)
 }

@@ -1,4 +1,4 @@
-//! The body of a PUT on its way into its file: no faster than the disk takes it, and no slower than a client must bring it.
+//! Receives the body of a PUT into its file: no faster than the disk writes, and no slower than [`PACE`].
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::checks::Claims;
 use super::instant;
 use super::upload::{Received, Upload};
 
-/// What a client must bring, or its upload is given up: a connection and a file are not held for one that trickles.
+/// The slowest pace of a client. A slower upload is given up, so that it does not hold a connection and a file.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
-    /// Of waiting for it.
+    /// Time spent waiting for the client.
     within: Duration,
-    /// Bytes.
+    /// Bytes that must come within that time.
     least: u64,
 }
 
 const PACE: Pace = Pace { within: Duration::from_secs(60), least: 60 * 1024 };
 
 impl Backend {
-    /// The whole body in its temporary file, or an error and no file.
+    /// Receives the whole body into its temporary file; after an error no file is left.
     pub(super) async fn receive(
         &self,
         body: Option<StreamingBlob>,
@@ -71,7 +71,7 @@ async fn feed(
     Ok(())
 }
 
-/// Counts the time that is spent waiting for the client alone: a slow disk is no fault of its.
+/// Counts only the time that is spent waiting for the client: a slow disk is not the client's fault.
 struct Window {
     pace: Pace,
     left: Duration,
@@ -115,7 +115,8 @@ impl Window {
     }
 }
 
-/// s3s keeps the types of its body errors to itself, so their names must do.
+/// The S3 error for an error of the body. `s3s` does not export the types of these errors, so they are told apart by
+/// their text.
 fn body_error(error: &StdError) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
@@ -145,7 +146,7 @@ mod tests {
     use super::super::bounds::{Admission, Bounds};
     use super::*;
 
-    /// What becomes of a body that comes in these pieces, each after its pause.
+    /// Receives a body that comes in these pieces, each after its pause.
     async fn fed(length: u64, pieces: Vec<(Duration, usize)>, pace: Pace) -> S3Result<()> {
         let dir = tempfile::tempdir().expect("a directory");
         let blobs = Arc::new(Blobs::open(dir.path()).expect("open"));
@@ -178,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_on_a_slow_line_may_take_its_time() {
         let pace = Pace { within: Duration::from_millis(40), least: 1000 };
-        // Within the time of each window there is one piece that is large enough.
+        // One piece that is large enough comes within the time of each window.
         let pieces = vec![(Duration::from_millis(30), 1000); 10];
         fed(10_000, pieces, pace).await.expect("all of it came");
     }

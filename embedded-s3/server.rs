@@ -1,4 +1,4 @@
-//! Accepts connections until it is told to stop.
+//! Accepts connections until the server is told to stop.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::bounds::Admission;
 use super::connection::{self, Patience};
 use super::front::Front;
 
-/// How long requests under way may take once we are told to stop.
+/// How long requests under way may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// Pause after a failed accept, which mostly means that files have run out.
+/// Pause after a failed accept, which mostly means that the process has too many files open.
 const PAUSE: Duration = Duration::from_millis(100);
-/// For a connection that there is no room for.
+/// The answer on a connection for which there is no room.
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
@@ -27,7 +27,7 @@ pub(super) async fn run(
     stop: impl Future<Output = ()> + Send,
 ) {
     let graceful = GracefulShutdown::new();
-    // Dropping the set ends what has not ended by itself, also when `serve` itself is dropped.
+    // Dropping the set ends all connections that are still open, also when `serve` itself is dropped.
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn run(
             turn_away(stream);
             continue;
         };
-        // A small answer should not wait for more to send; that it might costs time, not truth.
+        // A small answer should not wait for more bytes to send. A failure costs time only.
         let _ = stream.set_nodelay(true);
         let (front, watcher) = (front.clone(), graceful.watcher());
         connections.spawn(async move {
@@ -63,7 +63,7 @@ pub(super) async fn run(
     connections.shutdown().await;
 }
 
-/// Says so where that takes no waiting.
+/// Sends the 503 if that is possible without waiting, and closes the connection.
 fn turn_away(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
         let _unheard = stream.write(NO_ROOM);

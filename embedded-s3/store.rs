@@ -1,4 +1,4 @@
-//! Opens the directory and puts the parts together.
+//! Opens the server's directory and puts the parts of the server together.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
@@ -29,7 +29,7 @@ use super::write::Write;
 use super::writer::Writer;
 use super::{now_ms, server};
 
-/// Where the server keeps everything, and the bucket that is there from the start.
+/// The directory of the server, and the bucket that exists from the start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Made with mode 0700 if it is missing.
@@ -51,7 +51,7 @@ pub enum OpenError {
     Index { dir: PathBuf, source: sqlx::Error },
 }
 
-/// An opened store. Clones are the same store.
+/// An opened store. Clones share it.
 #[derive(Clone)]
 pub struct EmbeddedS3 {
     inner: Arc<Inner>,
@@ -65,7 +65,7 @@ struct Inner {
 }
 
 impl EmbeddedS3 {
-    /// Makes what is missing, sweeps what a crash left, and holds the directory's lock until
+    /// Makes missing files and directories, sweeps the files that a crash left, and holds the directory's lock until
     /// [`EmbeddedS3::serve`] or [`EmbeddedS3::close`] has returned.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         Self::open_within(settings, Bounds::of_files(open_files())).await
@@ -88,9 +88,9 @@ impl EmbeddedS3 {
         let own = sqlx::query(CREATE_BUCKET).bind(&bucket).bind(now_ms());
         own.execute(&mut connection).await.map_err(index_error)?;
         let index = Index::open(&dir).await.map_err(index_error)?;
-        // Before the writer starts: a file of a PUT under way has no row yet.
+        // The sweep comes before the writer starts: the file of a PUT under way has no row yet.
         sweep(&dir, &blobs, &index).await?;
-        // A lost index is an error to the writer, never a new, empty one.
+        // If the index is lost later, the writer fails: it must never go on with a new, empty one.
         let schema =
             sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut connection).await.map_err(index_error)?;
         let files = OpenFiles::of_database_alone(&index::path(&dir), schema)
@@ -122,8 +122,8 @@ impl EmbeddedS3 {
         &self.inner.faults
     }
 
-    /// Serves until `stop` is done: accepts no more, gives requests under way some seconds, then
-    /// closes the store. When it returns, the directory may be opened again.
+    /// Serves until `stop` is done; then accepts no more connections, gives requests under way some seconds, and closes
+    /// the store. After that the directory may be opened again.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
         server::run(self.front(), self.inner.backend.admission.clone(), listener, stop).await;
         self.close().await;
@@ -139,12 +139,12 @@ impl EmbeddedS3 {
         Front::new(builder.build(), self.inner.faults.clone())
     }
 
-    /// Returns when nothing can be written any more: it was closed, or its writer broke off.
+    /// Returns when nothing can be written any more: the store was closed, or its writer has ended.
     pub async fn writer_ended(&self) {
         self.inner.backend.writer.ended().await;
     }
 
-    /// For a store that is not served. Later requests of clones fail.
+    /// Closes a store that is not served. Later requests of its clones fail.
     pub async fn close(&self) {
         self.inner.backend.index.close().await;
         self.inner.backend.writer.close().await;
@@ -153,14 +153,15 @@ impl EmbeddedS3 {
     /// Waits until no file of a deleted object is left.
     #[cfg(test)]
     pub(super) async fn all_removed(&self) {
-        // The writer takes the next job when it has handed over the files of the last; this one changes nothing.
+        // The writer takes the next job only after it has handed over the files of the last one. This job changes
+        // nothing.
         let there_already = Write::CreateBucket { name: self.inner.bucket.clone(), now_ms: 0 };
         drop(self.inner.backend.writer.write(there_already).await);
         self.inner.backend.blobs.all_removed().await;
     }
 }
 
-/// How many files this process may have open: what `serve` has raised the limit to.
+/// How many files this process may have open. The subcommand `serve` has raised that limit before.
 fn open_files() -> u64 {
     rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
 }
@@ -190,8 +191,7 @@ fn prepare(dir: &Path) -> Result<(File, Credentials, Blobs), OpenError> {
     Ok((lock, credentials, blobs))
 }
 
-/// Removes files that no row names: what a crash left between rename and commit, or between
-/// commit and unlink.
+/// Removes files that no row names: a crash between rename and commit, or between commit and unlink, leaves such files.
 async fn sweep(dir: &Path, blobs: &Arc<Blobs>, index: &Index) -> Result<(), OpenError> {
     let failed = |source| OpenError::Io { path: dir.join("blobs"), source };
     let (mut removed, mut missing) = (0, 0);

@@ -1,16 +1,16 @@
-//! One transaction per batch, and what becomes of the files when it fails.
+//! Writes each batch in one transaction, and decides about the new files if the transaction fails.
 //!
-//! After any error the connection is closed and the next batch opens a new one. On a full disk SQLite
-//! ends the transaction itself, and sqlx would go on counting one that is gone; so BEGIN and COMMIT
-//! are plain statements here, and no state of a failed transaction is ever carried on.
+//! After any error the connection is closed and the next batch opens a new one. On a full disk SQLite ends the
+//! transaction itself, while sqlx would still count it as open; so BEGIN and COMMIT are plain statements here, and no
+//! state of a failed transaction is ever carried on.
 //!
-//! What a failure leaves of the new files:
-//! - Before COMMIT was sent, or if it could not write, there is no row and there will be none: the
-//!   files go at once, which on a full disk makes the room that a delete needs.
-//! - If COMMIT failed otherwise, for one because the log could not be synced, the rows are unseen
-//!   but may lie complete in the log, and a crash would bring them back. Such files stay (P-8) until
-//!   a later transaction has been written over them, and then go if no row names them. What a stop
-//!   or a crash leaves of them is swept at the next open.
+//! What happens to the new files after a failure:
+//! - If COMMIT was not sent, or could not write, there are no rows and there will be none: the files are removed at
+//!   once, which on a full disk makes the room that a delete needs.
+//! - If COMMIT failed otherwise, for one because the log could not be synced, the rows are unseen but may lie complete
+//!   in the log, and a crash would bring them back. Such files stay (P-8) until a later transaction has been written
+//!   over them in the log; then a file that no row names is removed. Files that are left at a stop or a crash are swept
+//!   at the next open.
 
 use std::collections::HashSet;
 use std::io;
@@ -24,10 +24,11 @@ use super::blobs::{Blob, BlobName};
 use super::index;
 use super::write::{Files, Outcome, Write};
 
-/// The rows, write side.
+/// The write side of the index.
 pub(super) struct Rows {
     options: SqliteConnectOptions,
-    /// What is written to a file that no name leads to is gone with the process.
+    /// The database's open files, checked to still be the ones under their names: a write to a file without a name
+    /// would be lost with the process.
     files: OpenFiles,
     /// `None` after a failure: the next batch opens a new one.
     connection: Option<SqliteConnection>,
@@ -36,7 +37,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// `options` open what `connection` is connected to.
+    /// `options` open the same database as `connection`.
     pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection, files: OpenFiles) -> Self {
         Self { options, files, connection: Some(connection), doubtful: Vec::new() }
     }
@@ -45,8 +46,8 @@ impl Rows {
         self.files.check().map_err(|changed| Error::Io(io::Error::other(changed)))
     }
 
-    /// All or nothing. Takes from `writes` as far as it comes, and leaves in `files` what is to be dropped and
-    /// removed whatever the result is.
+    /// Applies all writes or none. After an error `writes` may be taken only in part. Whatever the result is, the
+    /// caller drops and removes the files that are left in `files`.
     pub(super) async fn write(
         &mut self,
         writes: &mut impl Iterator<Item = Write>,
@@ -63,8 +64,8 @@ impl Rows {
         };
         match result {
             Ok(_) => self.connection = Some(connection),
-            // Waits until it is closed, so that what it began has ended when the next one opens. There is
-            // nothing to do about a failure of this.
+            // Waits until the connection is closed, so that its transaction has ended when the next connection opens. A
+            // failed close has no remedy.
             Err(_) => drop(connection.close().await),
         }
         result
@@ -78,13 +79,14 @@ impl Rows {
     }
 
     async fn commit(&mut self, connection: &mut SqliteConnection, files: &mut Files) -> Result<(), Error> {
-        // Without a change COMMIT writes nothing, and settles nothing.
+        // Without a change COMMIT writes nothing, and does not settle doubtful files.
         let changed = !files.named.is_empty() || !files.unneeded.is_empty();
         let settles = changed && !self.doubtful.is_empty();
         let found = if settles { index::named(connection, &self.doubtful).await } else { Ok(HashSet::new()) };
         let found = found.inspect_err(|_| files.unneeded.clear())?;
 
-        // From here until the answer both are possible, also for a future that is dropped here.
+        // From here until the answer the rows may be committed or not, also if this future is dropped here. So the
+        // files must stay.
         let named: Vec<BlobName> = files.named.drain(..).map(Blob::keep).collect();
         match sqlx::query("COMMIT").execute(connection).await.and_then(|_| self.check()) {
             Ok(()) => {
@@ -106,7 +108,7 @@ impl Rows {
         }
     }
 
-    /// So that the file alone is the whole index after a stop.
+    /// Folds the log into the database file, so that the file alone is the whole index after a stop.
     pub(super) async fn close(mut self) {
         let folded = async {
             let mut connection = self.take_connection().await?;
@@ -122,13 +124,13 @@ impl Rows {
     }
 }
 
-/// Everything but COMMIT.
+/// Begins the transaction and applies the writes, without COMMIT.
 async fn prepare(
     connection: &mut SqliteConnection,
     writes: &mut impl Iterator<Item = Write>,
     files: &mut Files,
 ) -> Result<Vec<Outcome>, Error> {
-    // The write lock from the start: what conditions are checked against stays true.
+    // IMMEDIATE takes the write lock at the start, so that no row changes after a condition was checked against it.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     let mut outcomes = Vec::with_capacity(writes.size_hint().0);
     for write in writes {
@@ -137,8 +139,8 @@ async fn prepare(
     Ok(outcomes)
 }
 
-/// SQLITE_FULL or SQLITE_IOERR_WRITE. The frame that would commit is the last that is written to the log, and one
-/// that is not whole does not count: even a crash brings no such transaction back.
+/// Whether COMMIT failed with SQLITE_FULL or SQLITE_IOERR_WRITE. The commit frame is the last one that is written to
+/// the log, and a frame that is not whole does not count: not even a crash brings such a transaction back.
 fn could_not_write(error: &Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
     matches!(code, Some(13 | 778))

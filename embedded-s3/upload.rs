@@ -1,6 +1,6 @@
-//! Receives a body into a temporary file. Each piece is hashed and written on a thread of the bounded few that work on files
-//! ([`Blobs::begin`]), while the next one is read from the network. So a body holds no thread while its client is silent, two
-//! pieces of it are in memory at most, and a client is read no faster than the disk writes.
+//! Receives a body into a temporary file. Each piece is hashed and written on one of the few threads that work on files
+//! ([`Blobs::begin`]), while the next piece is read from the network. So a body holds no thread while its client is
+//! silent, two of its pieces are in memory at most, and no client is read faster than the disk writes.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::blobs::{Blobs, Temporary, joined};
 
-/// Everything that is known of a body once it is in its file.
+/// A body that is completely in its file.
 pub(super) struct Received {
     pub file: Temporary,
     pub md5: [u8; 16],
@@ -21,14 +21,15 @@ pub(super) struct Received {
     pub checksums: Checksum,
 }
 
-/// What has come so far. In a box: its hashes are a kilobyte, and each future that it passes through would keep room for it.
+/// The part of a body that has come so far. Boxed: its hashes take a kilobyte, which every future on its way would
+/// otherwise keep room for.
 struct Part {
     file: Temporary,
     md5: Md5,
     hasher: ChecksumHasher,
 }
 
-/// Dropped, it removes its file as soon as the piece that is being written has been.
+/// An upload under way. Dropping it removes its file as soon as the current piece is written.
 pub(super) struct Upload {
     blobs: Arc<Blobs>,
     /// The piece that is being written, or was written last. `None` after an error.
@@ -45,7 +46,7 @@ impl Upload {
         Self { blobs, writing: Some(writing) }
     }
 
-    /// Returns when the piece before this one is written. After an error nothing else may be pushed.
+    /// Returns when the piece before this one is written. After an error no further piece may be pushed.
     pub(super) async fn push(&mut self, data: Bytes) -> io::Result<()> {
         let mut part = self.written().await?;
         let write = move || {

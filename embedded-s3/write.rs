@@ -1,9 +1,9 @@
-//! What is to be written, the files that it is about, and what came of it.
+//! Writes for the writer, their files, and their outcomes.
 
 use super::blobs::{Blob, BlobName};
 use super::conditions::{Unmet, WriteCondition};
 
-/// A row to be written, with the file it will name.
+/// A row to write, and the file that the row will name.
 pub(super) struct Put {
     pub bucket: String,
     pub key: String,
@@ -44,11 +44,10 @@ pub(super) enum Outcome {
     AlreadyThere,
 }
 
-/// The files that a batch is about.
+/// The files of a batch.
 #[derive(Default)]
 pub(super) struct Files {
-    /// Files that the new rows name. Empty once COMMIT has been sent: until then dropping them
-    /// removes them.
+    /// Files that the new rows name. Until COMMIT is sent, dropping them removes them; after that this list is empty.
     pub named: Vec<Blob>,
     /// Files of refused PUTs; dropping them removes them.
     pub refused: Vec<Blob>,

@@ -1,9 +1,8 @@
-//! The one writer. A task owns the only connection that writes, takes whatever waits, and commits
-//! it in one transaction; that makes conditions atomic and lets many PUTs share one fsync.
+//! The one writer. A task owns the only connection that writes, takes all waiting jobs, and commits them in one
+//! transaction; that makes conditions atomic and lets many PUTs share one fsync.
 //!
-//! A job that has been sent is carried out even if its request is dropped meanwhile. A database
-//! error fails the whole batch: nobody in it is told that a write happened. The next batch begins
-//! afresh, so a disk that was full is written again once it has room.
+//! A job that has been sent is carried out even if its request is dropped meanwhile. A database error fails every job
+//! of the batch. The next batch begins afresh, so writes succeed again once a full disk has room.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use super::write::{Files, Outcome, Write};
 /// Jobs that share one transaction at most.
 const BATCH: usize = 256;
 const QUEUE: usize = 1024;
-/// Files of one task.
+/// Files that one task removes.
 const REMOVED_AT_ONCE: usize = 512;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,7 +65,7 @@ impl Writer {
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.messages.send(Message::Close(done)).await.is_ok() {
-            // An error means that the task has ended already, which is what is wanted.
+            // An error means that the writer's task has ended already.
             let _ = closed.await;
         }
     }
@@ -101,7 +100,8 @@ async fn batch(rows: &mut Rows, blobs: &Arc<Blobs>, jobs: Vec<Job>) {
     let mut files = Files::default();
     let result = rows.write(&mut writes, &mut files).await;
     let Files { named, refused, unneeded } = files;
-    // What is removed before the answers, off the writer's path: who is refused has left nothing behind.
+    // Dropping these removes their files. That happens before the answers, so that a refused request has left nothing
+    // behind, and on another thread, so that the writer does not wait.
     let refused = (writes, named, refused);
     let outcomes = match result {
         Ok(outcomes) => outcomes,
@@ -119,8 +119,8 @@ async fn batch(rows: &mut Rows, blobs: &Arc<Blobs>, jobs: Vec<Job>) {
         drop(refused);
         answer(replies, outcomes.into_iter().map(Ok));
     });
-    // The rest goes after them: its rows are gone for good, and what a crash leaves of it is swept at the next open. Only
-    // where too many files wait, the next batch waits too.
+    // Files of deleted objects are removed after the answers: their rows are gone for good, and files that a crash
+    // leaves are swept at the next open. The next batch waits only if too many files wait for their removal.
     for names in unneeded.chunks(REMOVED_AT_ONCE) {
         let (blobs, names, removing) = (Arc::clone(blobs), names.to_vec(), blobs.may_remove(names.len()).await);
         tokio::task::spawn_blocking(move || {
@@ -135,7 +135,7 @@ fn answer(
     answers: impl Iterator<Item = Result<Outcome, WriteError>>,
 ) {
     for (reply, answer) in replies.into_iter().zip(answers) {
-        // Whoever does not wait any more need not know.
+        // An error means that the request was dropped, and nobody waits for the answer.
         let _ = reply.send(answer);
     }
 }

@@ -1,4 +1,4 @@
-//! What can be scripted: an effect, and when it acts.
+//! A fault: an effect, and when it acts.
 
 use std::num::NonZeroU32;
 
@@ -72,52 +72,52 @@ impl Refusal {
 pub enum Effect {
     /// Answers with an error; nothing else happens.
     Refuse(Refusal),
-    /// Puts the error into a `DeleteObjects` answer for each key that fits; the others are deleted.
+    /// Answers a `DeleteObjects` with the error for each key that fits; the other keys are deleted.
     RefuseKey(Refusal),
-    /// Answers a `DeleteObjects` that names a key which fits with an error, for all its keys.
+    /// Answers a whole `DeleteObjects` with an error if one of its keys fits.
     RefuseCall(Refusal),
     /// Closes the connection; nothing else happens.
     CutRequest,
     /// Does the work, then closes the connection instead of answering.
     CutAnswer,
-    /// `GetBucketVersioning` says `Enabled`. Nothing is versioned all the same.
+    /// `GetBucketVersioning` says `Enabled`, although nothing is versioned.
     ReportVersioned,
     /// `ListObjectsV2` lists the keys of a page from the last to the first.
     ListBackwards,
-    /// `ListObjectsV2` begins with the first key, whichever it was to begin behind.
+    /// `ListObjectsV2` always begins with the first key.
     ListAnew,
-    /// Something in front of the server answers a request for an object or the bucket with `404 text/plain`, before anything
-    /// has looked at it. A fault on an operation fits by method alone: GET, HEAD, PUT, DELETE or POST.
+    /// A proxy in front of the server answers a request for an object or the bucket with `404 text/plain`, before the
+    /// server sees it. A fault on an operation fits by method alone: GET, HEAD, PUT, DELETE or POST.
     StandIn,
-    /// The server does something as another one does.
+    /// The server has a manner of another S3 server.
     Manner(Manner),
 }
 
 impl Effect {
-    /// Whether it is decided when the request is let in; the others act where their work is done.
+    /// Whether the effect acts when the request is let in; other effects act where the request's work is done.
     pub(super) fn acts_before_the_work(self) -> bool {
         matches!(self, Self::Refuse(_) | Self::CutRequest | Self::CutAnswer)
     }
 }
 
-/// What other servers do in their own way. One lasts until the faults are cleared.
+/// Manners of other S3 servers. A manner lasts until the faults are cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Any request is as good as one that is signed; dates and lengths that were signed are not checked.
+    /// Signatures are not verified, nor dates and lengths that were signed.
     ChecksNoSignature,
     /// A PUT or DELETE with a condition is answered with 501.
     RefusesConditions,
     /// A `DeleteObjects` without `Content-MD5` is answered with 400.
     WantsContentMd5,
-    /// A PUT whose checksum is wrong is answered with 400, and its bytes are there.
+    /// A PUT whose checksum is wrong is answered with 400, and its bytes are kept.
     KeepsRefusedBytes,
-    /// A checksum that comes with a PUT is kept, shown and never compared.
+    /// The checksum of a PUT is stored and returned, but never compared with the bytes.
     RepeatsChecksums,
-    /// No checksum is compared or shown.
+    /// No checksum is compared or returned.
     KeepsNoChecksums,
-    /// A list claims `EncodingType=url` and shows its keys as they are.
+    /// A list claims `EncodingType=url`, and does not escape its keys.
     ListsKeysAsTheyAre,
-    /// `GetBucketVersioning` is answered with a list, as if the query were not there.
+    /// `GetBucketVersioning` is answered with a list, as if there were no query.
     IgnoresTheVersioningQuery,
     /// A 404 to a HEAD is an empty page without `x-amz-request-id`.
     HasPlainNotFounds,

@@ -1,4 +1,4 @@
-//! A place where requests wait until a test lets them go on.
+//! A stall holds requests until a test lets them go on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,7 +27,7 @@ impl Stall {
         let _ = self.state.subscribe().wait_for(|state| state.waiting >= count).await;
     }
 
-    /// Lets all go on, and all that come later pass.
+    /// Lets all held requests go on, and later ones pass.
     pub fn release(self) {}
 }
 

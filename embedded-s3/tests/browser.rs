@@ -67,7 +67,7 @@ async fn answers_and_errors_can_be_read_by_a_page() {
     let get = server.client().get_object().bucket(BUCKET).key("k").presigned(five_minutes()).await.expect("a url");
     for answer in [http().put(&url).body("x").send().await, raw(&get).send().await, http().get(&url).send().await] {
         let answer = answer.expect("an answer");
-        // An answer to a request without an origin may be kept, and given to one that has an origin.
+        // A browser may keep the answer to a request without an origin, and give it to a request with one.
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
         assert!(answer.headers()["vary"].to_str().expect("text").starts_with("Origin"));
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
@@ -89,7 +89,7 @@ async fn what_a_browser_might_run_is_saved_and_what_it_shows_is_shown() {
         put.set_content_disposition(stored.map(str::to_owned)).send().await.expect("put");
         let got = client.get_object().bucket(BUCKET).key(key).send().await.expect("get");
         assert_eq!(got.content_disposition(), shown, "{key}");
-        // What was signed can be compared with what is there.
+        // HEAD returns the disposition as it was stored, so that it can be compared with the signed one.
         let head = client.head_object().bucket(BUCKET).key(key).send().await.expect("head");
         assert_eq!(head.content_disposition(), stored, "{key}");
     }
@@ -105,7 +105,7 @@ async fn a_refused_put_is_answered_although_the_client_sends_on() {
     let mut stream = connect(&server).await;
     let head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await.expect("send");
-    // A client that reads only after it has sent everything.
+    // This client reads only after it has sent everything.
     stream.write_all(&body).await.expect("the body is taken");
     // The connection is still good for the next request.
     stream.write_all(b"OPTIONS / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("send");
@@ -137,7 +137,7 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on_or_not() {
     stream.read_to_string(&mut text).await.expect("an answer");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
 
-    // Leave is not given for what is refused, so this connection has no further use.
+    // A refused request gets no leave to send its body, so its connection is of no further use.
     let wrong = head(&path.replace("/k?", "/l?")).replace("connection: close\r\n", "");
     let mut stream = connect(&server).await;
     stream.write_all(wrong.as_bytes()).await.expect("send");
@@ -169,7 +169,7 @@ async fn a_put_that_breaks_off_leaves_nothing_behind() {
     let head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1000000\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("send");
     stream.write_all(&vec![7; 500_000]).await.expect("send");
-    // Wait until the upload has its file, or the test would prove nothing.
+    // Waits until the upload has its file, or the test would prove nothing.
     while server.files().await == 0 {
         tokio::task::yield_now().await;
     }

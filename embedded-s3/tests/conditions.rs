@@ -9,7 +9,7 @@ async fn of_twelve_puts_at_once_exactly_one_wins() {
     let client = server.client();
     for round in 0..5 {
         let key = format!("k{round}");
-        // All twelve are verified and wait before any looks at what is there.
+        // All twelve requests are verified and wait here before any of them checks its condition.
         let stall = server.store.faults().stall(Some(Operation::PutObject), Some(&key));
         let puts: Vec<_> = (0..12_u8)
             .map(|n| {

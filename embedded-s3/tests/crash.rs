@@ -26,11 +26,12 @@ async fn child_that_serves_until_it_is_killed() {
 pub(super) struct Spawned {
     pub child: Child,
     pub url: String,
-    /// Held, so that the child can go on writing to it.
+    /// Held, so that the child can go on writing to its output.
     _stderr: Lines<BufReader<ChildStderr>>,
 }
 
-/// Serves what is below `dir`. `program` runs this one, with the arguments that are added here.
+/// Serves the store below `dir`. `program` is a command that runs this test binary with the arguments that are added
+/// here.
 pub(super) async fn spawn(mut program: Command, dir: &Path) -> Spawned {
     let module = module_path!().split_once("::").expect("a crate name").1;
     let mut child = program
@@ -51,7 +52,7 @@ pub(super) async fn spawn(mut program: Command, dir: &Path) -> Spawned {
     Spawned { child, url, _stderr: stderr }
 }
 
-/// Makes the credentials before there is a child, so that this process can sign.
+/// Makes the credentials before the child starts, so that this process can sign.
 pub(super) async fn credentials(dir: &Path) -> (String, String) {
     let server = Server::start(dir).await;
     let keys = (server.store.access_key().to_owned(), server.store.secret_key().to_owned());
@@ -106,7 +107,7 @@ async fn a_killed_server_has_whole_objects() {
                 continue;
             };
             present += 1;
-            // The version that was acknowledged last, or the one that was under way.
+            // The object is the version that was acknowledged last, or the one that was under way.
             let allowed = version.map_or(vec![round * 1000], |version| vec![version, version + 1, round * 1000]);
             assert!(allowed.iter().any(|version| body(key, *version) == found), "key {key} is torn or old");
         }

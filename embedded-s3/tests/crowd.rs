@@ -1,4 +1,4 @@
-//! Many clients at once, slow ones, and those who want everything.
+//! Many clients at once, slow clients, and greedy ones.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -107,7 +107,7 @@ async fn a_connection_beyond_the_bound_is_turned_away_and_one_that_ends_makes_ro
     loop {
         let mut stream = connect(&server).await;
         let mut answer = [0; 12];
-        // Where it is turned away while this is sent, the connection is reset.
+        // The connection is reset if it is turned away while the request is sent.
         if stream.write_all(ask).await.is_ok() && stream.read_exact(&mut answer).await.is_ok() && &answer[9..] == b"400"
         {
             break;
@@ -146,7 +146,7 @@ async fn a_connection_on_which_nothing_happens_is_closed() {
         ("", 1000),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1000),
         ("PUT /media/k HTTP/1.1\r\nhost:", 1000),
-        // Answered, and then idle.
+        // The connection is answered, and then idle.
         ("OPTIONS / HTTP/1.1\r\nhost: x\r\n\r\n", 1000),
         // The client does not read its answer.
         ("OPTIONS / HTTP/1.1\r\nhost: x\r\n\r\n", 40),
@@ -168,7 +168,7 @@ async fn http_2_is_not_spoken() {
     let mut stream = connect(&server).await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("send");
     let mut answer = Vec::new();
-    // A reset is an end too.
+    // A reset ends a connection too.
     let _end = stream.read_to_end(&mut answer).await;
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "), "{answer:?}");
     server.stop().await;

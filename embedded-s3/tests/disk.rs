@@ -1,4 +1,4 @@
-//! A disk that refuses for a while. Nothing is restarted but where a test says so.
+//! A disk that refuses writes for a while. The server is restarted only where a test says so.
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection};
@@ -9,7 +9,7 @@ use super::*;
 const ROLLBACK: &str = "CREATE TRIGGER refuse_put BEFORE INSERT ON objects BEGIN SELECT RAISE(ROLLBACK, 'no'); END;
     CREATE TRIGGER refuse_delete BEFORE DELETE ON objects BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
 const NO_ROLLBACK: &str = "DROP TRIGGER refuse_put; DROP TRIGGER refuse_delete";
-/// Only COMMIT finds out that a bucket is missing.
+/// A deferred constraint: only COMMIT finds out that a bucket is missing.
 const NO_COMMIT: &str = "CREATE TABLE late (bucket TEXT REFERENCES buckets (name) DEFERRABLE INITIALLY DEFERRED);
     CREATE TRIGGER late BEFORE INSERT ON objects BEGIN INSERT INTO late VALUES ('nowhere'); END";
 
@@ -53,7 +53,7 @@ mod full {
         let mut spawned = spawn(program, dir.path()).await;
         let client = client(&spawned.url, &access_key, &secret_key, RequestChecksumCalculation::WhenRequired);
         let files = || count(&dir.path().join("s3/blobs")) + count(&dir.path().join("s3/tmp"));
-        // Files of deleted objects go after the answer.
+        // Files of deleted objects are removed after the answer.
         let settled = async |wanted: usize| {
             while files() != wanted {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -62,7 +62,7 @@ mod full {
         let log = dir.path().join("s3/index.sqlite-wal");
 
         put(&client, "old", b"first").await;
-        // No room at all; a part of a frame; one frame and a part of the next.
+        // Room for nothing, for a part of a frame, and for one frame and a part of the next.
         for room in [0, 100, 4120 + 100] {
             put(&client, "gone", b"soon").await;
             let old = get(&client, "old").await.expect("it is there");
@@ -152,7 +152,7 @@ async fn the_file_of_a_put_with_an_unknown_outcome_stays_until_a_later_write_set
     index.execute(NO_COMMIT).await.expect("a trigger");
     assert_eq!(try_put(&client, "k", b"perhaps").await, refused(500, "InternalError"));
     assert_eq!(server.files().await, 1);
-    // It turns out to have happened: this row is the one that the transaction would have left.
+    // The transaction turns out to have been committed: this row is the one that it would have left.
     index.execute("DROP TRIGGER late").await.expect("no trigger");
     let name = only_file(&server.dir.join("blobs"));
     sqlx::query("INSERT INTO objects VALUES (?, CAST('k' AS BLOB), ?, 7, 'e', 's', 0, '{}')")
@@ -169,7 +169,7 @@ async fn the_file_of_a_put_with_an_unknown_outcome_stays_until_a_later_write_set
     assert_eq!(server.files().await, 2);
     index.execute("DROP TRIGGER late").await.expect("no trigger");
 
-    // Writes nothing, so it settles nothing.
+    // This write changes nothing, so it does not settle the doubtful file.
     delete(&client, "nothing").await;
     assert_eq!(server.files().await, 2);
     put(&client, "third", b"now").await;
@@ -184,7 +184,7 @@ async fn the_file_of_a_put_with_an_unknown_outcome_stays_until_a_later_write_set
 async fn after_a_stop_the_index_is_one_file_even_if_the_last_write_failed() {
     let (_dir, server) = server().await;
     put(&server.client(), "k", b"hello").await;
-    // Stays open beyond the stop, so that closing alone does not fold the log.
+    // This connection stays open beyond the stop, so that closing alone does not fold the log.
     let mut index = index(&server).await;
     index.execute(ROLLBACK).await.expect("triggers");
     assert_eq!(try_put(&server.client(), "k", b"never").await, refused(500, "InternalError"));
@@ -194,7 +194,7 @@ async fn after_a_stop_the_index_is_one_file_even_if_the_last_write_failed() {
     assert_eq!(std::fs::metadata(&log).expect("the log").len(), 0);
 }
 
-/// As a row names it.
+/// A file as a row names it.
 fn only_file(blobs: &Path) -> String {
     let files = std::fs::read_dir(blobs).expect("shards").flat_map(|shard| {
         let shard = shard.expect("a shard").path();

@@ -1,4 +1,4 @@
-//! The whole server over real HTTP, on a port the system gives.
+//! Tests of the whole server over real HTTP, on a port that the system assigns.
 
 mod browser;
 mod conditions;
@@ -140,7 +140,7 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
-/// The request as it was signed; tests then change it.
+/// A presigned request as it was signed; tests then change it.
 fn raw(presigned: &PresignedRequest) -> reqwest::RequestBuilder {
     let method = presigned.method().parse().expect("a method");
     presigned

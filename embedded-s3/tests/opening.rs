@@ -73,7 +73,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-// One thread, so that the log sees all tasks of this test and none of another.
+// One thread, so that the log has all tasks of this test and none of another.
 #[tokio::test]
 async fn the_log_has_the_cause_of_a_500_once_and_never_a_url_or_a_secret() {
     let log = Log::default();

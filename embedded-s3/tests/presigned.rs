@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
-/// A ticket as the gateway makes it: everything that matters is signed.
+/// A ticket as the gateway signs it: all headers that matter are signed.
 fn ticket(client: &Client) -> PutObjectFluentBuilder {
     client
         .put_object()
@@ -72,7 +72,7 @@ async fn a_signed_header_that_is_missing_or_different_is_403_and_leaves_nothing(
         let answer = answer(altered(&ticket, "content-length", Some(&length)).body(body)).await;
         assert_eq!(answer, refused(403, "SignatureDoesNotMatch"), "{body:?}");
     }
-    // Without a length the body comes chunked.
+    // Without a length the body is sent chunked.
     let chunks = futures_util::stream::iter([Ok::<_, std::io::Error>("hello")]);
     let chunked = altered(&ticket, "content-length", None).body(reqwest::Body::wrap_stream(chunks));
     assert_eq!(answer(chunked).await, refused(403, "SignatureDoesNotMatch"));
@@ -100,7 +100,7 @@ async fn an_unsigned_amz_header_is_refused_however_the_request_is_signed() {
     }
     let url = ticket.uri().to_owned() + "&x-amz-acl=private";
     assert_eq!(answer(http().put(url)).await, refused(403, "SignatureDoesNotMatch"));
-    // A signed one is heard, and then refused for what it asks.
+    // A signed header passes the gate, and is then refused for what it asks for.
     let open = sign(client.put_object().bucket(BUCKET).key("k").acl(ObjectCannedAcl::PublicRead)).await;
     assert_eq!(answer(raw(&open)).await, refused(501, "NotImplemented"));
     assert_eq!(get(&client, "k").await, None);
@@ -125,7 +125,7 @@ async fn the_holder_of_a_ticket_adds_no_header_that_its_object_would_keep() {
         assert_eq!(answer, refused(403, "AccessDenied"), "{name}");
     }
     assert_eq!(server.files().await, 0);
-    // A browser adds this by itself while its developer tools are open.
+    // A browser adds this header by itself while its developer tools are open.
     let other = sign(client.put_object().bucket(BUCKET).key("other").content_length(5)).await;
     assert_eq!(answer(raw(&other).header("cache-control", "no-cache").body("hello")).await.0, 200);
     let signed = ticket(&client).content_encoding("gzip").content_disposition("inline").content_language("de");
@@ -140,7 +140,7 @@ async fn a_header_signed_request_may_not_carry_unsigned_amz_headers_either() {
     let (_dir, server) = server().await;
     let client = server.client();
     put(&client, "k", b"x").await;
-    // The SDK leaves this one header out of what it signs, as proxies change it.
+    // The SDK does not sign this header, since proxies change it.
     let call = client.head_object().bucket(BUCKET).key("k").send().await;
     call.expect("the SDK's own headers are signed");
     let response = http()

@@ -1,8 +1,9 @@
-//! Which texts are allowed, in words that a client can check before it asks: patterns for the description of the interface.
+//! Patterns of the allowed texts, for the description of the interface: a client can check its values before it sends
+//! them.
 //!
-//! Lengths are bytes here and characters in JSON Schema, and a pattern cannot count bytes. So these are a little narrower
-//! than what is accepted: of other characters than ASCII each allows 63, which always fit, and whatever a pattern allows is
-//! accepted.
+//! The service bounds lengths in bytes, JSON Schema in characters, and a pattern cannot count bytes. So the patterns
+//! are a little narrower than the service: a text with other characters than ASCII may have 63 characters, which always
+//! fit. The service accepts every text that a pattern allows.
 
 use utoipa::{
     Number,
@@ -10,14 +11,15 @@ use utoipa::{
 };
 use zeroload_domain::policy::MAX_SINGLE_PUT;
 
-/// 1 to 255 bytes without control characters, nor those that change the direction of writing.
+/// 1 to 255 bytes without control characters or characters that change the direction of text.
 const NAME: &str = r"^([ -~]{1,255}|[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,63})$";
 
-/// The same without what would end or escape a quoted text, or a part of a path.
+/// As [`NAME`], without the characters that end or escape a quoted text or a part of a path.
 const FILE_NAME: &str =
     r#"^([ !#-.0-\[\]-~]{1,255}|[^\u0000-\u001f"/\\\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,63})$"#;
 
-/// Type, subtype and parameters, whose values are plain or quoted (RFC 9110 section 8.3.1, and what browsers make of it).
+/// Type, subtype and parameters, whose values are plain or quoted (RFC 9110 section 8.3.1, and the texts that browsers
+/// send).
 const MEDIA_TYPE: &str = concat!(
     r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+/[A-Za-z0-9!#$%&'*+.^_`|~-]+ *(; *([A-Za-z0-9!#$%&'*+.^_`|~-]+=",
     r"([!#-:<-\[\]-~]([ !#-:<-\[\]-~]*[!#-:<-\[\]-~])?",
@@ -26,7 +28,7 @@ const MEDIA_TYPE: &str = concat!(
 
 const LONGEST_MEDIA_TYPE: usize = 255;
 
-/// The base64 of 32 bytes: the last character stands for four bits.
+/// The base64 of 32 bytes: the last character holds only four bits.
 const SHA256: &str = "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$";
 
 const DAYS: &str = "^[1-9][0-9]{0,3}d$";
@@ -58,7 +60,7 @@ const PARAMETERS: [(&str, &str, &str); 4] = [
     ("get_reconciliation", "cursor", KEY),
 ];
 
-/// Positions are whole numbers that every database can hold.
+/// The largest position that every database can hold.
 const MOST_POSITIONS: Number = Number::Int(isize::MAX);
 
 /// Writes the patterns into the schemas of bodies.

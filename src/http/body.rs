@@ -26,7 +26,8 @@ fn malformed(path: &str, error: &serde_json::Error) -> Problem {
         return Problem::invalid(BODY, format!("the body must be JSON: {message}"));
     }
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    // These three come from the object, not from a value, so only the message knows the name.
+    // These three errors are about a member of the object, not about a value, so only the message has the member's
+    // name.
     if let Some(name) = between(message, "missing field `", "`") {
         return Problem::invalid(name, format!("{name} is missing"));
     }

@@ -1,4 +1,4 @@
-//! Who calls, and the values that came along: each is checked here, and a refusal names its field.
+//! The caller of a request and its values. Each value is checked here, and a refusal names the field.
 
 use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
 
@@ -43,7 +43,7 @@ impl FromRequest for Call {
 impl Call {
     fn new(request: &HttpRequest) -> Result<Self, Problem> {
         let api = request.app_data::<web::Data<Api>>().ok_or_else(Problem::internal)?;
-        // Of two, the one that counts here need not be the one that counted in front of it.
+        // Two `Authorization` headers are refused: a proxy in front may have checked the other one.
         let authorization = once(request, header::AUTHORIZATION.as_str(), "Authorization")?;
         let (tenant, caller, role) = match api.keys.current() {
             None => (Tenant::parse("default")?, "anonymous".to_owned(), Role::Operator),
@@ -79,12 +79,12 @@ impl Call {
         Err(Problem::new(403, "forbidden", detail))
     }
 
-    /// The name of the key, or `anonymous` where there are none.
+    /// The name of the key, or `anonymous` where no keys are set.
     pub fn caller(&self) -> &str {
         &self.caller
     }
 
-    /// Whether the whole service is the caller's business, and not its tenant alone.
+    /// Whether the caller may see the whole service, and not its tenant alone.
     pub fn is_operator(&self) -> bool {
         self.role == Role::Operator
     }
@@ -100,7 +100,7 @@ impl Call {
 
     pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
         let value = once(&self.request, "idempotency-key", "Idempotency-Key")?;
-        // What is not ASCII is as wrong as nothing.
+        // A value that is not ASCII is refused like an empty one.
         Ok(value.map(|value| IdempotencyKey::parse(value.to_str().unwrap_or_default())).transpose()?)
     }
 
@@ -124,7 +124,7 @@ impl Call {
         body::parse(&self.body)
     }
 
-    /// The body of a call whose senders do not say what it is.
+    /// The body of a call whose senders set no usable `Content-Type`.
     pub fn plain_body(&self) -> Result<&[u8], Problem> {
         self.no_coding()?;
         Ok(&self.body)
@@ -142,7 +142,7 @@ impl Call {
         if self.body.is_empty() { Ok(T::default()) } else { self.json() }
     }
 
-    /// Refuses values that the call would not heed: parameters, and in a body more than `{}`.
+    /// Refuses values that the call would ignore: parameters, and a body with more than `{}`.
     pub fn nothing_else(&self) -> Result<(), Problem> {
         #[derive(Default, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -152,7 +152,8 @@ impl Call {
         self.no_parameters()
     }
 
-    /// Refuses parameters on a call that has none: whoever writes `?dry_run=true` there believes that it is heeded.
+    /// Refuses parameters on a call that has none: a client that writes `?dry_run=true` there must not believe that it
+    /// has an effect.
     pub fn no_parameters(&self) -> Result<(), Problem> {
         self.query()?.finish()
     }
@@ -177,7 +178,7 @@ impl Call {
     }
 }
 
-/// The value of a header that may come once.
+/// The value of a header that may be given only once.
 fn once<'a>(request: &'a HttpRequest, name: &str, shown: &'static str) -> Result<Option<&'a HeaderValue>, Problem> {
     let mut values = request.headers().get_all(name);
     match (values.next(), values.next()) {
@@ -191,7 +192,8 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
-/// SNS can send nothing but a name and a password, which stand in the subscription's address: the password is the key.
+/// The password of HTTP basic authentication, which is the API key: SNS can send no other credentials than a name and a
+/// password in the subscription's address.
 fn basic_password(authorization: &str) -> Option<String> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()).ok()).flatten()?;
@@ -199,12 +201,13 @@ fn basic_password(authorization: &str) -> Option<String> {
     Some(password.to_owned())
 }
 
-/// The parser of the query puts a mark for what is no UTF-8, and a filter would then look for the mark.
+/// Whether a query is UTF-8. The query's parser would replace other bytes by U+FFFD, and a filter would then search for
+/// that character.
 fn decodes_to_text(query: &str) -> bool {
     percent_decode_str(query).decode_utf8().is_ok()
 }
 
-/// The parameters behind the `?`; what nobody took is refused.
+/// The parameters behind the `?`. [`Query::finish`] refuses those that were not taken.
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {

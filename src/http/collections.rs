@@ -1,4 +1,4 @@
-//! The operator's calls: collect now, and what the runs did.
+//! The operator's calls: collect now, and show the runs.
 
 use std::collections::BTreeMap;
 
@@ -26,24 +26,24 @@ use crate::{
 /// Items that an answer names at most.
 const MAX_ITEMS: usize = 1000;
 
-/// Characters of why a run broke off.
+/// Characters of the reason why a run broke off.
 const MAX_REASON: usize = 1000;
 
 /// Events that are read from the journal at once.
 const PAGE: u32 = 1000;
 
-/// Events behind the beginning of a run among which its items are searched: a run handles at most 20 000 items, and others
-/// write beside it.
+/// Events after the beginning of a run that are searched for its claims: a run handles at most 20 000 items, and other
+/// writers append events in between.
 const MAX_EVENTS: u64 = 200_000;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = NewCollection)]
 #[serde(deny_unknown_fields)]
 pub struct CollectBody {
-    /// Change nothing, only say what would go and why.
+    /// Change nothing, only say which items would go and why.
     #[serde(default)]
     dry_run: bool,
-    /// Claim what is due although the brake is on, in this run only. Who asked stands in the history of each item.
+    /// Claim due items although the brake is on, in this run only. The history of each item then names the caller.
     #[serde(default)]
     override_brake: bool,
 }
@@ -78,12 +78,12 @@ pub struct Collections {
     next_cursor: Option<Uuid>,
 }
 
-/// The record of a run that found something due. What it did is null until it has ended.
+/// The record of a run that found items due. Its counts are null until it has ended.
 #[derive(Serialize, ToSchema)]
 pub struct CollectionRun {
     run_id: Uuid,
     status: RunStatus,
-    /// Who asked: `timer`, the name of an API key, or the subcommand.
+    /// Who began it: `timer`, the name of an API key, or the subcommand.
     caller: String,
     #[serde(serialize_with = "time")]
     started_at: DateTime<Utc>,
@@ -92,7 +92,7 @@ pub struct CollectionRun {
     ended_at: Option<DateTime<Utc>>,
     #[schema(required = true)]
     duration_seconds: Option<f64>,
-    /// Items that the run handled.
+    /// Due items that the run handled.
     #[schema(required = true)]
     due: Option<u64>,
     #[schema(required = true)]
@@ -111,19 +111,19 @@ pub struct CollectionRun {
     /// Bytes.
     #[schema(required = true)]
     bytes_freed: Option<u64>,
-    /// It ended at its limit, with more due.
+    /// Whether the run ended at its limit, with more items due.
     #[schema(required = true)]
     more: Option<bool>,
-    /// How many of the items that are gone for each reason.
+    /// How many of the collected items went for each reason.
     #[schema(required = true)]
     reasons: Option<BTreeMap<String, u64>>,
-    /// How many of the failed and unknown ones for each code.
+    /// How many of the failed and unknown items for each code.
     #[schema(required = true)]
     failures: Option<BTreeMap<String, u64>>,
-    /// Why it ended before its work was done.
+    /// Why the run ended before its work was done.
     #[schema(required = true)]
     broken_off: Option<String>,
-    /// Of the run's newest event in the journal.
+    /// Position of the run's newest event in the journal.
     position: u64,
 }
 
@@ -136,12 +136,13 @@ pub enum RunStatus {
     Unfinished,
 }
 
-/// A run with what it claimed.
+/// A run with its claims.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CollectionRunDetails)]
 pub struct CollectionRunWhole {
     run: CollectionRun,
-    /// What the run claimed, in order, at most 1000 items; what it finished for an earlier run is that run's.
+    /// The items that the run claimed, in order, at most 1000. Items that an earlier run had claimed and this run
+    /// finished are listed with the earlier run.
     items: Vec<ClaimedItem>,
 }
 
@@ -150,12 +151,13 @@ pub struct ClaimedItem {
     #[schema(value_type = Uuid)]
     id: MediaId,
     claim: u32,
-    /// Why: `expired`, `cancelled`, `detached` or `late_upload`.
+    /// Why it was claimed: `expired`, `cancelled`, `detached` or `late_upload`.
     reason: &'static str,
-    /// `deleted`, `trashed` or `absent`; null where it was neither proven gone nor in the trash before the run ended.
+    /// `deleted`, `trashed` or `absent`; null if the object was neither proven gone nor in the trash before the run
+    /// ended.
     #[schema(required = true)]
     outcome: Option<&'static str>,
-    /// Of the claim in the journal.
+    /// Position of the claim in the journal.
     position: u64,
 }
 
@@ -181,7 +183,7 @@ impl CollectionRun {
             more: ended.map(|ended| ended.more),
             reasons: ended.map(|ended| ended.reasons.clone()),
             failures: ended.map(|ended| ended.failures.clone()),
-            // A record of before there was a bound may hold any length.
+            // Records of earlier versions may hold a reason of any length.
             broken_off: ended.and_then(|ended| ended.broken_off.as_deref()).map(|reason| bounded(reason, MAX_REASON)),
             position: row.position,
         }
@@ -240,7 +242,7 @@ pub async fn one(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     Ok(HttpResponse::Ok().json(api.on_runtime(work).await??))
 }
 
-/// What a run claimed stands in the journal behind its beginning, and before its end if it has one.
+/// The claims of a run, read from the journal between the run's first event and its end, if it has ended.
 async fn claimed_by(run: &RunRow, journal: &Reader) -> Result<Vec<ClaimedItem>, Problem> {
     let last = run.first_position + MAX_EVENTS;
     let last = if run.ended.is_some() { last.min(run.position) } else { last };

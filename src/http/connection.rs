@@ -1,13 +1,13 @@
 //! A client's connection, between the socket and the parser of HTTP.
 //!
-//! The parser answers by itself what is no HTTP, or comes too slowly: with a status, without a body, and with a line in the
-//! log at level ERROR that anybody may cause as often as they like. No handler sees these answers, so they are recognised
-//! where they are written: nothing else here is a 400, 408, 431 or 500 without a request id and without a body. A problem
-//! takes their place, and then the connection ends without a word of the parser. Where the request that it is about has had
-//! its answer already, nothing takes it.
+//! The parser itself answers bytes that are no HTTP, or that come too slowly: with a status, without a body, and with a
+//! log line at level ERROR that anybody may cause as often as they like. No handler sees these bare answers, so they
+//! are recognised where they are written to the socket: no other answer is a 400, 408, 431 or 500 without a request id
+//! and without a body. A problem is sent in place of a bare answer, and then the connection ends, without the parser's
+//! log line. If the request has already had its answer, the bare answer is dropped.
 //!
-//! The parser waits with a deadline for the first head of a connection alone. Here the others have theirs: who has begun a
-//! head and does not end it gets a 408, and the connection ends.
+//! The parser has a deadline only for the first head of a connection. This module gives the others a deadline too: a
+//! client that has begun a head and does not end it gets a 408, and the connection ends.
 
 use std::{
     io,
@@ -24,30 +24,31 @@ use tokio::{
 
 use super::heads::Heads;
 
-/// Bytes of the parser's answer: a status line and three headers.
+/// Bytes of the parser's bare answer at most: a status line and three headers.
 const MAX_HEAD: usize = 512;
 
-/// What has come in by then is read before the connection ends, or the client would see a reset instead of the answer.
+/// Bytes that are read and dropped at most before the connection ends: if any stayed unread, the client would see a
+/// reset instead of the answer.
 const MAX_UNREAD: usize = 1024 * 1024;
 
-/// Makes what is sent in place of the parser's answer of a status; the head is that of the parser, line by line.
+/// Makes the answer that is sent in place of the parser's bare answer, from its status and its head.
 pub type Refusal = Rc<dyn Fn(u16, &str) -> Vec<u8>>;
 
-/// Makes what ends when a head that begins now must be whole.
+/// Makes a future that ends when a head that begins now must be whole.
 pub type Deadline = Rc<dyn Fn() -> LocalBoxFuture<'static, ()>>;
 
-/// What the parser would say of a head that comes too slowly.
+/// The bare answer that the parser would give to a head that comes too slowly.
 const TOO_SLOW: (u16, &str) = (408, "HTTP/1.1 408 Request Timeout\r\n\r\n");
 
-/// A socket whose bare refusals become problems.
+/// A socket on which the parser's bare answers become problems.
 pub struct Connection<S> {
     socket: S,
     refusal: Refusal,
     deadline: Deadline,
     heads: Rc<Heads>,
-    /// Of the head that has begun behind so many requests.
+    /// The deadline of the head that has begun, with the number of requests before that head.
     alarm: Option<(u64, LocalBoxFuture<'static, ()>)>,
-    /// The client has not taken all of what was said to it.
+    /// The client has not taken all bytes that were written to it.
     is_behind: bool,
     state: State,
     ended: watch::Sender<bool>,
@@ -55,19 +56,19 @@ pub struct Connection<S> {
 
 enum State {
     Open,
-    /// The bytes that are to be sent, and how many are.
+    /// The bytes to send, and how many of them are sent.
     Refusing(Vec<u8>, usize),
     Refused,
 }
 
-/// Tells when a client has ended its side of the connection. It may still read; but one that waits for an answer without
-/// being able to ask anything more is, with HTTP, as good as gone.
+/// Tells when a client has ended its side of the connection. Such a client may still read, but with HTTP a client that
+/// cannot send any more is as good as gone.
 #[derive(Clone)]
 pub struct Hangup(watch::Receiver<bool>);
 
 impl Hangup {
     pub async fn wait(mut self) {
-        // A sender that is gone has ended with its connection.
+        // An error means that the sender is gone, and with it the connection.
         let _ended = self.0.wait_for(|ended| *ended).await;
     }
 }
@@ -86,7 +87,7 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Is told which requests the bytes of this connection make.
+    /// The record of this connection's heads, which the edge shares.
     pub fn heads(&self) -> Rc<Heads> {
         self.heads.clone()
     }
@@ -127,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
                     *state = State::Refusing(refusal(status, &String::from_utf8_lossy(buf)), 0);
                     b""
                 }
-                // The answers to what came before it go first.
+                // The answers to earlier requests go first.
                 Some((earlier, _)) => &buf[..earlier],
             };
             if !answers.is_empty() {
@@ -153,9 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
         if let State::Refused = self.state {
             self.read_out(cx);
-            // Whatever it says: the answer is on its way, and what follows is the end.
+            // The result does not matter: the answer is sent, and the connection ends next.
             let _ended = Pin::new(&mut self.socket).poll_shutdown(cx);
-            // An error of the socket ends the parser too, which keeps those to itself.
+            // The parser ends at an error of the socket, and does not log such errors.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Poll::Ready(Ok(()))
@@ -167,18 +168,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// The parser flushes whenever it has done what could be done, so a head that came whole is known to be by now.
+    /// Starts the deadline of a head that has begun. Called at a flush: the parser flushes after it has handled all
+    /// bytes that it could, so a head that came whole has been noted by then.
     fn set_alarm(&mut self, cx: &mut Context<'_>) {
         let awaited = self.heads.awaited();
         if self.alarm.as_ref().map(|(behind, _)| *behind) == awaited {
             return;
         }
         self.alarm = awaited.map(|behind| (behind, (self.deadline)()));
-        // It is waited for where the parser reads, which it does first of all.
+        // The deadline is polled in `poll_read`, so the parser must read once more.
         cx.waker().wake_by_ref();
     }
 
-    /// Whether the head that has begun is not awaited any more; then the connection ends, by the parser's word or without.
+    /// Whether the connection ends now, because it was refused or the head that has begun is too late. A late head is
+    /// answered with a problem if possible.
     fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
         if !matches!(self.state, State::Open) {
             return true;
@@ -187,7 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let alarm = self.alarm.as_mut().filter(|(behind, _)| Some(*behind) == awaited);
         let is_late = alarm.is_some_and(|(_, deadline)| deadline.as_mut().poll(cx).is_ready());
         if is_late {
-            // In the middle of an answer that the client does not take, or behind the last one, nothing can be said.
+            // No problem can be sent in the middle of an answer that the client does not take, or after the last
+            // answer.
             self.state = match self.is_behind || self.heads.is_last() {
                 true => State::Refused,
                 false => State::Refusing((self.refusal)(TOO_SLOW.0, TOO_SLOW.1), 0),
@@ -215,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Where in what is about to be sent the parser's own refusal begins, which is always the last of it; and its status.
+/// Where the parser's bare answer begins in the bytes to send, and its status. The bare answer is always at their end.
 fn bare_refusal(sent: &[u8]) -> Option<(usize, u16)> {
     if !sent.ends_with(b"\r\n\r\n") {
         return None;
@@ -243,7 +247,7 @@ mod tests {
         Rc::new(|status, head| format!("{status} in place of {} lines", head.lines().count()).into_bytes())
     }
 
-    /// Nobody is ever late.
+    /// A deadline that never ends.
     fn never() -> Deadline {
         Rc::new(|| pending().boxed_local())
     }
@@ -270,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_goes_behind_the_answers_before_it_and_ends_the_connection() {
-        // Less room than either answer needs at once.
+        // Less room than either of the two answers needs.
         let (near, mut far) = duplex(16);
         let mut connection = Connection::new(near, refusal(), never());
         let hangup = connection.hangup();

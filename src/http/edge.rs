@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out.
+//! The middleware around every request: request id, whole body, problems, counters.
 //!
 //! The body is read to its end before anything is answered: a client that is still sending when an early answer closes
 //! the connection sees a reset instead of the answer.
@@ -34,14 +34,14 @@ use super::{
     heads::{Heads, OpenRequest},
 };
 
-/// Bytes of the largest body that is understood: a confirm of 1000 ids needs about 40 KiB.
+/// Bytes of the largest body that is accepted: a confirm of 1000 ids needs about 40 KiB.
 const MAX_BODY: usize = 256 * 1024;
 
 /// Bytes of a too large body that are read and dropped before the connection is given up.
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 
-/// A client whose body takes longer, however steadily it drips, only wants to hold the connection: the largest one that is
-/// understood needs 70 kbit/s.
+/// How long a body may take. A slower client, however steadily it sends, only holds the connection: the largest body
+/// that is accepted needs 70 kbit/s.
 const BODY_MAY_TAKE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -97,7 +97,7 @@ pub async fn edge(
     Ok(response.map_body(|_, body| BoxBody::new(Answer { body, _open: open })))
 }
 
-/// The body of an answer. Its request is open until the last of it was taken.
+/// The body of an answer. Its request stays open until the whole body was sent.
 struct Answer {
     body: BoxBody,
     _open: Option<OpenRequest>,
@@ -120,7 +120,7 @@ impl MessageBody for Answer {
     }
 }
 
-/// A counter for every word that somebody sends as a method would never end.
+/// The method as a metric's label. Unknown methods share one label, or anybody could make any number of counters.
 fn label(method: &Method) -> &str {
     match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
@@ -130,7 +130,8 @@ fn label(method: &Method) -> &str {
     }
 }
 
-/// Of a body whose length is known only the length is sent anyway; a stream would be read to its end for nothing.
+/// Drops the body of an answer to HEAD if it is a stream, which would be read to its end for nothing. For a body of
+/// known length the framework sends the length alone.
 fn headers_only(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     match response.response().body().size() {
         BodySize::Stream => response.map_body(|_, _| BoxBody::new(body::None::new())),
@@ -147,15 +148,15 @@ fn request_id(request: &ServiceRequest, api: Option<&Api>) -> String {
     }
 }
 
-/// A body that is not understood.
+/// A body that is refused.
 #[derive(Debug)]
 struct Refused {
     problem: Problem,
-    /// It was not read to its end, so nothing that follows is understood either.
+    /// The body was not read to its end, so no further request on this connection can be parsed.
     is_broken: bool,
 }
 
-/// The whole body, if it is there before `deadline` ends.
+/// Reads the whole body, if it comes before `deadline` ends.
 async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = ()>) -> Result<Bytes, Refused> {
     let broken = |problem| Refused { problem, is_broken: true };
     let mut payload = request.take_payload();
@@ -187,11 +188,11 @@ async fn read_body(request: &mut ServiceRequest, deadline: impl Future<Output = 
     Ok(body.whole())
 }
 
-/// A body as it comes in: most come in one piece, which needs no copy.
+/// A body as it comes in. Most bodies come in one piece, which needs no copy.
 #[derive(Default)]
 struct Pieces {
     first: Bytes,
-    /// Of all, once there are several.
+    /// All pieces joined, once there are several.
     joined: BytesMut,
 }
 
@@ -212,7 +213,7 @@ impl Pieces {
     }
 }
 
-/// Gives every error its final form, those of the framework too.
+/// Turns every error into its problem, also those of the framework.
 fn render(response: ServiceResponse<BoxBody>, request_id: &str) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let problem = match response.response().error() {
@@ -249,7 +250,7 @@ mod tests {
     #[actix_web::test]
     async fn a_client_whose_body_drips_for_ever_is_given_up_at_the_deadline() {
         let mut request = TestRequest::post().to_srv_request();
-        // A byte comes each time that the body is asked for, but never at once.
+        // Each poll for the body gives a byte, but never at once.
         let dripping = stream::repeat_with(|| ready(())).then(|_| async {
             tokio::task::yield_now().await;
             Ok::<_, PayloadError>(Bytes::from_static(b" "))

@@ -1,7 +1,8 @@
-//! What each event holds, for the description of the interface: one schema per type, told apart by `type`.
+//! The members of each event, for the description of the interface: one schema per type, told apart by `type`.
 //!
-//! The domain writes the events and knows nothing of OpenAPI, so their members stand here once more, and a test compares
-//! both. Events of an earlier version lack what came later, so that is not required.
+//! The domain writes the events and knows nothing of OpenAPI, so their members are listed here once more, and a test
+//! compares both lists. Members that came with a later version of an event are not required, since older events lack
+//! them.
 
 mod members;
 
@@ -49,8 +50,8 @@ impl ToSchema for EventShape<'_> {
     }
 }
 
-/// A text of which each line is an object. What reads descriptions knows one value per answer, so the answer is a text; what
-/// the lines are stands beside it.
+/// A text of which each line is an object. OpenAPI describes one value per answer, so the answer is a text, and the
+/// extension `x-line` names the schema of a line.
 pub fn lines_of(schema: &str) -> Object {
     let line = ExtensionsBuilder::new().add("x-line", json!({ "$ref": location(schema) }));
     ObjectBuilder::new()
@@ -87,7 +88,7 @@ fn envelope(event: &Shape) -> ObjectBuilder {
         .required("hash")
 }
 
-/// With the name of its type in it.
+/// Adds the member `type` with the name of the event's type.
 fn is(shape: ObjectBuilder, event: &str) -> ObjectBuilder {
     let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event]));
     shape.property("type", name).required("type")
@@ -170,7 +171,7 @@ mod tests {
             let value: Value = serde_json::from_str(stored).unwrap();
             let name = value["type"].as_str().unwrap();
             let (_, version) = *codec::READABLE.iter().chain(&run::READABLE).rfind(|(of, _)| *of == name).unwrap();
-            // The domain knows it as it stands here, to the letter.
+            // The domain reads this text and writes it back to the letter.
             let read_back = match RunEvent::decode(name, version, stored) {
                 Ok(run) => run.encode(),
                 Err(_) => codec::decode(name, version, stored).unwrap().encode(),

@@ -1,4 +1,4 @@
-//! Why an item is still here, when it will go, or why it went.
+//! Explains why an item is still here, when it will go, or why it went.
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -19,17 +19,17 @@ use crate::{
     storage::remove,
 };
 
-/// What becomes of an item, and why.
+/// The fate of an item, with its reasons.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Explanation {
     id: Uuid,
     #[schema(value_type = MediaState)]
     state: &'static str,
     fate: Fate,
-    /// Why it goes or went; null while it is kept.
+    /// Why the item goes or went; null while it is kept.
     #[schema(value_type = Option<ReasonShape>, required = true)]
     reason: Option<&'static str>,
-    /// From when on it may be collected; null while it is kept.
+    /// From when on the item may be collected; null while it is kept.
     #[serde(serialize_with = "optional_time")]
     #[schema(required = true)]
     collectable_at: Option<DateTime<Utc>>,
@@ -39,11 +39,11 @@ pub struct Explanation {
     /// Whether the object in use is known to be the confirmed one; null unless the item is confirmed.
     #[schema(value_type = Option<SealShape>, required = true)]
     seal: Option<&'static str>,
-    /// The same as a sentence for people.
+    /// All of this as a sentence for people.
     explanation: String,
 }
 
-/// What becomes of an item if nobody does anything.
+/// What happens to an item if nobody does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
@@ -77,11 +77,11 @@ enum ReasonShape {
 #[schema(as = SealState, rename_all = "snake_case")]
 #[expect(dead_code, reason = "only described here")]
 enum SealShape {
-    /// A ticket may still write it, or it was not compared yet.
+    /// A ticket may still write the object, or the object was not compared yet.
     Open,
-    /// It is, and no ticket can write it any more.
+    /// The object is the confirmed one, and no ticket can write it any more.
     Sealed,
-    /// It is another one, or gone.
+    /// The object is another one, or gone.
     Substituted,
 }
 
@@ -93,14 +93,15 @@ const fn seal_name(seal: &Seal) -> &'static str {
     }
 }
 
-/// Why the collector does not get on.
+/// What keeps the collector from an item.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Obstacle {
-    /// `bucket`: the collector does not touch the bucket at all. `brake`: it claims nothing. `withheld`: it
-    /// claims nothing, since deletes do not work or the clock is not to be believed. Else what S3 answered for this item.
+    /// `bucket`: the collector does not touch the bucket at all. `brake`: the brake has stopped all claims. `withheld`:
+    /// the collector claims nothing, since deletes do not work or the clock cannot be trusted. Otherwise the code of
+    /// the item's last failed try.
     code: String,
     detail: String,
-    /// When this item is tried again; null where that depends on something else.
+    /// When this item is tried again; null unless the obstacle is the item's own last try.
     #[serde(serialize_with = "optional_time")]
     #[schema(required = true)]
     next_try_at: Option<DateTime<Utc>>,
@@ -141,7 +142,7 @@ pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
             Ok::<_, Problem>((loaded, read_models.retries().find(id).await?))
         })
         .await??;
-    // What is claimed already is finished all the same.
+    // The brake does not keep the collector from finishing items that are already claimed.
     let braked = api.collector.braked().map(|why| ("brake", why));
     let claims = braked.or_else(|| api.collector.withheld().map(|why| ("withheld", why)));
     let claims = claims.filter(|_| !matches!(loaded.media, Media::Collecting(..)));
@@ -150,7 +151,7 @@ pub async fn explain(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
 }
 
 impl Explanation {
-    /// Nothing for an id that was never requested.
+    /// `None` for an id that was never requested.
     fn of(loaded: &Loaded, obstacle: Option<Obstacle>, now: DateTime<Utc>) -> Option<Self> {
         let media = &loaded.media;
         let collectable_at = media.ticketed()?.deadlines.collectable_at;
@@ -174,7 +175,7 @@ impl Explanation {
             fate,
             reason: reason.map(CollectReason::as_str),
             collectable_at: reason.map(|_| collectable_at),
-            // What has not come to its turn, or has ended, is kept back by nothing.
+            // An item that is not due yet, or that is gone, has no obstacle.
             obstacle: obstacle.filter(|_| match media {
                 Media::Restoring(..) => true,
                 Media::Trashed(..) => collectable_at <= now,

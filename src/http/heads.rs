@@ -1,21 +1,23 @@
-//! Whose bytes come in on a connection: the request's that is being read or answered, or the next one's.
+//! Notes to which request the bytes of a connection belong: to the one that is being read or answered, or to the next
+//! one.
 //!
-//! The parser has a deadline for the first head of a connection alone. The [`Connection`](super::connection::Connection) sees
-//! bytes and no requests, the [`edge`](super::edge) sees requests and no bytes; here both say what they see, so that the head
-//! of every further request has a deadline too, and a request whose body broke off gets one answer.
+//! The parser has a deadline for the first head of a connection alone. The
+//! [`Connection`](super::connection::Connection) sees bytes and no requests, the [`edge`](super::edge) sees requests
+//! and no bytes; both note here what they see, so that the head of every further request has a deadline too, and a
+//! request whose body broke off gets one answer only.
 
 use std::{cell::Cell, rc::Rc};
 
-/// How many of the last bytes that came in are remembered.
+/// How many of the last bytes that came in are kept.
 const TAIL: usize = 16;
 
-/// What is known of one connection.
+/// The record of one connection.
 #[derive(Default)]
 pub struct Heads {
-    /// Requests whose head was whole.
+    /// Requests whose head has come whole.
     begun: Cell<u64>,
     phase: Cell<Phase>,
-    /// Bytes have come in that belong to no request that has begun.
+    /// Bytes have come in that belong to a request whose head is not whole yet.
     ahead: Cell<bool>,
     /// No request can follow on this connection.
     is_last: Cell<bool>,
@@ -27,9 +29,9 @@ enum Phase {
     /// No request is under way.
     #[default]
     Idle,
-    /// The body of one is being read.
+    /// The body of a request is being read.
     Body,
-    /// One is being answered.
+    /// A request is being answered.
     Answer,
 }
 
@@ -40,7 +42,7 @@ struct Tail {
 }
 
 impl Heads {
-    /// The connection has read these.
+    /// Notes bytes that the connection has read.
     pub fn note_read(&self, bytes: &[u8]) {
         let mut tail = self.tail.get();
         let new = &bytes[bytes.len().saturating_sub(TAIL)..];
@@ -54,7 +56,7 @@ impl Heads {
         }
     }
 
-    /// The head of a request is whole.
+    /// Notes that the head of a request is whole.
     pub fn begin(self: &Rc<Self>) -> OpenRequest {
         self.begun.set(self.begun.get() + 1);
         self.phase.set(Phase::Body);
@@ -62,8 +64,8 @@ impl Heads {
         OpenRequest(self.clone())
     }
 
-    /// How many requests were before the head that has begun to come in, or before the rest of a body that is of no use any
-    /// more. Nothing while a request is under way, while nothing has come in since the last one, or before the first.
+    /// The number of requests before the head that has begun to come in, or before the rest of a broken body. `None`
+    /// while a request is under way, while no byte has come in since the last request, or before the first request.
     pub fn awaited(&self) -> Option<u64> {
         let begun = self.begun.get();
         let waits = self.phase.get() == Phase::Idle && (self.ahead.get() || self.is_last.get());
@@ -75,7 +77,7 @@ impl Heads {
         self.begun.get() == 0 && !self.ahead.get()
     }
 
-    /// Whether nothing more is to be said than the answer to the last request.
+    /// Whether nothing may be sent after the answer to the last request.
     pub fn is_last(&self) -> bool {
         self.is_last.get()
     }
@@ -86,14 +88,15 @@ impl Heads {
     }
 }
 
-/// A request from its head to the end of its answer, which is when it is dropped.
+/// A request under way, from its head to the end of its answer, when this value is dropped.
 pub struct OpenRequest(Rc<Heads>);
 
 impl OpenRequest {
-    /// The body has been read to its end; `body` is `None` where it was not kept.
+    /// Notes that the body has been read to its end; `body` is `None` if it was not kept.
     ///
-    /// What follows may have come in together with the body. Whether anything did is told by the last bytes: those of the
-    /// body, or, where the body has none or came in chunks, an empty line, with which no unfinished head ends.
+    /// The beginning of the next request may have come in together with the body. The last bytes that came in tell: if
+    /// they are those of the body, nothing followed. If the body is empty or came in chunks, they must be an empty
+    /// line, with which no unfinished head ends.
     pub fn note_body(&self, body: Option<&[u8]>, in_chunks: bool) {
         let Self(heads) = self;
         heads.phase.set(Phase::Answer);
@@ -105,7 +108,7 @@ impl OpenRequest {
         heads.ahead.set(!is_at_end);
     }
 
-    /// The body has an end that nobody waits for, or none.
+    /// Notes that the body broke off, or will not be read to its end.
     pub fn note_broken_body(&self) {
         self.0.phase.set(Phase::Answer);
         self.0.is_last.set(true);
@@ -140,7 +143,7 @@ mod tests {
         heads.note_read(&GET[1..]);
         let open = heads.begin();
         open.note_body(Some(b""), false);
-        // Sent ahead, while the answer before it is made.
+        // The next request is sent ahead, while the one before it is being answered.
         heads.note_read(b"GE");
         assert_eq!(heads.awaited(), None);
         drop(open);

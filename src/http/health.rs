@@ -1,4 +1,4 @@
-//! For those who run it: alive, ready, counters.
+//! Calls for operators: liveness, readiness, metrics.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use zeroload_journal::consumers::lag;
 use super::{Api, Problem, paths};
 use crate::{metrics::Levels, outside::bounded, storage::Status};
 
-/// Due items that a scrape counts at most.
+/// Due items that one scrape of the metrics counts at most.
 const MOST_DUE: u32 = 100_000;
 
 /// Characters of a check's detail.
@@ -24,7 +24,7 @@ const LAGGING: f64 = 30.0;
 
 #[derive(Serialize, ToSchema)]
 pub struct Liveness {
-    /// True: a process that is not alive answers nothing.
+    /// Always true: a process that is not alive gives no answer.
     alive: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct ReadyCheck {
     detail: String,
 }
 
-/// The details are shown to whoever asks, and some hold what a database or a server has said.
+/// A check with a bounded detail: details are shown to any caller, and some quote a database or a server.
 fn check(name: &str, status: Status, detail: impl Into<String>) -> ReadyCheck {
     ReadyCheck { name: name.to_owned(), status: status.as_str(), detail: bounded(&detail.into(), MAX_DETAIL) }
 }
@@ -54,7 +54,7 @@ pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(Liveness { alive: true })
 }
 
-/// Whether it can do its work, and what is wrong if not
+/// Whether the service can do its work, and what is wrong if not
 #[utoipa::path(
     get, path = paths::readyz::PATH, tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "a check has failed"))
@@ -66,7 +66,7 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
         None => check("collector", Status::Ok, "the last run ended well"),
         Some(failure) => check("collector", Status::Degraded, failure),
     });
-    // Not failed: tickets and confirms work, and no process that a load balancer leaves out would find more to do.
+    // Not failed: tickets and confirms work, and a load balancer that took this process out would gain nothing.
     checks.push(match api.collector.braked() {
         None => check("brake", Status::Ok, "what is due is what is usual"),
         Some(reason) => check("brake", Status::Degraded, format!("nothing is claimed: {reason}")),
@@ -100,7 +100,7 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
             checks.push(if api.journal.is_running() && !api.journal.is_failing() {
                 check("journal", Status::Ok, format!("head at position {}", head.position))
             } else if api.journal.is_running() {
-                // Not failed: only further writes show that it is back.
+                // Not failed: only further writes show that the database works again.
                 check(
                     "journal",
                     Status::Degraded,
@@ -122,7 +122,7 @@ async fn checks(api: &Api) -> Vec<ReadyCheck> {
     checks
 }
 
-/// Nothing on Postgres. Not failed: all goes on, only slower and on a disk that fills.
+/// `None` on Postgres. A problem is not failed: the service goes on, only slower and on a disk that fills.
 fn write_ahead_logs(api: &Api) -> Option<ReadyCheck> {
     let logs = api.wal.states();
     if logs.is_empty() {
@@ -139,8 +139,8 @@ fn write_ahead_logs(api: &Api) -> Option<ReadyCheck> {
     })
 }
 
-/// Not failed where a bucket that was ours gives no answer: tickets, and confirms of what was seen uploaded, work without
-/// it, and no process that a load balancer leaves out would do more.
+/// Not failed if a bucket that was ours gives no answer: tickets, and confirms of items that were seen uploaded, work
+/// without the bucket, and a load balancer that took this process out would gain nothing.
 async fn bucket(api: &Api) -> ReadyCheck {
     let name = "bucket";
     let seen = api.guard.within(PATIENCE).await;
@@ -151,7 +151,7 @@ async fn bucket(api: &Api) -> ReadyCheck {
     }
 }
 
-/// Not failed: whatever happened to an object, no process that a load balancer leaves out would bring it back.
+/// Not failed: a load balancer that took this process out would not bring an object back.
 async fn content(api: &Api) -> ReadyCheck {
     let name = "content";
     match api.read_models.inspections().substituted_count(MOST_DUE).await {
@@ -190,7 +190,7 @@ pub async fn metrics(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let levels = api.on_runtime(async move {
         let now = shared.clock.now();
         let retries = shared.read_models.retries();
-        // At once: with the database away each of them waits a while for it.
+        // All at once: while the database is away, each of these queries waits a while for it.
         let inspections = shared.read_models.inspections();
         let (head, checkpoint, due, waiting, substituted) = tokio::join!(
             shared.journal.head(),

@@ -1,4 +1,4 @@
-//! The auditor's calls: what happened, and proof that nothing of it was changed.
+//! The auditor's calls: the events, and the proof that none of them was changed.
 
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ const EVENTS: u32 = 1000;
 #[schema(as = MediaHistory)]
 pub struct Events<'a> {
     events: Vec<EventShape<'a>>,
-    /// What to give as `after` for the events behind these; null where there are none.
+    /// Give it as `after` for the events behind these; null if there are none.
     #[schema(required = true)]
     next: Option<u64>,
 }
@@ -53,7 +53,8 @@ pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
     query.finish()?;
     let (journal, id) = (api.journal.clone(), call.id()?.as_uuid());
     let read = async move {
-        // One more shows whether there are more. Whose item it is, its first event tells as well as any other.
+        // One event more than fits shows whether there are more. An empty page needs the item's first event, to know
+        // the tenant.
         let page = journal.stream_after(id, after, limit + 1).await?;
         let first = if page.is_empty() { journal.stream_after(id, 0, 1).await? } else { Vec::new() };
         Ok::<_, ReadError>((page, first))
@@ -71,8 +72,9 @@ pub async fn of_media(api: web::Data<Api>, call: Call) -> Result<HttpResponse, P
 
 /// The journal in order, one Event per line
 ///
-/// Only events of the caller's tenant; for an operator also those of no tenant, which tell of collection runs. Without `limit` it ends at what was the head when it began; a connection that
-/// ends without the closing chunk was cut short.
+/// Only events of the caller's tenant; for an operator also the events of collection runs, which belong to no tenant.
+/// Without `limit` the answer ends at the position that was the head when the call came. An answer without the closing
+/// chunk was cut.
 #[utoipa::path(
     get, path = paths::events::PATH, operation_id = "get_events", tag = "history",
     params(("after" = Option<u64>, Query, minimum = 0, description = "the last position already known"),
@@ -104,7 +106,7 @@ pub async fn all(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
 
 struct Cursor {
     tenant: Tenant,
-    /// With the events that are no tenant's.
+    /// Also read the events that belong to no tenant.
     with_runs: bool,
     after: u64,
     until: u64,
@@ -116,7 +118,7 @@ async fn page(journal: &Journal, mut cursor: Cursor) -> Result<(Bytes, Cursor), 
     let limit = u32::try_from(cursor.left).unwrap_or(PAGE).min(PAGE);
     let mut events = journal.read_tenant(cursor.tenant.as_str(), cursor.after, limit).await?;
     if cursor.with_runs {
-        // Of each as many as the page may hold, so that the first of both together are the next.
+        // As many of these as the page may hold, so that the first events of both together are the next ones.
         events.extend(journal.read_tenant("", cursor.after, limit).await?);
         events.sort_unstable_by_key(|event| event.position);
         events.truncate(limit as usize);
@@ -135,7 +137,8 @@ async fn page(journal: &Journal, mut cursor: Cursor) -> Result<(Bytes, Cursor), 
 
 /// Verify the whole journal
 ///
-/// Of all tenants: the chain is one. Who asks while a verification is under way gets the outcome of that one.
+/// Covers all tenants, since there is one hash chain. A call that comes while a verification is under way gets the
+/// outcome of that one.
 #[utoipa::path(
     get, path = paths::verify::PATH, operation_id = "verify_journal", tag = "history",
     responses(
@@ -149,7 +152,8 @@ pub async fn verify(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pro
     let journal = api.journal.clone();
     let work = move || async move {
         let verified = journal::verify(journal.reader(), None, |_, _| {}).await?;
-        // An older copy is whole too; it is recognised by what this process has seen.
+        // An older copy of the journal is whole too. `head` recognises one by the head that this process has seen
+        // before.
         journal.head().await?;
         Ok(verified)
     };

@@ -1,9 +1,9 @@
-//! Under which names the interface is asked.
+//! The host names under which the interface may be called.
 //!
-//! Where no keys are set, whoever reaches the interface may do everything. A page that somebody opens in a browser on this
-//! machine reaches it too, once the name of the page's own server is made to lead here (DNS rebinding). To the browser that
-//! is the page's own server, so it may read the answers; but it says in `Host` by which name it came. An address as `Host`
-//! is safe: a page under it came from there.
+//! Without API keys, any client that reaches the interface may do everything. A page in a browser on this machine
+//! reaches it too, once the name of the page's own server is made to lead here (DNS rebinding). The browser takes the
+//! interface for the page's own server, and lets the page read the answers; but it sends that name in `Host`. An
+//! address as `Host` is safe: a page with that address as its origin was served from here.
 
 use std::net::IpAddr;
 
@@ -11,19 +11,19 @@ use actix_web::{HttpRequest, http::header};
 
 use super::Problem;
 
-/// What a name in the setting must be.
+/// The texts that the setting allows.
 pub const MUST_BE: &str = "* or host names without ports, with commas between";
 
-/// Which names are served.
+/// The host names that are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedHosts {
     Any,
-    /// Addresses, `localhost`, the names below it, and these; in lower case.
+    /// Addresses, `localhost`, names below `localhost`, and these names, in lower case.
     Named(Vec<String>),
 }
 
 impl AllowedHosts {
-    /// Nothing where the text is no list of names.
+    /// `None` if the text is no list of names.
     pub fn parse(text: &str) -> Option<Self> {
         if text.trim() == "*" {
             return Some(Self::Any);
@@ -37,7 +37,7 @@ impl AllowedHosts {
         names.iter().all(is_name).then_some(Self::Named(names))
     }
 
-    /// Where no setting names any: whatever a key protects may have any name.
+    /// The default: with API keys any name, since a page cannot send a key that it does not know.
     pub fn by_default(has_keys: bool) -> Self {
         if has_keys { Self::Any } else { Self::Named(Vec::new()) }
     }
@@ -51,9 +51,10 @@ impl AllowedHosts {
             return Err(Problem::invalid("Host", "Host must be given once"));
         }
         let Self::Named(names) = self else { return Ok(()) };
-        // No browser leaves it out; a probe may.
+        // A request without `Host` passes: every browser sends the header, but a probe may not.
         let header = host.map(|host| host.to_str().unwrap_or_default());
-        // The target may name a server too, as for a proxy, and then that counts (RFC 9112 section 3.2.2).
+        // The request's target may name a server too, as for a proxy, and then that name counts (RFC 9112 section
+        // 3.2.2).
         let target = request.uri().authority().map(|authority| authority.as_str());
         match [header, target].into_iter().flatten().find(|host| !allows(names, host)) {
             None => Ok(()),

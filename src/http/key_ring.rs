@@ -1,7 +1,7 @@
 //! The API keys in force.
 //!
-//! They can be reread while serving, so that a key is added or withdrawn without a restart. A file that cannot be read
-//! changes nothing: a typing error must not lock everybody out, nor let everybody in.
+//! The file can be reread while serving, so that a key is added or withdrawn without a restart. A file that cannot be
+//! read changes nothing: a typing error must not lock everybody out, nor let everybody in.
 
 use std::{
     path::PathBuf,
@@ -10,14 +10,14 @@ use std::{
 
 use super::{ApiKeys, KeysError};
 
-/// The API keys, which can be reread while serving.
+/// The API keys, with the file to reread them from.
 pub struct KeyRing {
     path: Option<PathBuf>,
     keys: RwLock<Option<Arc<ApiKeys>>>,
 }
 
 impl KeyRing {
-    /// Without keys every call is the default tenant's.
+    /// Without keys every call belongs to the tenant `default`.
     pub fn new(source: Option<(PathBuf, ApiKeys)>) -> Self {
         let (path, keys) = source.map_or((None, None), |(path, keys)| (Some(path), Some(Arc::new(keys))));
         Self { path, keys: RwLock::new(keys) }
@@ -27,10 +27,10 @@ impl KeyRing {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the file again; the number of keys, or nothing where no file is set.
+    /// Reads the file again. Returns the number of keys, or `None` where no file is set.
     ///
     /// # Errors
-    /// [`KeysError`]; the old keys then stay in force.
+    /// [`KeysError`]: the old keys stay in force.
     pub fn reread(&self) -> Result<Option<usize>, KeysError> {
         let Some(path) = &self.path else { return Ok(None) };
         let keys = ApiKeys::read(path)?;

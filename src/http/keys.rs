@@ -1,4 +1,4 @@
-//! API keys: who may call what, for which tenant.
+//! API keys: each has a role and a tenant.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use zeroload_domain::Tenant;
 
 use crate::outside::toml_problem;
 
-/// What a key may do.
+/// The calls that a key may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Media of its tenant.
+    /// Calls on media of its tenant.
     Backend,
     /// History and `verify`.
     Auditor,
     /// Projections.
     Analyst,
-    /// Notifications of the bucket, and nothing else.
+    /// Notifications of the bucket, and no other call.
     Notifier,
     /// All calls.
     Operator,
@@ -38,7 +38,7 @@ pub struct ApiKey {
 #[derive(Clone, Debug)]
 pub struct ApiKeys(Vec<ApiKey>);
 
-/// A key file that cannot be used.
+/// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     #[error("{path} cannot be read: {source}")]
@@ -91,7 +91,8 @@ impl ApiKeys {
         Ok(Self(keys))
     }
 
-    /// The key that was presented. Compares with every stored one in constant time, so its time tells nothing.
+    /// The key that was presented. Compares its digest with every stored one in constant time, so that the time of a
+    /// call tells nothing about the keys.
     pub fn find(&self, presented: &str) -> Option<&ApiKey> {
         let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
         let mut found = 0_u64;

@@ -1,6 +1,6 @@
-//! The server of the interface: workers, connections, and what is said to those who speak no HTTP.
+//! The HTTP server: workers, connections, and the answers to clients that speak no HTTP.
 //!
-//! It is what `actix_web::HttpServer` makes, but for the [`Connection`] around each socket.
+//! Does what `actix_web::HttpServer` does, with a [`Connection`] around each socket.
 
 use std::{future::ready, io, net::TcpListener, rc::Rc, time::Duration};
 
@@ -16,28 +16,28 @@ use super::{
     connection::{Connection, Deadline, Refusal},
 };
 
-/// How long the head of a request may take: that of the first from the begin of the connection to its last byte, that of each
-/// further one from its first byte.
+/// How long the head of a request may take: the first head of a connection from the begin of the connection to the
+/// head's last byte, each further head from its first byte.
 const HEAD_MAY_TAKE: Duration = Duration::from_secs(20);
 
-/// How long a connection may lie idle between two requests: longer than clients and load balancers keep one (60 and 90 s are
-/// usual), so that it is they who close it, and none sends a request into one that is about to be closed.
+/// How long a connection may be idle between two requests: longer than clients and load balancers keep one (60 and 90 s
+/// are usual), so that they close it first, and do not send a request on a connection that is about to be closed.
 const IDLE: Duration = Duration::from_secs(120);
 
 /// How long a client has to take its last answer.
 const END_MAY_TAKE: Duration = Duration::from_secs(1);
 
-/// What the operator decides about a server.
+/// The options of the server.
 pub struct Listening {
     pub workers: usize,
     /// Seconds that open requests have to end when the server stops.
     pub drain_seconds: u64,
 }
 
-/// Serves `api` on a socket. Must run on an actix system, which the server goes on on.
+/// Serves `api` on a socket. Must be called on an actix system, on which the server then runs.
 ///
 /// # Errors
-/// Those of the socket.
+/// [`io::Error`] of the socket.
 pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) -> io::Result<Server> {
     let address = socket.local_addr()?;
     let server = Server::build().workers(listening.workers).shutdown_timeout(listening.drain_seconds).disable_signals();
@@ -71,11 +71,11 @@ pub fn serve(api: web::Data<Api>, socket: TcpListener, listening: &Listening) ->
     Ok(server.run())
 }
 
-/// The problem in place of the parser's bare answer, with the headers of that.
+/// The answer with a problem that is sent in place of the parser's bare answer, with the other headers of that answer.
 fn refused(api: &Api, status: u16, head: &str) -> Vec<u8> {
     let request_id = api.ids.new_id(api.clock.now()).to_string();
     api.metrics.answered("none", "", status);
-    tracing::debug!(status, request.id = request_id, "what a connection brought is no request");
+    tracing::debug!(status, request.id = request_id, "a connection brought no valid HTTP request");
     let body = Problem::of_parser(status).json(&request_id);
     let mut answer = String::with_capacity(head.len() + body.len() + 200);
     for line in head.lines().filter(|line| !line.is_empty()) {

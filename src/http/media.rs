@@ -25,12 +25,12 @@ use crate::{
 /// Confirms of one call that are under way at once.
 const CONFIRMS: usize = 64;
 
-/// What a ticket is wanted for.
+/// The upload for which a ticket is requested.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewMedia)]
 #[serde(deny_unknown_fields)]
 pub struct RequestBody {
-    /// The backend's own, opaque name for whose media it is: 1 to 255 bytes.
+    /// The backend's own, opaque name for the person whose item this is: 1 to 255 bytes.
     #[schema(value_type = String, min_length = 1, max_length = 255)]
     owner: Owner,
     /// A media type such as `image/jpeg` or `video/webm;codecs="vp8,opus"`: ASCII, at most 255 characters.
@@ -44,7 +44,7 @@ pub struct RequestBody {
     #[schema(value_type = Option<String>, min_length = 44, max_length = 44)]
     checksum_sha256: Option<Sha256Digest>,
     /// Signed into the ticket as `Content-Disposition`, never recorded: 1 to 1024 characters without `/`, control
-    /// characters and those that change the direction of text. What S3 has no room for is cut out in the middle.
+    /// characters and those that change the direction of text. A name that is too long for S3 loses its middle.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
     filename: Option<FileName>,
 }
@@ -53,7 +53,7 @@ pub struct RequestBody {
 #[schema(as = Confirmation)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmBody {
-    /// What the media belongs to, in the backend's own words: 1 to 255 bytes.
+    /// The backend's own name for the post that refers to the item: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     attached_to: Option<AttachedTo>,
 }
@@ -114,7 +114,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error
     deserializer.deserialize_u64(Bytes).map(ByteSize::new)
 }
 
-/// An item with its ticket has about so many bytes of JSON.
+/// Bytes of JSON that an item with its ticket typically has.
 const TYPICAL: usize = 2048;
 
 fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Upload>) -> Result<HttpResponse, Problem> {
@@ -126,8 +126,9 @@ fn show(response: &mut HttpResponseBuilder, loaded: &Loaded, upload: Option<Uplo
 
 /// Request a ticket
 ///
-/// With `Idempotency-Key` a repeat answers with the same item, for ever. While it waits for its upload the bucket is looked
-/// at: if the bytes are there, its state is `uploaded` and it has no ticket. Without a key each call makes a new item.
+/// With `Idempotency-Key` a repeat answers with the same item, for ever. If that item is still pending, zeroload sends
+/// a HEAD to the bucket first: if the bytes are there, the item's state is `uploaded` and there is no ticket. Without a
+/// key each call makes a new item.
 #[utoipa::path(
     post, path = paths::media::PATH, operation_id = "request_media", tag = "media", request_body = RequestBody,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "visible ASCII characters")),
@@ -186,7 +187,7 @@ pub async fn get(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
 
 /// Say that the upload is done
 ///
-/// A HEAD decides: nobody's word is taken for it.
+/// zeroload checks the bucket with a HEAD; this call alone proves nothing.
 #[utoipa::path(
     post, path = paths::uploaded::PATH, operation_id = "report_upload", tag = "media", params(("id" = uuid::Uuid, Path)),
     responses(
@@ -284,8 +285,9 @@ pub async fn confirm_many(api: web::Data<Api>, call: Call) -> Result<HttpRespons
 
 /// A ticket once more for a pending item
 ///
-/// A HEAD comes first: if the bytes are there, that is recorded and answered with `already-uploaded`. In the
-/// first half of a ticket's life the answer is that ticket, signed once more, and nothing is recorded.
+/// zeroload sends a HEAD to the bucket first: if the bytes are there, the upload is recorded and the answer is
+/// `already-uploaded`. In the first half of a ticket's life the answer is that ticket, signed once more, and nothing is
+/// recorded.
 #[utoipa::path(
     post, path = paths::ticket::PATH, operation_id = "renew_ticket", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<TicketBody>),

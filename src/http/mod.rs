@@ -1,11 +1,11 @@
-//! The HTTP interface: parse at the edge, call, show. Shapes and errors only; no rule lives here.
+//! The HTTP interface: parse at the edge, call the service, show the result. Shapes and errors only; no rules.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`listen`], [`connection`], [`heads`] | the server, what is said to those who speak no HTTP, and whose head comes too slowly |
-//! | [`hosts`] | under which names it is asked |
-//! | [`edge`] | what every request passes: request id, drained body, errors as problems, counters |
-//! | [`call`] | who calls, with which role, and the values of path, query and body |
+//! | [`listen`], [`connection`], [`heads`] | the server, and its answers to clients that speak no HTTP or send a head too slowly |
+//! | [`hosts`] | the host names that are served |
+//! | [`edge`] | the middleware around every request: request id, whole body, errors as problems, counters |
+//! | [`call`] | the caller, its role, and the values of path, query and body |
 //! | [`keys`], [`key_ring`] | who may call what, for which tenant; the API keys in force |
 //! | [`body`] | the JSON of a request's body |
 //! | [`problem`] | RFC 9457 errors with stable codes |
@@ -13,10 +13,11 @@
 //! | [`media`], [`history`], [`read_side`], [`restore`], [`collections`], [`reconciliations`], [`notifications`], [`health`] | the routes |
 //! | [`paths`] | where each route is |
 //! | [`verifying`] | one verification of the journal at a time |
-//! | [`openapi`], [`events`], [`alphabets`] | the interface as OpenAPI, generated from the handlers, and where everything is, for who opens the address; what each event holds; which texts are allowed |
+//! | [`openapi`], [`events`], [`alphabets`] | the interface as OpenAPI, generated from the handlers, and as a page of text; the members of each event; the patterns of allowed texts |
 //!
-//! Sockets to database and S3 belong to the service's runtime. A handler hands its work over to it, so that a client that goes
-//! away stops nothing halfway; tickets and confirms, of which there are many and which have no such half, it does itself.
+//! Sockets to database and S3 belong to the service's runtime. A handler hands its work over to that runtime, so that a
+//! client that goes away does not stop the work halfway. Tickets and confirms are many and may be stopped anywhere, so
+//! the handler does them itself.
 
 mod alphabets;
 mod body;
@@ -85,7 +86,7 @@ use crate::{
     storage::Gateway,
 };
 
-/// What the handlers work with.
+/// The parts of the service that the handlers use.
 pub struct Api {
     pub service: Arc<Service>,
     pub journal: Journal,
@@ -106,22 +107,22 @@ pub struct Api {
     pub ids: Ids,
     pub metrics: Metrics,
     pub verifying: Verifying,
-    /// Owns every socket to database and S3.
+    /// The service's runtime, which owns every socket to database and S3.
     pub runtime: tokio::runtime::Handle,
 }
 
 impl Api {
-    /// Carries work out where the request was read. It ends with the client that waits for it, so it must be work that may
-    /// end anywhere, and for which others do not wait.
+    /// Does work on the thread that has read the request. The work is dropped if the client goes away, so it must be
+    /// work that may stop anywhere, and that no other task waits for.
     ///
     /// # Errors
     /// A [`Problem`] of status 500 if the work panics.
     fn here<'a, T>(&'a self, work: impl Future<Output = T> + 'a) -> impl Future<Output = Result<T, Problem>> + 'a {
-        // The framework moves a handler's future a few times, so what is large in it lies elsewhere.
+        // Boxed: the framework moves a handler's future a few times.
         let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
         async move {
             let ended = poll_fn(|context| {
-                // Should it need a socket after all, that belongs to the service's runtime.
+                // A socket that the work opens must belong to the service's runtime.
                 let _entered = self.runtime.enter();
                 work.as_mut().poll(context)
             });
@@ -132,7 +133,7 @@ impl Api {
         }
     }
 
-    /// Carries work out on the service's runtime. It goes on even if the client does not wait for it.
+    /// Does work on the service's runtime. The work goes on even if the client does not wait for it.
     ///
     /// # Errors
     /// A [`Problem`] of status 500 if the work panics.
@@ -140,7 +141,7 @@ impl Api {
         &self,
         work: F,
     ) -> impl Future<Output = Result<T, Problem>> + use<T, F> {
-        // Begun at once: what a handler waits for is then small, and the work is not moved about with the handler.
+        // Spawned at once, so that the handler's future holds a small handle, and the work is not moved about with it.
         let work = self.runtime.spawn(work);
         async move {
             work.await.map_err(|error| {
@@ -151,7 +152,7 @@ impl Api {
     }
 }
 
-/// The interface on `api`. What is no route of it is answered as a problem too.
+/// The routes of the interface on `api`. Any other path is answered with a problem.
 pub fn app(
     api: web::Data<Api>,
 ) -> App<
@@ -166,7 +167,7 @@ pub fn app(
     App::new()
         .app_data(api)
         .service(at(paths::media::PATH, [post(media::request)]))
-        // Before `{id}`, which would take it for an id.
+        // Before `{id}`, which would take `confirm` for an id.
         .service(at(paths::confirm_many::PATH, [post(media::confirm_many)]))
         .service(at(paths::one::PATH, [get(media::get), delete(media::release)]))
         .service(at(paths::uploaded::PATH, [post(media::uploaded)]))

@@ -1,4 +1,4 @@
-//! What the bucket itself says about uploads.
+//! The bucket's notifications about uploads.
 
 use actix_web::{HttpResponse, web};
 use futures_util::{StreamExt, stream};
@@ -13,22 +13,22 @@ use crate::media::{
     service::Notified,
 };
 
-/// HEADs of one message under way at once.
+/// Objects of one message that are checked at once.
 const LOOKS: usize = 16;
 
-/// Records that cannot be read which are named.
+/// Unreadable records that an answer names at most.
 const NAMED: usize = 10;
 
-/// What became of the objects that a message names.
+/// The outcome for the objects that a message names.
 #[derive(Serialize, ToSchema)]
 pub struct NotificationResult {
-    /// Objects of ours that were checked by HEAD; what was there is recorded.
+    /// Objects of ours that were checked with a HEAD; uploads that were found are recorded.
     looked: u64,
-    /// Those that are not ours, were not written, or are named twice.
+    /// Objects that are not ours, were not written, or are named twice.
     ignored: u64,
     /// Records that cannot be read.
     unreadable: u64,
-    /// The first of these: the member at fault, and what it must be.
+    /// The first unreadable records: the member at fault, and what it must be.
     problems: Vec<String>,
 }
 
@@ -42,10 +42,10 @@ impl From<Malformed> for Problem {
 /// Take a notification of S3 that objects were written
 ///
 /// For all tenants, whichever the key belongs to. Understands what AWS S3 sends (also by SNS, SQS, EventBridge and its
-/// Pipes), MinIO, Ceph, Cloudflare R2 (also by Queues), Backblaze B2 and Google Cloud Storage (by Pub/Sub), whatever the
-/// `Content-Type`. It is a hint and no more: the bucket is looked at, as for `POST /v1/media/{id}/uploaded`. What is not
-/// ours is answered 200 too, and so is a message of which only some records can be read: the answer names the others.
-/// After a 503 the sender should repeat.
+/// Pipes), MinIO, Ceph, Cloudflare R2 (also by Queues), Backblaze B2 and Google Cloud Storage (by Pub/Sub), whatever
+/// the `Content-Type`. A notification is a hint and no more: zeroload checks each object with a HEAD, as for `POST
+/// /v1/media/{id}/uploaded`. The answer is 200 also for objects that are not ours, and for a message of which only some
+/// records can be read: the answer names the others. After a 503 the sender should repeat.
 #[utoipa::path(
     post, path = paths::notifications::PATH, operation_id = "notify_s3", tag = "notifications",
     request_body(content = Object, content_type = "application/json", description = "the sender's message, or a list of them, at most 1000 records"),
@@ -88,7 +88,7 @@ pub async fn s3(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem
         match notified {
             Ok(Notified::LateCheck) => result.looked += 1,
             Ok(Notified::NotOurs) => result.ignored += 1,
-            // Everything before it is recorded, and a repeat of it changes nothing.
+            // Uploads of the message that were found are recorded, and a repeat of the message does not change them.
             Err(error) => return Err(repeat(error)),
         }
     }
@@ -96,7 +96,7 @@ pub async fn s3(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Problem
     Ok(HttpResponse::Ok().json(result))
 }
 
-/// Senders repeat after a 5xx only.
+/// The problem of an error after which the sender should repeat: senders repeat after a 5xx only.
 fn repeat(error: ServiceError) -> Problem {
     match error {
         ServiceError::Command(CommandError::Contended) => Problem::new(503, "overloaded", error.to_string()),

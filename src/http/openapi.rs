@@ -1,7 +1,7 @@
 //! The interface as OpenAPI 3.1, generated from the handlers.
 //!
-//! A handler says what is its own; what every call shares (keys, request ids, problems) is added here once, so that no
-//! call can lack it.
+//! A handler describes its own parameters and answers. The parts that all calls share (keys, request ids, problems) are
+//! added here, so that no call can lack them.
 
 pub(super) mod guide;
 
@@ -55,7 +55,7 @@ use super::{
 )]
 struct Described;
 
-/// Status and codes of what may answer any call.
+/// Status and codes of the problems that any call may be answered with.
 const ANY: [(&str, &str); 4] = [
     ("400", "`invalid`: `field` names what was refused"),
     ("421", "`misdirected`: the name in Host is not served"),
@@ -63,14 +63,14 @@ const ANY: [(&str, &str); 4] = [
     ("500", "`internal`: whether the call was carried out is unknown, repeat it"),
 ];
 
-/// The same for calls that take a key.
+/// Further problems of calls that take a key.
 const WITH_KEY: [(&str, &str); 3] = [
     ("401", "`unauthorized`: no key, or none of this service"),
     ("403", "`forbidden`: the key's role is not for this call"),
     ("503", "`journal-unavailable`, `journal-unreadable`"),
 ];
 
-/// The same for calls that may have a body.
+/// Further problems of calls that may have a body.
 const WITH_BODY: [(&str, &str); 3] = [
     ("408", "`timeout`: the body stopped coming"),
     ("413", "`too-large`: the body of the call"),
@@ -83,7 +83,7 @@ pub fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operati
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-/// What holds for every call of a kind.
+/// Adds the parts that all calls, or all calls of a kind, share.
 struct Everywhere;
 
 impl Modify for Everywhere {
@@ -156,7 +156,8 @@ fn complete(operation: &mut Operation, with_key: bool, with_body: bool) {
     }
 }
 
-/// A body that may be left out is derived as one that may be null, which is something else and refused.
+/// The schema of a body without null: utoipa derives a body that may be left out as one that may be null, which the
+/// service refuses.
 fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::OneOf(one_of)) if one_of.items.len() == 2 => {
@@ -189,7 +190,7 @@ pub fn document() -> Document {
 
 /// This document
 ///
-/// Compressed for whoever says `Accept-Encoding: gzip`.
+/// Compressed for clients that send `Accept-Encoding: gzip`.
 #[utoipa::path(
     get, path = paths::openapi::PATH, operation_id = "openapi", tag = "operations",
     responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1"))

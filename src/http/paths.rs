@@ -1,6 +1,6 @@
-//! Where everything is: each path is written here and nowhere else.
+//! The paths of the interface. Each path is written here and nowhere else.
 
-/// A module for each path, with the path itself, and each call of it that a caller may be recorded with.
+/// A module for each path, with the path itself and the route of each call that is recorded in event metadata.
 macro_rules! paths {
     ($($name:ident $path:literal $([$($method:ident),*])?;)*) => {
         $(pub mod $name {
@@ -37,7 +37,7 @@ paths! {
     openapi "/openapi.json";
 }
 
-/// Whoever is recorded with it has told a run to go on although the brake is on.
+/// The route that is recorded when a caller has told a run to go on although the brake is on.
 pub const OVERRIDES_THE_BRAKE: &str = "POST /v1/collections override_brake";
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use crate::{
 /// Seconds after which a client may try again.
 const RETRY_AFTER: &str = "1";
 
-/// Characters of a text that may repeat what the client sent.
+/// Characters of a text that may quote the client's request.
 const MAX_TEXT: usize = 1000;
 
-/// What went wrong, as the client sees it.
+/// An error as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: u16,
@@ -32,7 +32,7 @@ pub struct Problem {
     position: Option<u64>,
     /// The methods that are possible instead.
     allow: Option<String>,
-    /// Whether the key may come as a password too.
+    /// Whether the call also takes the API key as a password (HTTP basic authentication).
     basic: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct ProblemShape<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
-    /// Stable: what programs compare.
+    /// A stable word, for programs to compare.
     code: &'static str,
     /// The same text as `detail`.
     message: &'a str,
@@ -55,7 +55,7 @@ pub struct ProblemShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'a str>,
-    /// Where the journal breaks; only from verify.
+    /// The position at which the journal is broken; only from verify.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     position: Option<u64>,
@@ -66,7 +66,7 @@ impl Problem {
         Self { status, code, detail: shortened(detail.into()), field: None, position: None, allow: None, basic: false }
     }
 
-    /// A value of the request that was refused.
+    /// The problem of a value of the request that is refused.
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: Some(shortened(field.into())), ..Self::new(400, "invalid", detail) }
     }
@@ -75,7 +75,8 @@ impl Problem {
         Self::new(500, "internal", "the request could not be carried out; whether it was is unknown, repeat it")
     }
 
-    /// No key of this service; `basic` where it may come as the password of HTTP's basic authentication too.
+    /// The problem of a request without a key of this service; `basic` if the call also takes the key as the password
+    /// of HTTP basic authentication.
     pub fn unauthorized(basic: bool) -> Self {
         let detail = "send Authorization: Bearer KEY with a key of this service";
         Self { basic, ..Self::new(401, "unauthorized", detail) }
@@ -86,7 +87,7 @@ impl Problem {
         Self { allow: Some(allow), ..Self::new(405, "method-not-allowed", detail) }
     }
 
-    /// What the parser of HTTP has refused, or whoever did not send it in time.
+    /// The problem in place of a bare answer of the HTTP parser, or of a head that came too slowly.
     pub fn of_parser(status: u16) -> Self {
         match status {
             408 => Self::new(408, "timeout", "the head of the request was not there in time"),
@@ -125,7 +126,7 @@ impl Problem {
         let mut response = HttpResponseBuilder::new(self.status_code());
         response.content_type("application/problem+json");
         match self.status {
-            // The rest of the request may still come, and must not be taken for the next one.
+            // The rest of the request may still come, and must not be taken for the next request.
             408 => {
                 response.force_close();
             }
@@ -146,7 +147,7 @@ impl Problem {
         response.body(self.json(request_id))
     }
 
-    /// The body of its answer.
+    /// The body of the problem's answer.
     pub fn json(&self, request_id: &str) -> String {
         serde_json::to_string(&self.shape(request_id)).expect("texts and numbers serialize")
     }
@@ -166,7 +167,7 @@ impl Problem {
     }
 }
 
-/// A client that sends much must not get it all back, nor into its logs.
+/// Cuts a text, so that a long request is not repeated in whole in the answer and in the client's logs.
 fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
         text.truncate(end);
@@ -189,7 +190,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        // The edge renders it again with the request's id.
+        // The edge makes the answer again, with the request's id.
         self.response("")
     }
 }
@@ -231,7 +232,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         let code = match &error {
             ReadError::Unavailable(_) => "journal-unavailable",
-            // What is stored is wrong, and stays so however often it is read.
+            // The stored events are wrong, and a repeated read will not help.
             ReadError::Hole { .. } | ReadError::Corrupt { .. } | ReadError::NoHead => "journal-unreadable",
         };
         Self::new(503, code, format!("the journal cannot be read: {error}"))

@@ -1,4 +1,4 @@
-//! The analyst's calls: the PENDING view, and how far the projections are.
+//! The analyst's calls: the PENDING view, and the positions of the projections.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Pending {
     /// Give it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     next_cursor: Option<String>,
-    /// All events up to here are in the answer.
+    /// The answer includes all events up to this position.
     position: u64,
 }
 
@@ -58,12 +58,12 @@ pub struct ProjectionState {
     /// `live` or `building`.
     status: String,
     position: u64,
-    /// Events not applied yet.
+    /// Events that are not applied yet.
     lag_events: u64,
-    /// The age of the first event not applied yet.
+    /// The age of the first event that is not applied yet.
     lag_seconds: f64,
-    /// Whether the tables tell all of the past that they can. False after an update that brought columns or tables which only
-    /// a rebuild can fill.
+    /// Whether the tables hold the whole past. False after an update with new columns or tables that only a rebuild can
+    /// fill.
     complete: bool,
 }
 
@@ -104,7 +104,7 @@ pub async fn pending(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Pr
             return Err(Problem::new(503, "projection-behind", detail));
         }
         let page = read_models.pending(&wanted).await?;
-        // An older copy of the database is recognised by its journal.
+        // `head` fails if the database was replaced by an older copy, whose page must not be returned.
         journal.head().await?;
         Ok(page)
     };

@@ -33,21 +33,21 @@ pub struct Reconciliation {
     id: Uuid,
     #[schema(value_type = ReconciliationStatus)]
     status: &'static str,
-    /// Who asked: `timer`, the name of an API key, or the subcommand.
+    /// Who began it: `timer`, the name of an API key, or the subcommand.
     caller: String,
     #[serde(serialize_with = "time")]
     started_at: DateTime<Utc>,
-    /// When it was last saved: it goes on from there after a stop.
+    /// When the walk's progress was last saved; after a stop the walk goes on from there.
     #[serde(serialize_with = "time")]
     saved_at: DateTime<Utc>,
     #[serde(serialize_with = "optional_time")]
     #[schema(required = true)]
     ended_at: Option<DateTime<Utc>>,
-    /// Objects that were expected when it began.
+    /// Objects that were expected when the walk began.
     expected: u64,
-    /// Objects that it has met.
+    /// Objects that the walk has met.
     objects: u64,
-    /// Bytes of them.
+    /// Bytes of these objects.
     bytes: u64,
     /// Requests to S3.
     requests: u64,
@@ -57,26 +57,26 @@ pub struct Reconciliation {
     unknown: u64,
     /// Confirmed items without their object.
     missing: u64,
-    /// Confirmed items with another object than was confirmed.
+    /// Confirmed items whose object is not the confirmed one.
     differs: u64,
     /// Unknown and orphaned objects that were deleted.
     deleted: u64,
-    /// Entries of which nothing is known, since their metadata cannot be read.
+    /// Entries whose metadata cannot be read, so that nothing is known of them.
     unreadable: u64,
     /// Copies in the trash that their item no longer names.
     orphaned: u64,
-    /// Seconds; null where nothing was to be deleted.
+    /// Seconds; null if the walk was to delete nothing.
     #[schema(required = true)]
     delete_unknown_older_than: Option<u64>,
-    /// Why it only reports; null where it may do more.
+    /// Why the walk only reports and changes nothing; null if it may collect again and delete.
     #[schema(required = true)]
     report_only: Option<String>,
-    /// Why it last stopped before its end.
+    /// Why the walk last stopped before its end.
     #[schema(required = true)]
     broken_off: Option<String>,
 }
 
-/// Where a reconciliation is.
+/// The state of a reconciliation.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only described here; the read models' own type writes it")]
@@ -86,7 +86,7 @@ enum ReconciliationStatus {
     Ended,
     /// Another one took its place.
     Abandoned,
-    /// It cannot be gone on with; `broken_off` says why.
+    /// It cannot be continued; `broken_off` says why.
     Failed,
 }
 
@@ -98,7 +98,7 @@ pub struct Reconciliations {
     next_cursor: Option<Uuid>,
 }
 
-/// A reconciliation with what it found.
+/// A reconciliation with its findings.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReconciliationReport {
     pub reconciliation: Reconciliation,
@@ -116,7 +116,7 @@ pub struct FindingShape {
     /// `came_back`, `unknown`, `missing`, `differs`, `unreadable` or `orphaned`.
     pub kind: &'static str,
     pub object_key: String,
-    /// Null for what is unknown.
+    /// Null for an object of no item.
     #[schema(value_type = Option<Uuid>, required = true)]
     pub media_id: Option<MediaId>,
     #[serde(serialize_with = "time")]
@@ -199,10 +199,10 @@ impl From<ReconcileError> for Problem {
     }
 }
 
-/// An age such as `7d`, not below the least that is allowed.
+/// Parses an age such as `7d`.
 ///
 /// # Errors
-/// Says what is allowed.
+/// Says which ages are allowed.
 pub fn parse_age(raw: &str) -> Result<TimeDelta, String> {
     let age = humantime::parse_duration(raw).ok().filter(|age| *age <= Duration::from_secs(36_500 * 86_400));
     let age = age.and_then(|age| TimeDelta::from_std(age).ok()).filter(|age| *age >= LEAST_AGE);
@@ -211,7 +211,8 @@ pub fn parse_age(raw: &str) -> Result<TimeDelta, String> {
 
 /// Walk the bucket against the journal, in the background
 ///
-/// For all tenants, whichever the key belongs to. A walk that was cut off is taken up if it is what is asked for.
+/// For all tenants, whichever the key belongs to. A walk that was cut off is continued if it has the same options as
+/// this call.
 #[utoipa::path(
     post, path = paths::reconciliations::PATH, operation_id = "reconcile", tag = "collections",
     request_body(content = Option<ReconcileBody>),
@@ -280,7 +281,7 @@ pub async fn one(api: web::Data<Api>, call: Call) -> Result<HttpResponse, Proble
     let mut query = call.query()?;
     let limit = query.number("limit", 1..=1000_u32)?.unwrap_or(100);
     let cursor = query.take("cursor", |raw| match raw {
-        // No key has more bytes, and no database takes a text with the character 0 in it.
+        // An object key has at most 1024 bytes, and Postgres takes no text with a NUL.
         raw if (1..=1024).contains(&raw.len()) && !raw.contains('\0') => Ok(raw.to_owned()),
         _ => Err(Problem::invalid("cursor", "cursor must be a next_cursor of an earlier page")),
     })?;

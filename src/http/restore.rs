@@ -1,4 +1,4 @@
-//! The operator's call: bring an item back from the trash.
+//! The operator's call: restore an item from the trash.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -11,14 +11,14 @@ use super::{Api, Problem, call::Call, paths, shapes::MediaShape};
 #[schema(as = Restoration)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreBody {
-    /// What the media belongs to from now on, in the backend's own words: 1 to 255 bytes.
+    /// The backend's own name for the post that refers to the item from now on: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     attached_to: Option<AttachedTo>,
 }
 
 /// Restore: the item is brought back from the trash, and is confirmed
 ///
-/// Under a new object key, which no delete that is still under way can hit.
+/// The object gets a new key, which no delete that is still under way can hit.
 #[utoipa::path(
     post, path = paths::restore::PATH, operation_id = "restore_media", tag = "media", params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<RestoreBody>),

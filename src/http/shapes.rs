@@ -1,4 +1,4 @@
-//! The JSON of Media and Event, the same wherever they are shown.
+//! The JSON of Media and Event, the same in every answer.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +38,8 @@ pub struct MediaShape {
     /// Base64.
     #[schema(value_type = Option<String>, required = true)]
     pub checksum_sha256: Option<Sha256Digest>,
-    /// Whether the bucket itself has shown `checksum_sha256` as the SHA-256 of the recorded object. False where none was
-    /// declared, no object is recorded, or the server does not tell: then size and type alone were compared.
+    /// Whether the S3 server has shown `checksum_sha256` as the SHA-256 of the recorded object. False if no checksum
+    /// was declared, no object is recorded, or the server shows none: then only size and type were compared.
     pub checksum_verified: bool,
     #[schema(value_type = String)]
     pub object_key: ObjectKey,
@@ -50,20 +50,20 @@ pub struct MediaShape {
     /// Until when a confirm is promised to work.
     #[serde(serialize_with = "time")]
     pub confirm_by: DateTime<Utc>,
-    /// From when on it may be collected, or goes out of the trash; null while it is in use.
+    /// From when on the item may be collected, or its object goes out of the trash; null while the item is in use.
     #[serde(serialize_with = "optional_time")]
     #[schema(required = true)]
     pub collectable_at: Option<DateTime<Utc>>,
-    /// The last event's place in the journal.
+    /// The position of the item's last event in the journal.
     pub position: u64,
-    /// The last event's place in the item's own history.
+    /// The place of the item's last event in its own history.
     pub sequence: u64,
-    /// How to upload; null unless a ticket was asked for and can be used.
+    /// The ticket; null unless the call asked for one that can be used.
     #[schema(required = true)]
     pub upload: Option<UploadShape>,
 }
 
-/// Where an item is in its life.
+/// The state of an item.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only described here; the domain's own type writes it")]
@@ -88,12 +88,12 @@ pub struct UploadShape {
     pub headers: BTreeMap<&'static str, String>,
     #[serde(serialize_with = "time")]
     pub expires_at: DateTime<Utc>,
-    /// True where it ends before `ticket_ttl` is over, with the temporary credentials that signed it.
+    /// True if the ticket ends before `ticket_ttl` is over, with the temporary credentials that signed it.
     pub shortened: bool,
 }
 
 impl MediaShape {
-    /// Nothing for an id that was never requested.
+    /// `None` for an id that was never requested.
     pub fn of(loaded: &Loaded, upload: Option<Upload>) -> Option<Self> {
         let ticketed = loaded.media.ticketed()?;
         let request = &ticketed.request;
@@ -129,7 +129,7 @@ impl MediaShape {
 #[derive(Serialize)]
 pub struct EventShape<'a> {
     pub position: u64,
-    /// Null where the event is about no item, as those of collection runs.
+    /// Null for an event about no item, such as those of collection runs.
     pub media_id: Option<Uuid>,
     pub sequence: u64,
     pub r#type: &'a str,
@@ -143,7 +143,7 @@ pub struct EventShape<'a> {
 }
 
 impl<'a> EventShape<'a> {
-    /// Nothing if the stored texts are no JSON, which only a changed journal can hold.
+    /// `None` if a stored text is no JSON, which only a changed journal can hold.
     pub fn of(stored: &'a StoredEvent) -> Option<Self> {
         Some(Self {
             position: stored.position,

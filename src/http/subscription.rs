@@ -1,7 +1,8 @@
-//! What SNS asks before it sends anything: whether a subscription is wanted.
+//! SNS asks for each subscription to be confirmed before it sends notifications.
 //!
-//! Opening an address that somebody sends us would let them choose what we call, so a person decides. The log says whose
-//! the address is, as a browser would read it: everything but its host can be made to look like Amazon's.
+//! A sender must not choose which address this service calls, so the address is logged and a person decides. The log
+//! names the host of the address, as a browser would read it: everything else in an address can be made to look like
+//! Amazon's.
 
 use reqwest::Url;
 
@@ -29,12 +30,12 @@ pub(super) fn log(asked: &Subscription) {
         ),
         Address::Unusable => tracing::warn!(
             ?topic,
-            "something like SNS asks for a subscription to be confirmed, at what is no address; it is left alone"
+            "something like SNS asks for a subscription to be confirmed, without a usable address; the message is ignored"
         ),
     }
 }
 
-/// Whose address it is that confirms a subscription.
+/// The address that confirms a subscription, by its owner.
 #[derive(Debug, PartialEq, Eq)]
 enum Address {
     Amazons(Url),
@@ -53,7 +54,7 @@ impl Address {
     }
 }
 
-/// `https://sns.{region}.amazonaws.com/` and nothing else in front of the path.
+/// Whether the address begins with `https://sns.{region}.amazonaws.com/`, without user, password or port.
 fn is_amazons(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let region = host

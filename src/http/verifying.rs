@@ -1,7 +1,7 @@
 //! One verification of the journal at a time.
 //!
-//! It reads every event there is, so a crowd of callers must not make it be done for each of them, nor one that has gone
-//! away: who asks while one is under way gets its outcome, and with the last who waits for it, it ends.
+//! A verification reads every event, so it is done once for a crowd of callers, and not for callers that have gone
+//! away: a call that comes while one is under way gets its outcome, and it ends when its last caller is gone.
 
 use std::{
     future::Future,
@@ -30,7 +30,8 @@ impl Drop for Walk {
 }
 
 impl Verifying {
-    /// The outcome of the verification that is under way, or of `work`, which then is. Nothing if it has panicked.
+    /// The outcome of the verification that is under way, or of `work`, which is begun if there is none. `None` if it
+    /// has panicked.
     pub async fn outcome<F>(&self, runtime: &Handle, work: impl FnOnce() -> F) -> Option<Outcome>
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -45,7 +46,8 @@ impl Verifying {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of one that has ended the channel is closed: whoever asks then wants the journal as it is by then.
+        // A closed channel means that the verification has ended. A later call needs a new one, of the journal as it is
+        // by then.
         if let Some(walk) = under_way.upgrade().filter(|walk| walk.outcome.has_changed().is_ok()) {
             return walk;
         }

@@ -1,10 +1,11 @@
-//! What the variables of AWS's own tools say about where S3 is. Keys, profiles and the region are found by the AWS SDK; what
-//! is here either counts as if it were a setting, or stops the start.
+//! The environment variables of AWS's own tools that concern the address of S3. The AWS SDK itself finds keys, profiles
+//! and the region; each variable here either counts as a setting, or is checked against the settings and may stop the
+//! start.
 
-/// Variables of AWS's tools that are set, and not to nothing.
+/// Variables of AWS's tools that are set and not empty.
 #[derive(Clone, Default)]
 pub struct AwsVariables {
-    /// The address of S3, and the variable that has it.
+    /// The address of S3, and the name of the variable that holds it.
     pub endpoint: Option<(&'static str, String)>,
     pub use_fips: Option<String>,
     pub use_dual_stack: Option<String>,
@@ -14,7 +15,7 @@ pub struct AwsVariables {
 }
 
 impl AwsVariables {
-    /// `variable` says what a variable holds.
+    /// Reads the variables. `variable` returns the value of one.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let ignored = set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|it| it.eq_ignore_ascii_case("true"));

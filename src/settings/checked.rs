@@ -1,4 +1,4 @@
-//! Settings as they are used: typed, bounded, and checked against each other.
+//! Settings as the service uses them: typed, bounded, and checked against each other.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -19,42 +19,42 @@ use crate::{
     storage::{GatewaySettings, PaceSettings, PublicAddress},
 };
 
-/// Everything that a start needs, checked.
+/// All settings, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub listen: SocketAddr,
-    /// Names by which clients may ask.
+    /// The host names under which clients may call.
     pub allowed_hosts: AllowedHosts,
     pub data_dir: PathBuf,
     pub database: Database,
-    /// A real S3; absent where the embedded server is used.
+    /// The real bucket; absent if the embedded server is used.
     pub s3: Option<GatewaySettings>,
     pub s3_prefix: KeyPrefix,
     pub adopt_bucket: bool,
-    /// How long one call waits for the S3 server, in all.
+    /// How long one call waits for the S3 server, over all its requests.
     pub s3_timeout: Duration,
     pub embedded_s3_listen: SocketAddr,
-    /// Where clients reach the embedded server; absent where that is the address that it listens on.
+    /// Where clients reach the embedded server; absent if that is the address on which the server listens.
     pub embedded_s3_public: Option<PublicAddress>,
     pub policy: Policy,
-    /// When a collected item is checked again, counted from its collection.
+    /// When a collected item is re-checked, counted from its collection.
     pub recheck_after: Vec<Duration>,
-    /// Between the end of a collection run and the start of the next, and likewise of the inspector.
+    /// Pause between the end of a collection run and the start of the next, and likewise for the inspector.
     pub collect_every: Duration,
     /// Keys per delete call.
     pub delete_page: usize,
     pub checksum_policy: ChecksumPolicy,
     pub pace: PaceSettings,
     pub brake: BrakeSettings,
-    /// Absent where nobody is asked.
+    /// The backend's review; absent if no review is set.
     pub review: Option<Recipient>,
-    /// From the beginning of one reconciliation to that of the next; absent where they are off.
+    /// From the beginning of one reconciliation to that of the next; absent if none begins by itself.
     pub reconcile_every: Option<Duration>,
     /// Requests to S3 per second that a reconciliation makes at most.
     pub reconcile_rate: u32,
     /// How old an object of no item must be before it may be deleted.
     pub reconcile_unknown_age: TimeDelta,
-    /// The file, and what it held at the start.
+    /// The file of API keys, and the keys that it held at the start.
     pub api_keys: Option<(PathBuf, ApiKeys)>,
 }
 
@@ -134,7 +134,7 @@ fn database(raw: &RawSettings, data_dir: &std::path::Path) -> Result<Database, S
     let password = password(raw)?;
     let url = raw.database_url.as_deref().unwrap_or_default();
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        // Nothing of the value is repeated but its parameters: there may be a password in it.
+        // The error repeats nothing of the value but its parameters: the value may hold a password.
         let settings = postgres::Settings::parse(url)
             .and_then(|settings| postgres::Settings::check_files(url).map(|()| settings))
             .map_err(|e| SettingError::new("database_url", e.to_string()))?;
@@ -169,7 +169,7 @@ fn password(raw: &RawSettings) -> Result<Option<String>, SettingError> {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 SettingError::new("database_password_file", format!("{path} cannot be read: {error}"))
             })?;
-            // An editor ends the last line, a password does not.
+            // An editor ends the last line of the file with a line break, which is not part of the password.
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
         (None, None) => Ok(None),

@@ -1,4 +1,4 @@
-//! Settings of collection: how fast, when to stop, and whom to ask first.
+//! Settings of collection: rate limits, the brake, and the review.
 
 use std::{ops::RangeInclusive, str::FromStr};
 
@@ -38,7 +38,7 @@ pub(super) fn review(raw: &RawSettings) -> Result<Option<Recipient>, SettingErro
     let allow_private = truth("review_allow_private", raw.review_allow_private.as_deref())?;
     let timeout = span("review_timeout", raw.review_timeout.as_deref(), 10, 1..=300, "1s to 5m")?;
     let secret = raw.review_secret.as_deref().map(Secret::parse);
-    // The value is not repeated: it is a secret, or nearly one.
+    // The error does not repeat the value: it is a secret, or nearly one.
     let bad = || SettingError::new("review_secret", "must be whsec_ and the base64 of 24 to 64 bytes");
     let secret = secret.map(|parsed| parsed.ok_or_else(bad)).transpose()?;
     let Some(url) = raw.review_url.as_deref() else {
@@ -80,7 +80,7 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(
     }
 }
 
-/// A duration whose bounds are seconds, and what they are called.
+/// A duration within bounds in seconds; `called` names the bounds in the error.
 fn span(
     setting: &'static str,
     raw: Option<&str>,

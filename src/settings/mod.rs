@@ -12,7 +12,7 @@ pub use aws::AwsVariables;
 pub use checked::Settings;
 pub use raw::RawSettings;
 
-/// A setting that cannot be used, with what is allowed.
+/// A setting that cannot be used, with the values that are allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("setting {setting}: {problem}")]
 pub struct SettingError {

@@ -1,4 +1,4 @@
-//! Settings as they are written: every value a string, and absent where nobody set it.
+//! Settings as they are written: every value is a string, and absent if it is not set.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use crate::outside::toml_problem;
 /// The file that is read when no `--config` names one.
 const DEFAULT_FILE: &str = "zeroload.toml";
 
-/// Declares each setting once: its flag, its variable and its member of the TOML file have one name. Settings stand below the
-/// heading that `--help` shows them under.
+/// Declares each setting once: its flag, its variable and its member of the TOML file have one name. Settings are
+/// listed under the heading that `--help` shows.
 macro_rules! raw_settings {
     ($([$heading:literal] $($(#[$attribute:meta])* $name:ident: $env:literal,)*)*) => {
-        /// What flags and environment say, and what the file adds.
+        /// The values from flags and environment, and those that the file adds.
         #[derive(Args, Clone, Default)]
         pub struct RawSettings {
             /// A TOML file with settings [default: ./zeroload.toml where it exists]
@@ -37,10 +37,10 @@ macro_rules! raw_settings {
         }
 
         impl RawSettings {
-            /// Fills in from the file what neither flags nor environment set.
+            /// Takes from the file the values of settings that neither flags nor environment set.
             ///
             /// # Errors
-            /// [`SettingError`] when the file cannot be read or holds what is no setting.
+            /// [`SettingError`] if the file cannot be read or holds a name that is no setting.
             pub fn with_file(mut self) -> Result<Self, SettingError> {
                 let file = read_file(self.config.as_deref())?;
                 $($(
@@ -51,7 +51,7 @@ macro_rules! raw_settings {
                 Ok(self)
             }
 
-            /// Adds what the process's variables of AWS's own tools say.
+            /// Adds the variables of AWS's own tools from the process's environment.
             #[must_use]
             pub fn with_aws_variables(self) -> Self {
                 Self { aws: AwsVariables::read(|name| std::env::var(name).ok()), ..self }
@@ -191,7 +191,7 @@ fn read_file(named: Option<&Path>) -> Result<File, SettingError> {
         .map_err(|error| SettingError::new("config", format!("{}: {}", path.display(), toml_problem(&text, &error))))
 }
 
-/// A value in the file may be written as text, number or truth value.
+/// A value of the file, which may be written as text, number or truth value, as text.
 fn to_text(setting: &'static str, value: toml::Value) -> Result<String, SettingError> {
     match value {
         toml::Value::String(text) => Ok(text),

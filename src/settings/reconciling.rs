@@ -1,4 +1,4 @@
-//! When and how fast bucket and journal are compared.
+//! Settings of reconciliation: when and how fast bucket and journal are compared.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::background::reconciler::LEAST_AGE;
 
 const DAY: u64 = 86_400;
 
-/// Absent where no walk begins by itself.
+/// The time between two walks; `None` if no walk begins by itself.
 pub(super) fn every(raw: Option<&str>) -> Result<Option<Duration>, SettingError> {
     if raw == Some("off") {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! Settings of a real bucket: which one, at which addresses, with which keys. Everything that cannot work is refused here,
-//! before anything is opened, in a sentence that names it.
+//! Settings of a real bucket: its name, its addresses and the keys. Values that cannot work are refused here, before
+//! any file or connection is opened, with an error that names the setting.
 
 use http::Uri;
 use zeroload_domain::{Bucket, KeyPrefix, Store};
@@ -12,7 +12,7 @@ use crate::storage::{GatewaySettings, KeepsVersions, PublicAddress, StaticKeys, 
 
 const ADDRESS: &str = "must be http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]";
 
-/// Ends of names that S3 gives to what is no general purpose bucket.
+/// Ends of names that S3 gives to other things than general purpose buckets.
 const OTHER_KINDS: [(&str, &str); 5] = [
     ("--x-s3", "a directory bucket (S3 Express One Zone), which lists without an order and signs with sessions"),
     ("--table-s3", "a table bucket"),
@@ -21,7 +21,7 @@ const OTHER_KINDS: [(&str, &str); 5] = [
     (".mrap", "the alias of a multi-region access point"),
 ];
 
-/// Nothing without `s3_bucket`: then the embedded server is used.
+/// The settings of a real bucket; `None` without `s3_bucket`: then the embedded server is used.
 pub(super) fn real(raw: &RawSettings, prefix: &KeyPrefix) -> Result<Option<GatewaySettings>, SettingError> {
     let Some(bucket) = raw.s3_bucket.as_deref() else {
         return no_orphans(raw).map(|()| None);
@@ -32,7 +32,7 @@ pub(super) fn real(raw: &RawSettings, prefix: &KeyPrefix) -> Result<Option<Gatew
     }
     let bucket = self::bucket(bucket)?;
     let path_style = truth("s3_path_style", raw.s3_path_style.as_deref())?;
-    // A variable of AWS is named in what is said about its value.
+    // If the endpoint comes from a variable of AWS, errors name that variable.
     let (setting, endpoint) = match (&raw.s3_endpoint, &raw.aws.endpoint) {
         (Some(endpoint), _) => ("s3_endpoint", Some(endpoint)),
         (None, Some((variable, endpoint))) => (*variable, Some(endpoint)),
@@ -74,7 +74,7 @@ pub(super) fn real(raw: &RawSettings, prefix: &KeyPrefix) -> Result<Option<Gatew
     }))
 }
 
-/// Of the embedded server, whose bucket is always in the path.
+/// The public address of the embedded server, whose bucket is always in the path.
 pub(super) fn embedded_public(raw: &RawSettings) -> Result<Option<PublicAddress>, SettingError> {
     if raw.s3_bucket.is_some() {
         return Ok(None);
@@ -160,9 +160,9 @@ fn bucket(raw: &str) -> Result<Bucket, SettingError> {
     Bucket::parse(raw).map_err(|e| SettingError::new("s3_bucket", must_be(e.allowed)))
 }
 
-/// Without slashes at its end. A path stands in URLs as it is here, so nothing in it may need escaping.
+/// Checks an address, and takes slashes off its end. Its path is put into URLs as it is, so it must need no escaping.
 fn address(setting: &'static str, raw: &str) -> Result<String, SettingError> {
-    // The value is not repeated: there may be a password in it.
+    // The error does not repeat the value: it may hold a password.
     let refused = |problem: &str| SettingError::new(setting, problem);
     let endpoint = raw.trim_end_matches('/');
     let uri: Uri = endpoint.parse().map_err(|_| refused(ADDRESS))?;
@@ -189,7 +189,7 @@ fn has_path(endpoint: &str) -> bool {
     endpoint.split_once("://").is_some_and(|(_, rest)| rest.contains('/'))
 }
 
-/// Many providers show a bucket's own address, which is not the server's.
+/// Refuses an endpoint that names the bucket: many providers show the bucket's own address, which is not the server's.
 fn names_no_bucket(
     setting: &'static str,
     endpoint: &str,
@@ -213,7 +213,7 @@ fn names_no_bucket(
     Ok(())
 }
 
-/// A variable that changes which of AWS's own addresses is used.
+/// A variable of AWS that selects another of AWS's own addresses.
 fn aws_switch(variable: &'static str, raw: Option<&str>, has_endpoint: bool) -> Result<bool, SettingError> {
     let on = match raw.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => false,
@@ -245,7 +245,8 @@ fn own_keys(raw: &RawSettings) -> Result<Option<StaticKeys>, SettingError> {
         };
     };
     keys.session_token = raw.s3_session_token.clone();
-    // A token beside other keys of AWS's variables belongs to those, and they are not used.
+    // `AWS_SESSION_TOKEN` counts if `AWS_ACCESS_KEY_ID` is the same key as `s3_access_key`; beside another key it
+    // belongs to that key, which is not used.
     if let (None, Some(token)) = (&keys.session_token, &raw.aws.session_token) {
         match &raw.aws.access_key {
             Some(theirs) if *theirs == keys.access_key => keys.session_token = Some(token.clone()),

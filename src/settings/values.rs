@@ -1,4 +1,4 @@
-//! Values that many settings have: yes or no, a time.
+//! Parsers of values that many settings have: truth values and durations.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! What proves that the bucket holds nothing under a key (P-1, P-7).
 //!
-//! An answer to HEAD has no body, so a 404 shows nothing but its headers, and others than the S3 server send 404s too: a
-//! reverse proxy while a container restarts, a web server at a wrong address. Taken for the server's word it would make an
-//! uploaded object "not uploaded", and a confirmed one lost. So a 404 counts only with traits that are this server's own:
+//! An answer to HEAD has no body, so a 404 shows nothing but its headers, and others than the S3 server send 404s too:
+//! a reverse proxy while a container restarts, a web server at a wrong address. Taken for the S3 server's answer, such
+//! a 404 would make an uploaded object "not uploaded", and a confirmed one lost. So a 404 counts only with traits that
+//! are this server's own:
 //!
 //! ```text
 //! the probe has seen        a 404 with them proves absence
@@ -11,9 +12,9 @@
 //! nothing yet               if it has a request id, and the marker stands on both sides of a second one
 //! ```
 //!
-//! For the same reason an object's description counts only with a request id, on a server that gives one with each. Any other
-//! answer proves nothing. It is noted, so that readiness names it and the server is probed again: should the server itself have
-//! changed, its new traits are learned then.
+//! For the same reason a 200 counts only with a request id, on a server that sends one with each answer. Any other
+//! answer proves nothing. The gateway notes it, so that readiness names it and the server is probed again: should the
+//! server itself have changed, that probe learns its new traits.
 
 use super::{
     error::StorageError,
@@ -27,7 +28,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
     Absent,
-    /// Absence, if the marker is there at the same time.
+    /// Absence, if the marker is in the bucket at the same time.
     BesideMarker,
     Nothing,
 }
@@ -43,7 +44,8 @@ fn proof(known: Option<&NotFoundLook>, found: &NotFoundLook) -> Proof {
 }
 
 impl Gateway {
-    /// What a HEAD of this key has to be taken for that was answered like `found`: nothing there, or something after all.
+    /// Judges the 404 `found` that answered a HEAD of this key: the key is absent, or a second HEAD finds an object
+    /// after all.
     pub(super) async fn after_not_found(
         &self,
         key: &str,
@@ -57,8 +59,8 @@ impl Gateway {
         }
     }
 
-    /// The 404 may have come from somebody else who has gone since, and so may a second one; not with the marker seen between
-    /// them and after.
+    /// Checks the marker, repeats the HEAD, and checks the marker again: a proxy that was only there for a moment could
+    /// have sent one 404 or two, but not with answers of the bucket between and after them.
     async fn look_beside_marker(
         &self,
         key: &str,
@@ -87,7 +89,7 @@ impl Gateway {
         }
     }
 
-    /// As a probe would have learned it.
+    /// Sets the look of this server's 404s, as a probe would.
     #[cfg(test)]
     pub(crate) fn expect_not_found(&self, look: NotFoundLook) {
         self.manners().note_not_found(look, false);
@@ -108,8 +110,9 @@ impl Gateway {
         self.manners().strange_answer()
     }
 
-    /// Learns how this server answers a HEAD of a key that was never written. `there` is a key that is: an answer for it
-    /// between two equal 404s shows that it was the server that sent them. Nothing if it says something else about the key.
+    /// Learns how this server answers a HEAD of a key that was never written. `there` is a key that exists: a 200 for
+    /// it between two equal 404s shows that the S3 server sent all three. `None` if the never-written key is said to
+    /// exist.
     ///
     /// # Errors
     /// [`StorageError`]: nothing was learned.

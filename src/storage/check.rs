@@ -1,4 +1,4 @@
-//! What a probe has checked, and how each check ended.
+//! The checks of a probe and of readiness, and their results.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     Ok,
-    /// It works, with something missing.
+    /// The service works, with a shortcoming.
     Degraded,
-    /// It cannot work like this.
+    /// The service cannot work like this.
     Failed,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// One thing that a probe has checked.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Stable; `s3-…`.
@@ -38,14 +38,14 @@ pub struct Check {
     pub detail: String,
 }
 
-/// What a probe found.
+/// The results of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// In the order in which they were tried; what could not be tried for an earlier failure is left out.
+    /// In the order in which they were made; checks that an earlier failure made impossible are left out.
     pub checks: Vec<Check>,
     /// The bucket keeps or has kept versions, so a plain delete frees nothing: each version is deleted by its id.
     pub versioned: bool,
-    /// Something failed, or could not be found out, which may be otherwise in a while.
+    /// A check failed or gave no result, and a later probe may end otherwise.
     pub unsettled: bool,
 }
 

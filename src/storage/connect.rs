@@ -1,6 +1,6 @@
 //! From settings to a client: region, credentials, addresses, limits.
 //!
-//! Nothing here needs the S3 server to be up: it may come later than this process.
+//! Nothing here needs the S3 server to be up: the server may come up later than this process.
 
 use std::time::Duration;
 
@@ -33,24 +33,24 @@ use super::{
     ticket::Signer,
 };
 
-/// Callers have a backoff of their own, so a call tries only once more, and soon.
+/// Callers have a backoff of their own, so a call is repeated only once, and soon.
 const ATTEMPTS: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A server may take a while for a thousand keys.
+/// A server may take long to delete a thousand keys.
 const DELETE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Five gigabytes from disk to disk.
+/// A server copies up to five gigabytes from disk to disk.
 const COPY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
-/// What signs for an endpoint that has no idea of regions.
+/// The region to sign with for an endpoint that has no regions.
 const ANY_REGION: &str = "us-east-1";
 
-/// What a gateway is made of.
+/// What a gateway is made from.
 pub(super) struct Connection {
     pub client: Client,
-    /// For the address that this process asks at.
+    /// Signs for the address at which this process reaches S3.
     pub signer: Signer,
-    /// For the address that clients are given, if it is another one.
+    /// Signs for the address that clients are given, if that is another one.
     pub public_signer: Option<Signer>,
     pub ticket_credentials: CredentialSource,
 }
@@ -71,7 +71,7 @@ pub(super) async fn connect(
     if let Some(problem) = unusable_region(region.as_ref()) {
         return Err(ConnectError::Region { region: region.to_string(), problem });
     }
-    // With an endpoint of one's own the SDK's word on AWS's endpoints is about another server.
+    // With `s3_endpoint` set, the SDK's settings for AWS's endpoints are about another server.
     let aws = found.as_ref().filter(|_| settings.endpoint.is_none());
     let fips = settings.fips || aws.and_then(SdkConfig::use_fips).unwrap_or(false);
     let dual_stack = settings.dual_stack || aws.and_then(SdkConfig::use_dual_stack).unwrap_or(false);
@@ -87,7 +87,7 @@ pub(super) async fn connect(
         }
         None => {
             let provider = found.and_then(|f| f.credentials_provider()).ok_or(ConnectError::NoCredentials)?;
-            // Credentials end by the same real time as what is signed with them.
+            // Credentials end by real time, so the cache reads the system's clock.
             let cache = CredentialCache::start(provider, Clock::system()).await?;
             (SharedCredentialsProvider::new(cache.clone()), CredentialSource::Cached(cache))
         }
@@ -97,12 +97,13 @@ pub(super) async fn connect(
         .http_client(http_client(plain))
         .region(region.clone())
         .credentials_provider(provider)
-        // Credentials are kept, and asked for with pauses, by ours.
+        // `CredentialCache` keeps the credentials, and asks for new ones with pauses.
         .identity_cache(IdentityCache::no_cache())
         .force_path_style(settings.path_style)
-        // A clock that is far off must be refused, not made up for: what is due is decided by the same clock.
+        // Requests of a machine whose clock is far off must be refused, not corrected: the same clock decides which
+        // items are due.
         .disable_clock_skew_correction(true)
-        // Checksums that nobody asked for travel as aws-chunked trailers, which not every server understands.
+        // The SDK's own checksums travel as aws-chunked trailers, which not every server understands.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
@@ -123,12 +124,12 @@ pub(super) async fn connect(
     })
 }
 
-/// What differs for calls that delete.
+/// Overrides for calls that delete.
 pub(super) fn delete_config() -> aws_sdk_s3::config::Builder {
     Config::builder().timeout_config(timeouts(DELETE_ATTEMPT_TIMEOUT))
 }
 
-/// What differs for copies: the server reads and writes as much as a media may have.
+/// Overrides for copies: the server reads and writes a whole object.
 pub(super) fn copy_config() -> aws_sdk_s3::config::Builder {
     Config::builder().timeout_config(timeouts(COPY_ATTEMPT_TIMEOUT))
 }
@@ -141,7 +142,7 @@ fn timeouts(attempt: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// Without TLS no root certificates are read: a machine that has none can still serve its own bucket.
+/// Without TLS no root certificates are read: a machine that has none can still use a bucket over plain HTTP.
 fn http_client(plain: bool) -> SharedHttpClient {
     let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     let roots = TrustStore::default().with_native_roots(!plain);
@@ -163,12 +164,12 @@ fn is_plain_http(endpoint: &str) -> Result<bool, ConnectError> {
     }
 }
 
-/// With a slash at its end: without one the SDK would glue the bucket's name to the last part of a path.
+/// The endpoint with a slash at its end: without one the SDK would glue the bucket's name to the last part of a path.
 fn endpoint_of(endpoint: Option<&str>) -> Option<String> {
     endpoint.map(|endpoint| format!("{}/", endpoint.trim_end_matches('/')))
 }
 
-/// What the AWS SDK finds in the environment, in profiles and where the machine runs.
+/// The configuration that the AWS SDK finds in the environment, in profiles and from the machine's metadata service.
 async fn look_around(settings: &GatewaySettings, region: Option<Region>) -> Result<SdkConfig, ConnectError> {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client(false));
     if let Some(region) = region {
@@ -178,7 +179,8 @@ async fn look_around(settings: &GatewaySettings, region: Option<Region>) -> Resu
         loader = loader.no_credentials();
     }
     let found = loader.load().await;
-    // Environment variables have become the endpoint by now, so that the items' store is named after it.
+    // The settings have already taken `AWS_ENDPOINT_URL` over as `s3_endpoint`, so that the items' store is named after
+    // it; only a profile can still name an endpoint here.
     let of_s3 = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let of_s3 = of_s3.ok().and_then(|key| found.service_config()?.load_config(key));
     if settings.endpoint.is_none() && (of_s3.is_some() || found.endpoint_url().is_some()) {
@@ -187,8 +189,8 @@ async fn look_around(settings: &GatewaySettings, region: Option<Region>) -> Resu
     Ok(found)
 }
 
-/// The region that was set; with an endpoint of one's own also one from the environment or profile, and not the instance
-/// metadata's: which region this machine is in says nothing about such a server.
+/// The region that was set; with `s3_endpoint` set, also one from the environment or profile, but not from the instance
+/// metadata: the region of this machine says nothing about such a server.
 async fn region(settings: &GatewaySettings) -> Option<Region> {
     if let Some(region) = &settings.region {
         return Some(Region::new(region.clone()));
@@ -201,7 +203,8 @@ async fn region(settings: &GatewaySettings) -> Option<Region> {
         .await
 }
 
-/// The SDK's own rules (path style, virtual host, partitions), so that tickets go where every other call goes.
+/// The address by the SDK's own rules (path style, virtual host, partitions), so that tickets go where every other call
+/// goes.
 async fn base_address(
     settings: &GatewaySettings,
     region: &str,
@@ -218,7 +221,7 @@ async fn base_address(
     resolve(params.build(), region).await
 }
 
-/// Signs what the server is given when clients ask at the public address.
+/// Signs the `Host` and path that the server sees when clients ask at the public address.
 async fn public_signer(
     settings: &GatewaySettings,
     public: &PublicAddress,

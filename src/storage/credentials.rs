@@ -1,11 +1,12 @@
 //! Credentials that are kept until they have to be renewed.
 //!
-//! Signing a ticket must not wait for a metadata service. So the credentials are asked for once and kept; from ten
-//! minutes before they end, one caller at a time asks for new ones, at most twice a minute, and the others go on with
-//! what there is. While new ones cannot be had, the old ones serve until they end.
+//! Signing a ticket must not wait for a metadata service. So the source is asked for credentials once, and they are
+//! kept; from ten minutes before they end, one caller at a time asks for new ones, at most twice a minute, while all
+//! other callers sign with the old ones. While no new ones can be had, the old ones serve until they end.
 //!
-//! Where there are none, be it from the start, the source is asked again after 1 s, then after twice as long each time, up
-//! to a minute. The SDK asks here too, so no number of calls makes that more.
+//! While there are no credentials at all, also at the start, the source is asked again after 1 s, then after twice as
+//! long each time, up to a minute. The SDK takes its credentials from this cache too, so many calls do not ask the
+//! source more often.
 
 use std::{
     io,
@@ -26,23 +27,23 @@ use crate::outside::{causes, innermost};
 
 /// Metadata services hand out new credentials at least five minutes before the old ones end.
 const RENEW_BEFORE_END: TimeDelta = TimeDelta::minutes(10);
-/// While the old ones serve.
+/// Pause between two questions for new credentials while the old ones serve.
 const RETRY_AFTER: TimeDelta = TimeDelta::seconds(30);
-/// Where there are none: doubled from one second.
+/// The longest pause while there are no credentials; doubled from one second.
 const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(60);
-/// How long one answer of the source is waited for; a process that it runs may hang.
+/// How long to wait for one answer of the source; a process that the source runs may hang.
 const ANSWER_MAY_TAKE: Duration = Duration::from_secs(10);
-/// The same at the start, which has more to do.
+/// The same at the start of this process, which must not be held up for long.
 const FIRST_MAY_TAKE: Duration = Duration::from_secs(5);
-/// Characters of the SDK's words on a configuration that it cannot use.
+/// Characters that are kept of the SDK's message about a configuration that it cannot use.
 const MAX_REASON: usize = 300;
 
-/// No credentials can be had, and those that were there have ended.
+/// No credentials can be had, and any earlier ones have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoCredentials;
 
 pub(super) enum CredentialSource {
-    /// They are not renewed.
+    /// Credentials that are never renewed.
     Fixed(Credentials),
     Cached(CredentialCache),
 }
@@ -55,7 +56,7 @@ impl CredentialSource {
         }
     }
 
-    /// Whether they need no renewal.
+    /// Whether the credentials need no renewal yet.
     pub fn are_fresh(&self, now: DateTime<Utc>) -> bool {
         match self {
             Self::Fixed(_) => true,
@@ -63,7 +64,7 @@ impl CredentialSource {
         }
     }
 
-    /// How well tickets that live for `ttl` can be signed; for people.
+    /// Whether tickets that live for `ttl` can be signed, and the reason if not, for people.
     pub fn report(&self, now: DateTime<Utc>, ttl: TimeDelta) -> (Status, String) {
         let (kept, failure, serve) = match self {
             Self::Fixed(credentials) => (Some(credentials.clone()), None, true),
@@ -76,7 +77,8 @@ impl CredentialSource {
         let kept = kept.filter(|kept| is_alive(kept, now));
         match (kept, end, failure) {
             (None, _, failure) => {
-                // A process that had some can do all that needs none, and no other process would do more.
+                // A process whose credentials have ended can still do everything that needs none, and no other process
+                // could do more: degraded is enough. One that never had any has failed.
                 let status = if serve { Status::Degraded } else { Status::Failed };
                 let why = failure.unwrap_or_else(|| "those that were there have ended".to_owned());
                 (status, format!("no credentials can be had, so no ticket is signed: {why}"))
@@ -100,7 +102,7 @@ impl CredentialSource {
     }
 }
 
-/// Asks one source. Clones share what it gave.
+/// The credentials of one source. Clones share them.
 #[derive(Clone)]
 pub(super) struct CredentialCache(Arc<Inner>);
 
@@ -108,7 +110,7 @@ pub(super) struct Inner {
     provider: SharedCredentialsProvider,
     clock: Clock,
     state: RwLock<State>,
-    /// Held while new ones are asked for.
+    /// Held while the source is asked for new credentials.
     renewal: Mutex<Renewal>,
 }
 
@@ -123,22 +125,22 @@ impl std::ops::Deref for CredentialCache {
 #[derive(Default)]
 struct State {
     current: Option<Credentials>,
-    /// Of the last answer, if that was none.
+    /// Why the source's last answer gave no credentials.
     failure: Option<String>,
 }
 
 #[derive(Default)]
 struct Renewal {
     ask_from: Option<DateTime<Utc>>,
-    /// In a row.
+    /// Failed questions in a row.
     failures: u32,
 }
 
 impl CredentialCache {
-    /// Asks the source for the first time. One that is down may come later.
+    /// Asks the source for the first time. A source that does not answer yet is no error: it may come up later.
     ///
     /// # Errors
-    /// [`ConnectError`]: there is no source, or it can never give anything.
+    /// [`ConnectError`]: there is no source, or the source can never give credentials.
     pub async fn start(provider: SharedCredentialsProvider, clock: Clock) -> Result<Self, ConnectError> {
         let cache = Self(Arc::new(Inner { provider, clock, state: RwLock::default(), renewal: Mutex::default() }));
         let now = cache.clock.now();
@@ -156,7 +158,8 @@ impl CredentialCache {
         }
     }
 
-    /// Dropped while it waits, it leaves the old credentials in place and the next caller asks again.
+    /// The credentials at `now`. A call that is dropped while it waits leaves the old credentials in place, and the
+    /// next caller asks again.
     async fn at(&self, now: DateTime<Utc>) -> Result<Credentials, NoCredentials> {
         let alive = match self.kept() {
             Some(kept) if is_fresh(&kept, now) => return Ok(kept),
@@ -167,7 +170,7 @@ impl CredentialCache {
             (Err(_), Some(kept)) => return Ok(kept),
             (Err(_), None) => self.renewal.lock().await,
         };
-        // Somebody else may have renewed them while this caller waited.
+        // Another caller may have renewed the credentials while this one waited.
         let alive = self.kept().filter(|kept| is_alive(kept, now));
         if alive.as_ref().is_some_and(|kept| is_fresh(kept, now)) || renewal.ask_from.is_some_and(|from| now < from) {
             return alive.ok_or(NoCredentials);
@@ -178,7 +181,8 @@ impl CredentialCache {
         }
     }
 
-    /// Says from when on to ask again before it asks, so that a caller who goes away meanwhile changes nothing about that.
+    /// Asks the source. Sets the time of the next question before it asks, so that the pause holds even if this call is
+    /// dropped.
     async fn ask(
         &self,
         renewal: &mut Renewal,
@@ -194,7 +198,7 @@ impl CredentialCache {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match &answer {
             Ok(renewed) => {
-                // The same ones again, as a metadata service does until it has new ones, are no failure of it.
+                // A metadata service gives the same credentials again until it has new ones; that is no failure.
                 renewal.failures = if is_alive(renewed, now) { 0 } else { renewal.failures.saturating_add(1) };
                 state.current = Some(renewed.clone());
                 state.failure = None;
@@ -245,17 +249,19 @@ fn is_alive(credentials: &Credentials, now: DateTime<Utc>) -> bool {
     end_of(credentials).is_none_or(|end| now < end)
 }
 
-/// When credentials end; what signs with them ends then, too.
+/// When credentials end; tickets that are signed with them end then, too.
 pub(super) fn end_of(credentials: &Credentials) -> Option<DateTime<Utc>> {
     credentials.expiry().map(DateTime::from)
 }
 
-/// The last place that the SDK looks at is the metadata service of the machine, which may come up later than this process.
+/// Whether the SDK never asks the machine's metadata service. That is the SDK's last source, and may come up later than
+/// this process.
 fn has_no_metadata_service() -> bool {
     std::env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The SDK's own words may hold what the source has answered, or an address with a secret.
+/// Why no credentials came. The SDK's own message may quote the source's answer, or an address with a secret, so it is
+/// not used.
 fn in_words(error: &CredentialsError) -> String {
     let what = match error {
         CredentialsError::CredentialsNotLoaded(_) => {
@@ -268,11 +274,11 @@ fn in_words(error: &CredentialsError) -> String {
     innermost::<io::Error>(error).map_or_else(|| what.to_owned(), |io| format!("{what}: {io}"))
 }
 
-/// What is wrong with the files and variables that configure the source: nothing of it has come from elsewhere.
+/// The SDK's message about the files and variables that configure the source: none of its text came over the network.
 fn misconfigured(error: &CredentialsError) -> String {
     let said: Vec<String> = causes(error).map(ToString::to_string).collect();
     let said = said.join(": ");
-    // The SDK names the part of it that is left out here.
+    // The SDK names the feature of its own that this build leaves out.
     for (part, what) in [("enabled: sso", "SSO (IAM Identity Center)"), ("credentials-login", "aws login")] {
         if said.contains(part) {
             return format!(

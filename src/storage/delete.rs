@@ -1,7 +1,8 @@
 //! Deletes by exact key, and what their answers prove.
 //!
-//! A key is gone only if the answer, read whole, lists it as deleted or as unknown to the server (P-7). Everything else is a
-//! failed key or nothing known; asking again is always safe, since nothing but keys that were handed in is named.
+//! A key is gone only if a whole answer lists it as deleted or as unknown to the server (P-7). After any other answer
+//! the key has failed, or nothing is known of it; a repeat is always safe, since a request names only the keys that
+//! were handed in.
 
 use std::collections::HashMap;
 
@@ -27,14 +28,14 @@ use super::{
     whole::WholeAnswer,
 };
 
-/// The key is not under our prefix; nothing was asked.
+/// The key is not under our prefix; no request was sent.
 pub const OUTSIDE_PREFIX: &str = "outside-prefix";
-/// The item is in a bucket that is not served here; nothing was asked.
+/// The item is in a bucket that is not served here; no request was sent.
 pub const OTHER_BUCKET: &str = "other-bucket";
 
 impl Gateway {
-    /// Deletes objects; one answer each, in the same order. A thousand keys are one call, or several where the server wants
-    /// it so; once a call has failed in a way that concerns all keys the rest is not tried.
+    /// Deletes objects; one answer each, in the same order. A thousand keys are one call, or several where the server
+    /// wants smaller ones. After a call that failed for a reason of all keys, the rest is not tried.
     pub async fn delete(&self, items: &[Location<'_>]) -> Vec<Deletion> {
         let refusal = |at: &Location<'_>| self.refusal(at);
         let mut keys: Vec<&ObjectKey> =
@@ -52,10 +53,10 @@ impl Gateway {
         items.iter().map(|at| refusal(at).unwrap_or_else(|| of_key(at))).collect()
     }
 
-    /// Deletes objects under our prefix that are no items', by their keys; one answer each, in the same order. Not where
+    /// Deletes objects under our prefix that belong to no item; one answer each, in the same order. Refuses where
     /// versions are kept: a delete would hide the object and free nothing.
     ///
-    /// These keys may hold anything. One that a call for many keys cannot carry is deleted by a call of its own.
+    /// These keys may hold any characters. A key that `DeleteObjects` cannot carry is deleted by a call of its own.
     pub async fn delete_unowned(&self, keys: &[&str]) -> Vec<Deletion> {
         if self.expects_versions() {
             return keys.iter().map(|_| Deletion::failed(DELETE_MARKER)).collect();
@@ -77,13 +78,13 @@ impl Gateway {
         outcomes
     }
 
-    /// The key stands in the address, where any character can be escaped.
+    /// Deletes one key with `DeleteObject`, whose key is in the URL, where any character can be escaped.
     async fn delete_alone(&self, key: &str) -> Deletion {
         let deleted = self.asked(|| self.delete_one(key, None)).await;
         deleted.unwrap_or_else(|why| Deletion::Unknown { why })
     }
 
-    /// Why nothing at this place may be deleted from here, if so.
+    /// Why this gateway may not delete at this location, if it may not.
     pub(super) fn refusal(&self, at: &Location<'_>) -> Option<Deletion> {
         let inside =
             at.object_key.as_str().strip_prefix(self.prefix().as_str()).is_some_and(|rest| rest.starts_with('/'));
@@ -96,8 +97,8 @@ impl Gateway {
         }
     }
 
-    /// Deletes at most [`MAX_KEYS`](super::rate_limiter::MAX_KEYS) keys, each in the version that it names if it names one: with one call, or with one for
-    /// each key where the server has no other.
+    /// Deletes at most [`MAX_KEYS`](super::rate_limiter::MAX_KEYS) keys, each with the version to delete if one is
+    /// named: with one call, or with one call per key where the server has no `DeleteObjects`.
     pub(super) async fn delete_page(&self, named: &[Named<'_>]) -> Result<Answers, StorageError> {
         if !self.manners().deletes_singly.is_set() {
             match self.asked(|| self.delete_in_bulk(named)).await {
@@ -124,7 +125,7 @@ impl Gateway {
                 .build()
                 .expect("the key is given")
         });
-        // Not quiet: in quiet mode an answer names failures only, and a short answer would look like success.
+        // Not quiet: in quiet mode an answer names failures only, so a cut answer would look like success.
         let delete =
             Delete::builder().set_objects(Some(objects.collect())).quiet(false).build().expect("objects are given");
         let asked = self.client().delete_objects().bucket(self.bucket().as_str()).delete(delete);
@@ -167,14 +168,14 @@ fn answers_of(answer: DeleteObjectsOutput) -> Answers {
         if let Some(key) = deleted.key {
             let version = version(deleted.version_id);
             let outcome = match deleted.delete_marker {
-                // Of a version's delete it says that the version was a marker.
+                // In the answer to a version's delete, `DeleteMarker` says that the version was a delete marker.
                 Some(true) if version.is_none() => Deletion::failed(DELETE_MARKER),
                 Some(_) | None => Deletion::Gone,
             };
             named.insert((key, version), outcome);
         }
     }
-    // After the deleted ones: a key that is in both lists has failed.
+    // Errors come after the deleted keys: a key that is in both lists has failed.
     for error in answer.errors.unwrap_or_default() {
         if let Some(key) = error.key {
             let code = error.code.as_deref().and_then(clean_code).unwrap_or_else(|| "unreadable-code".to_owned());

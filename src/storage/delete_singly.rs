@@ -1,7 +1,7 @@
 //! Deletes on a server without a usable `DeleteObjects`: one call for each key.
 //!
-//! The answer to a single delete has no body that names its key. It counts where it has S3's status and a request id;
-//! elsewhere, as from a proxy that says 200 to everything, only a HEAD afterwards shows whether the key is gone (P-7).
+//! The answer to a single delete has no body that names its key. A success counts if it has a request id; otherwise it
+//! may come from a proxy that answers 200 to everything, and a HEAD afterwards shows whether the key is gone (P-7).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use super::{
     gateway::Gateway,
 };
 
-/// Calls of a page under way at once; the pace has the last word.
+/// Calls of a page under way at once; the rate limiter may allow fewer.
 const AT_ONCE: usize = 16;
 
 /// Whether a `DeleteObjects` was refused because the server has none.
@@ -23,12 +23,13 @@ pub(super) fn has_no_bulk_delete(why: &StorageError) -> bool {
     matches!(why.status(), Some(405 | 501)) || matches!(why.code(), Some("NotImplemented" | "MethodNotAllowed"))
 }
 
-/// Whether it was refused for what it is, and not for rights, load or the bucket: then single deletes are worth a try.
+/// Whether a `DeleteObjects` may have been refused because the server lacks it, and not for rights, load or the bucket:
+/// then single deletes are worth a try.
 pub(super) fn may_lack_bulk_delete(why: &StorageError) -> bool {
     has_no_bulk_delete(why) || matches!(why.status(), Some(400 | 411 | 415))
 }
 
-/// Why the rest of a page is not asked about.
+/// The failure for which the rest of a page is not tried.
 #[derive(Default)]
 struct Lost(Mutex<Option<StorageError>>);
 
@@ -45,14 +46,14 @@ impl Lost {
 }
 
 impl Gateway {
-    /// Says so once.
+    /// Deletes with one call per key from now on, and logs that once.
     pub(super) fn delete_singly_from_now_on(&self, why: &StorageError) {
         if !self.manners().deletes_singly.set(true) {
             tracing::warn!(%why, "the server has no usable DeleteObjects: objects are deleted one by one");
         }
     }
 
-    /// One call for each key. After one that fails for a reason of all keys the others are not asked about.
+    /// Sends one call for each key. After a call that fails for a reason of all keys, the others are not sent.
     pub(super) async fn delete_singly(&self, named: &[Named<'_>]) -> Answers {
         let (gateway, lost) = (self.clone(), Arc::new(Lost::default()));
         let delete = move |(key, version): (String, Option<String>)| {
@@ -84,11 +85,11 @@ impl Gateway {
         let asked = asked.set_version_id(version.map(str::to_owned));
         let answer = asked.customize().config_override(delete_config()).send().await;
         match answer.as_ref().map_err(StorageError::from) {
-            // Of a version's delete it says that the version was a marker.
+            // In the answer to a version's delete, `x-amz-delete-marker` says that the version was a delete marker.
             Ok(answer) if answer.delete_marker() == Some(true) && version.is_none() => {
                 Ok(Deletion::failed(DELETE_MARKER))
             }
-            // Whether a version is gone is seen by the list that follows.
+            // For a version no request id is needed: the list that follows shows whether the version is gone.
             Ok(answer) if answer.request_id().is_some() || version.is_some() => Ok(Deletion::Gone),
             Ok(_) => match self.head_once(key, None).await? {
                 None => Ok(Deletion::Gone),
@@ -103,12 +104,12 @@ impl Gateway {
     }
 }
 
-/// Whether a refusal is this key's: S3 has named the reason, and it will not pass by itself.
+/// Whether a refusal concerns this key alone, and will not pass by itself.
 fn is_of_one_key(why: &StorageError) -> bool {
     matches!(why, StorageError::Unavailable { kind: Fault::Refused, status: Some(400 | 403 | 409 | 412), .. })
 }
 
-/// Whether the next key would have no better luck.
+/// Whether the next key would fail for the same reason.
 fn concerns_all(why: &StorageError) -> bool {
     let StorageError::Unavailable { kind, .. } = why else { return true };
     matches!(kind, Fault::Connection | Fault::Timeout | Fault::Throttled | Fault::Credentials)

@@ -1,20 +1,20 @@
-//! What is known about keys after a delete.
+//! The outcome of a delete for each key.
 
 use std::collections::HashMap;
 
 use super::error::StorageError;
 
-/// The bucket is versioned: a marker hides the object, whose bytes are still there.
+/// The bucket is versioned: a delete marker hides the object, whose bytes are still there.
 pub const DELETE_MARKER: &str = "delete-marker";
 
-/// What is known about one key after a delete.
+/// The outcome of a delete for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    /// The bucket no longer holds it.
+    /// The bucket no longer holds the object.
     Gone,
-    /// The server (or, with a code in small letters, this gateway) refused this key.
+    /// The server refused this key, or, with a code in small letters, this gateway.
     Failed { code: String },
-    /// It may be gone or not.
+    /// The object may be gone or not.
     Unknown { why: StorageError },
 }
 
@@ -24,15 +24,16 @@ impl Deletion {
     }
 }
 
-/// A key, and the version of it that is to be deleted.
+/// A key, and the version to delete if one is named.
 pub(super) type Named<'k> = (&'k str, Option<&'k str>);
 
-/// What a delete's answer says, for the keys and versions that it names.
+/// The outcomes in a delete's answer, by the keys and versions that it names.
 #[derive(Debug, Default)]
 pub(super) struct Answers(pub(super) HashMap<(String, Option<String>), Deletion>);
 
 impl Answers {
-    /// What is said of one key, or of one version of it. A failure that names no version is one of each.
+    /// The outcome of one key, or of one version of it. A failure that names no version counts for each version of the
+    /// key.
     pub fn of(&self, key: &str, version: Option<&str>) -> Option<&Deletion> {
         let named = |version: Option<&str>| self.0.get(&(key.to_owned(), version.map(str::to_owned)));
         named(version).or_else(|| named(None).filter(|whole| matches!(whole, Deletion::Failed { .. })))
@@ -46,7 +47,7 @@ impl Answers {
         self.0.extend(others.0);
     }
 
-    /// Whether the server wants fewer keys at once.
+    /// Whether the server asks for fewer keys per call.
     pub fn ask_for_fewer(&self) -> bool {
         let slow = |code: &str| matches!(code, "SlowDown" | "ServiceUnavailable" | "InternalError");
         self.0.values().any(|deletion| matches!(deletion, Deletion::Failed { code } if slow(code)))

@@ -14,7 +14,7 @@ const BEFORE: &str = "inline; filename*=UTF-8''";
 /// guide, "Working with object metadata"); the media type, of 255 characters at most, is one of them.
 const LONGEST: usize = 1600;
 
-/// Stands for what was cut out.
+/// Stands for the part of a name that was cut out.
 const ELLIPSIS: char = '…';
 
 /// The header of a ticket with this name. A name that is too long for S3 loses its middle: people know a file by how it

@@ -1,9 +1,9 @@
 //! Why nothing is known about an object.
 //!
-//! A server's answer proves something or it does not. What does not is [`StorageError::Unavailable`]: nobody may take it
-//! for "absent" or "gone" (P-1, P-7). Its text says what was asked and what came: status, and S3's own code, message and
-//! request id, each bounded and escaped (P-13). It never holds an address, a signed URL or a secret: those can be in the
-//! SDK's own messages, so of these only the innermost I/O error is taken over.
+//! A server's answer either proves something or is a [`StorageError::Unavailable`], which nobody may take for "absent"
+//! or "gone" (P-1, P-7). The error's text names the operation and the answer: status, and S3's own code, message and
+//! request id, each bounded and escaped (P-13). The text never holds an address, a signed URL or a secret: those can be
+//! in the SDK's own messages, so of these only the innermost I/O error is taken over.
 
 use std::{error::Error, fmt::Write, io};
 
@@ -36,7 +36,7 @@ pub enum StorageError {
         status: Option<u16>,
         /// S3's error code, if the answer had one.
         code: Option<String>,
-        /// For people: what was asked and what came, without a full stop.
+        /// For people: the operation and its answer, without a full stop.
         detail: String,
     },
 }
@@ -74,17 +74,17 @@ asked! {
 /// What went wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The connection could not be made or was lost.
+    /// The connection could not be made, or was lost.
     Connection,
-    /// No answer in time; what was asked may have happened.
+    /// No answer in time; the request may have been carried out.
     Timeout,
     /// The server asks for fewer requests.
     Throttled,
     /// The server failed.
     Server,
-    /// The server refuses: rights, credentials, a bucket that does not exist. It will not pass by itself.
+    /// The server refuses: rights, credentials, a bucket that does not exist. A refusal will not pass by itself.
     Refused,
-    /// An answer that is not understood.
+    /// The answer is not understood.
     Answer,
     /// No credentials could be had.
     Credentials,
@@ -116,12 +116,13 @@ impl Fault {
 }
 
 impl StorageError {
-    /// An answer that was had but cannot be used.
+    /// The error for an answer that came but cannot be used.
     pub(super) fn answer(detail: impl Into<String>) -> Self {
         Self::Unavailable { kind: Fault::Answer, status: None, code: None, detail: detail.into() }
     }
 
-    /// An answer of a server that was asked without the SDK, such as that to a ticket; `body` is the beginning of its body.
+    /// The error for an answer to a request that was sent without the SDK, such as a ticket's PUT; `body` is the
+    /// beginning of the answer's body.
     pub(super) fn answered(operation: &str, status: u16, headers: &http::HeaderMap, body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(body);
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -137,9 +138,9 @@ impl StorageError {
         answer.into_error()
     }
 
-    /// What is to be granted, if the answer was a denial; nothing where a right would not help.
+    /// Advises to grant `right`, if the answer was a denial; empty where a right would not help.
     pub fn advice(&self, right: &str) -> String {
-        // An answer to HEAD has no code. Other codes of a 403 are of keys and clocks.
+        // An answer to HEAD has no code. Any other code of a 403 is about access keys or clocks, not rights.
         let denied = match self.code() {
             Some(code) => code == "AccessDenied",
             None => self.status() == Some(403),
@@ -147,7 +148,7 @@ impl StorageError {
         if denied { format!("; grant {right}") } else { String::new() }
     }
 
-    /// Whether there was an answer, of S3 or of something before it.
+    /// Whether there was an answer, from S3 or from a proxy in front of S3.
     pub fn is_answer(&self) -> bool {
         match self {
             Self::OtherBucket { .. } => false,
@@ -155,7 +156,7 @@ impl StorageError {
         }
     }
 
-    /// One word for it: S3's own code, else what kind of fault it was.
+    /// The error in one word: S3's own code, else the kind of fault.
     pub fn reason(&self) -> &str {
         match self {
             Self::OtherBucket { .. } => "other-bucket",
@@ -230,19 +231,19 @@ where
 /// What identifies a request in the server's own logs.
 const REQUEST_ID: &str = "x-amz-request-id";
 
-/// Bytes of a body that are read for what is wrong.
+/// Bytes of a refusal's body that are searched for the reason.
 const MAX_READ: usize = 4096;
 
 /// A refusal as it came over the wire.
 struct Answer<'a> {
     operation: &'a str,
     status: u16,
-    /// Clean already.
+    /// Has passed [`clean_code`].
     code: Option<String>,
     message: Option<&'a str>,
     request_id: Option<&'a str>,
     content_type: Option<&'a str>,
-    /// It is a web server's complaint that plain HTTP came to a port for TLS.
+    /// The body is a web server's complaint that plain HTTP came to a port for TLS.
     wants_tls: bool,
 }
 
@@ -260,7 +261,7 @@ impl Answer<'_> {
         match (&self.code, self.message.and_then(clean_message)) {
             (Some(code), Some(message)) => add(format_args!(" {code}: {message}")),
             (Some(code), None) => add(format_args!(" {code}")),
-            // An answer to HEAD has no body, so a code is missing there without meaning anything.
+            // An answer to HEAD has no body, so a missing code means nothing there.
             (None, _) => match self.content_type.and_then(clean_word) {
                 Some(kind) if !kind.ends_with("xml") => add(format_args!(" and no code of S3's, but {kind}")),
                 _ => add(format_args!(" and no code of S3's")),
@@ -276,7 +277,7 @@ impl Answer<'_> {
     }
 }
 
-/// nginx, Apache and Go say so, each in words of its own.
+/// Whether a body complains of plain HTTP on a port for TLS, in the words of nginx, Apache or Go.
 fn says_https(body: &str) -> bool {
     let body = body.to_ascii_lowercase();
     body.contains("http request") && body.contains("https") || body.contains("plain http to an ssl-enabled")
@@ -300,19 +301,19 @@ fn network(error: &io::Error) -> String {
         false => "",
     };
     let mut shown = shortened(&text);
-    // An I/O error is a text of this machine; only what TLS quotes of a certificate is others'.
+    // An I/O error's text is made on this machine; only the parts of a certificate that TLS quotes come from others.
     shown.retain(|character| !character.is_control());
     shown + advice
 }
 
-/// An error code as it came over the wire, if it looks like one.
+/// An error code as it came over the wire, if it has the form of one.
 pub(super) fn clean_code(code: &str) -> Option<String> {
     let fits = (1..=MAX_CODE).contains(&code.len())
         && code.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
     fits.then(|| code.to_owned())
 }
 
-/// A request id or media type as it came over the wire, if it looks like one; a type without its parameters.
+/// A request id or media type as it came over the wire, if it has the form of one; a media type without its parameters.
 fn clean_word(word: &str) -> Option<&str> {
     let word = word.split(';').next().unwrap_or_default().trim();
     let fits = (1..=MAX_CODE).contains(&word.len())

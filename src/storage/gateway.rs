@@ -3,8 +3,8 @@
 //! A [`Gateway`] serves one bucket of one store and refuses items of any other: a HEAD or a delete in the wrong bucket
 //! finds nothing, and "nothing" would be taken for absent or gone (P-1, P-7).
 //!
-//! Every method may be dropped while it waits. That leaves nothing behind in this process; what the server was asked
-//! may have happened.
+//! The future of every method may be dropped. A dropped call leaves nothing behind in this process; its request may
+//! have been carried out.
 
 use std::{
     collections::BTreeMap,
@@ -49,19 +49,20 @@ struct Inner {
     public_signer: Option<Signer>,
     ticket_credentials: CredentialSource,
     own_ticket_keys: bool,
-    /// The end, in seconds since 1970, of the credentials of whose shortening of tickets the log has.
+    /// The end, in seconds since 1970, of the credentials for which the warning about shortened tickets was last
+    /// logged.
     warned_of: AtomicI64,
-    /// The bucket keeps or kept versions, as far as it was asked or has shown.
+    /// The bucket keeps or kept versions, as `GetBucketVersioning` or an upload has shown.
     versions: AtomicBool,
-    /// It keeps versions now: a plain delete adds a marker and takes nothing away.
+    /// The bucket keeps versions now: a plain delete adds a delete marker and removes nothing.
     adds_versions: AtomicBool,
     /// The server has said that it has no multipart uploads.
     no_uploads: AtomicBool,
-    /// What the server adds to an object by itself, as it did to the marker.
+    /// Headers that the server adds to an object by itself, as seen on the marker.
     own_headers: RwLock<KeptHeaders>,
     keeps_versions: KeepsVersions,
     manners: Manners,
-    /// The `Date` of the last answer about the marker, if it had one.
+    /// The `Date` header of the last answer to a GET of the marker, if there was one.
     server_date: Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -110,18 +111,18 @@ impl Gateway {
         Ok(Self { inner: Arc::new(inner), rate_limiter: None })
     }
 
-    /// The same bucket, asked at a pace that all clones of what is returned share.
+    /// The same bucket behind a rate limiter, which all clones of the returned gateway share.
     #[must_use]
     pub fn paced(&self, settings: PaceSettings, ids: Ids, sleeper: Sleeper) -> Self {
         Self { inner: self.inner.clone(), rate_limiter: Some(Arc::new(RateLimiter::new(settings, ids, sleeper))) }
     }
 
-    /// Whether the server has asked for fewer requests until this gateway gave up.
+    /// Whether the server went on asking for fewer requests until this gateway gave up.
     pub fn is_throttled(&self) -> bool {
         self.rate_limiter.as_ref().is_some_and(|rate_limiter| rate_limiter.is_refused())
     }
 
-    /// Enough time has passed to ask again.
+    /// Forgets the server's wish for fewer requests, once enough time has passed.
     pub fn reset_throttle(&self) {
         if let Some(rate_limiter) = self.rate_limiter() {
             rate_limiter.answered();
@@ -137,7 +138,7 @@ impl Gateway {
         self.rate_limiter().map_or(MAX_KEYS, RateLimiter::keys)
     }
 
-    /// Asks at the pace that is set, and again if the server wants fewer requests.
+    /// Sends a request when the rate limiter permits, and repeats it if the server asks for fewer requests.
     pub(super) async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
@@ -195,7 +196,7 @@ impl Gateway {
         Ok(upload)
     }
 
-    /// Once for the credentials in use.
+    /// Logs the warning once for the credentials in use.
     fn warn_of(&self, upload: &Upload) {
         let end = upload.expires_at.timestamp();
         if self.inner.warned_of.swap(end, Ordering::AcqRel) != end {
@@ -207,13 +208,13 @@ impl Gateway {
         }
     }
 
-    /// What is known of the credentials that sign tickets, for people. `ttl` is how long tickets are to live.
+    /// The state of the credentials that sign tickets, for people. `ttl` is the life that tickets are to have.
     pub fn credentials_check(&self, now: DateTime<Utc>, ttl: TimeDelta) -> Check {
         let (status, detail) = self.inner.ticket_credentials.report(now, ttl);
         Check { name: "s3-credentials", status, detail }
     }
 
-    /// Whether there are credentials to sign tickets with, so that none is promised which cannot be handed out.
+    /// Whether there are credentials to sign with, so that no ticket is recorded that cannot be handed out.
     ///
     /// # Errors
     /// [`SignError::NoCredentials`].
@@ -233,7 +234,7 @@ impl Gateway {
         self.inner.ticket_credentials.at(now).await.map_err(|_| SignError::NoCredentials)
     }
 
-    /// Whether a location is in the bucket that this gateway serves: only objects there can be checked or deleted.
+    /// Whether a location is in the bucket that this gateway serves: elsewhere the gateway sends no HEAD and no delete.
     pub fn serves(&self, at: &Location<'_>) -> bool {
         at.store == self.store() && at.bucket == self.bucket()
     }
@@ -242,12 +243,12 @@ impl Gateway {
         &self.inner.client
     }
 
-    /// For the address that this process asks at.
+    /// Signs for the address at which this process reaches S3.
     pub(super) fn signer(&self) -> &Signer {
         &self.inner.signer
     }
 
-    /// For the address that clients are given, if it is another one.
+    /// Signs for the address that clients are given, if that is another one.
     pub(super) fn public_signer(&self) -> Option<&Signer> {
         self.inner.public_signer.as_ref()
     }
@@ -265,7 +266,7 @@ impl Gateway {
         self.manners().deletes()
     }
 
-    /// Takes out what this server refuses a ticket for.
+    /// Takes out the header for which this server would refuse a ticket.
     pub(super) fn adapt_headers(&self, headers: &mut BTreeMap<&'static str, String>) {
         if self.manners().refuses_conditions.is_set() {
             headers.remove("if-none-match");
@@ -300,7 +301,7 @@ impl Gateway {
         *self.inner.own_headers.write().unwrap_or_else(PoisonError::into_inner) = of_marker;
     }
 
-    /// The time at the server when it was last asked for the bucket's marker, if it told.
+    /// The server's time at the last GET of the bucket's marker, if the answer had a `Date`.
     pub fn server_date(&self) -> Option<DateTime<Utc>> {
         *self.inner.server_date.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What the bucket holds under a key: HEAD, and how much of its answer counts.
+//! HEAD requests: what the bucket holds under a key, and how much of an answer counts.
 
 use aws_sdk_s3::{
     error::SdkError,
@@ -14,7 +14,7 @@ use super::{error::StorageError, gateway::Gateway, headers::KeptHeaders, locatio
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
     pub facts: ObjectFacts,
-    /// What came with the bytes although no ticket signs it.
+    /// A header that came with the bytes although no ticket signs it.
     pub unsigned: Option<UnsignedHeader>,
 }
 
@@ -27,15 +27,15 @@ pub(super) struct Described {
     pub kept: KeptHeaders,
 }
 
-/// What a HEAD was answered with.
+/// The answer to a HEAD.
 #[derive(Debug)]
 pub(super) enum Head {
     Found {
         object: Described,
-        /// It has an `x-amz-request-id`.
+        /// The answer has an `x-amz-request-id`.
         request_id: bool,
     },
-    /// A 404, whosever it is.
+    /// A 404, from the S3 server or from something in front of it.
     NotFound(NotFoundLook),
 }
 
@@ -49,8 +49,8 @@ impl Gateway {
         self.head_key(at.object_key.as_str()).await
     }
 
-    /// As [`Gateway::head`], with the headers that an upload must not bring along. What the server adds by itself is known
-    /// once the bucket's marker was read.
+    /// As [`Gateway::head`], with the headers that an upload must not bring along. Headers that the server adds by
+    /// itself are known once the bucket's marker was read.
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
@@ -60,7 +60,7 @@ impl Gateway {
         Ok(found.map(|Described { facts, kept, .. }| Sighting { facts, unsigned: kept.unsigned(&self.own_headers()) }))
     }
 
-    /// What a claim records of the object.
+    /// The facts about the object that a claim records.
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
@@ -103,7 +103,8 @@ impl Gateway {
         }
     }
 
-    /// What of an object's description is worth something on this server: nothing, if it cannot be the one that gave it.
+    /// The part of a HEAD's answer that counts on this server; an error if the answer cannot have come from this
+    /// server.
     pub(super) fn believed(&self, object: Described, request_id: bool) -> Result<Described, StorageError> {
         if !request_id && self.manners().found_has_id() {
             let strange = "200 without x-amz-request-id".to_owned();
@@ -117,11 +118,11 @@ impl Gateway {
         })
     }
 
-    /// One HEAD, whose answer is not judged.
+    /// One HEAD, without a judgement whether the answer came from the S3 server.
     pub(super) async fn ask_head(&self, key: &str, version: Option<&str>) -> Result<Head, StorageError> {
         let asked = self.client().head_object().bucket(self.bucket().as_str()).key(key);
         let asked = asked.set_version_id(version.map(str::to_owned));
-        // Large, and within every call that may make a HEAD.
+        // Boxed, since this future is large and part of every call that may send a HEAD.
         match Box::pin(asked.checksum_mode(ChecksumMode::Enabled).send()).await {
             Ok(found) => {
                 let last_modified =
@@ -145,9 +146,9 @@ fn facts(found: &HeadObjectOutput) -> Result<ObjectFacts, StorageError> {
     Ok(ObjectFacts {
         etag: ETag::parse(etag).map_err(|_| unusable("etag"))?,
         content_length: ByteSize::new(length.ok_or_else(|| unusable("content length"))?),
-        // A text that is no media type is still something known: it is none that a ticket has signed.
+        // A text that is no media type is kept, too: it differs from any that a ticket has signed.
         content_type: found.content_type().filter(|text| !text.is_empty()).map(StoredType::of),
-        // One that was composed of parts ends in `-N` and is not that of the bytes.
+        // The SHA-256 of a multipart upload ends in `-N` and is not that of the bytes.
         checksum_sha256: found.checksum_sha256().and_then(|text| Sha256Digest::parse(text).ok()),
         version_id: found.version_id().filter(|id| *id != "null").and_then(|id| VersionId::parse(id).ok()),
     })

@@ -1,8 +1,9 @@
-//! Headers that a server keeps with an object and serves it with. A ticket signs its media type and the name of its file;
-//! the holder of a ticket can send others all the same, and a server keeps them: a page that is served as another one's
-//! encoding, or from a cache for a year.
+//! Headers that a server stores with an object and sends with each GET of the object. A ticket signs only media type
+//! and file name, but the holder of a ticket can send further headers, and the server stores those too: an object could
+//! then be served with a wrong encoding, or from caches for a year.
 //!
-//! What the server itself adds is told by the bucket's marker, which this service wrote without any of them.
+//! Which headers the server adds by itself is read from the bucket's marker, which this service wrote without any of
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,8 @@ impl KeptHeaders {
         kept!(answer)
     }
 
-    /// The first header that no ticket signs, and that the server does not add by itself, as it did to `own`.
+    /// The first header that no ticket signs and that the server does not add by itself. `own` are the headers of the
+    /// bucket's marker, all of which the server added.
     pub fn unsigned(&self, own: &Self) -> Option<UnsignedHeader> {
         let added = |name: &str, value: &String| own.0.get(name).is_some_and(|values| values.contains(value));
         let mut all = self.0.iter().flat_map(|(name, values)| values.iter().map(move |value| (*name, value)));
@@ -66,7 +68,8 @@ impl KeptHeaders {
 
 fn is_harmless(name: &str, value: &str) -> bool {
     match name {
-        // A browser adds these by itself (Fetch section 4.5), for one while its developer tools are open; they keep caches out.
+        // A browser adds these by itself (Fetch section 4.5), for one while its developer tools are open; they only
+        // forbid caching.
         CACHE_CONTROL => ["no-cache", "no-store", "max-age=0"].contains(&value),
         CONTENT_ENCODING => ["identity", "aws-chunked"].contains(&value),
         CONTENT_DISPOSITION => disposition::is_ours(value),

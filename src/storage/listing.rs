@@ -1,9 +1,9 @@
 //! The bucket's listing, page by page in order of key.
 //!
-//! A listing is a hint: between it and now an object may have come or gone. It resumes behind any key, so nothing of the
-//! server's has to be kept to go on after a crash.
+//! A listing is a hint: an object may have come or gone since. A listing resumes behind any key, so no token of the
+//! server has to be kept to go on after a crash.
 //!
-//! An entry that cannot be read is shown as one, so that it holds up no other.
+//! An entry that cannot be read is returned as [`Illegible`], so that the entries behind it are still listed.
 
 use aws_sdk_s3::{
     operation::list_objects_v2::ListObjectsV2Output,
@@ -23,7 +23,7 @@ const NO_KEY: &str = "storage lists an object without a key";
 const NO_WAY_ON: &str = "storage says that its list goes on, and lists no key that it could go on behind";
 const NO_END: &str = "storage does not say whether its list goes on";
 const NOT_TEXT: &str = "its key is not UTF-8 text";
-/// Postgres cannot hold it, and no item's key has it.
+/// Postgres cannot store a NUL in a text, and no item's key holds one.
 const NUL: &str = "its key holds a NUL";
 const NO_SIZE: &str = "the listing shows no size of it";
 
@@ -41,9 +41,9 @@ pub struct Listed {
 /// An entry that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Illegible {
-    /// The last key in front of it that can be read; empty where there is none.
+    /// The last legible key before this entry; empty where there is none.
     pub after: String,
-    /// Its key as it was sent.
+    /// The entry's key as the server sent it.
     pub key: String,
     pub reason: &'static str,
 }
@@ -52,9 +52,9 @@ pub struct Illegible {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedPage {
     pub objects: Vec<Listed>,
-    /// In the same order.
+    /// In the order of the listing.
     pub illegible: Vec<Illegible>,
-    /// There may be others behind the last object.
+    /// There may be further objects behind the last one.
     pub more: bool,
 }
 
@@ -63,14 +63,14 @@ pub struct ListedPage {
 pub enum ListingError {
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The server has answered, and what it lists cannot be used. A repeat would show the same.
+    /// The server has answered with a list that cannot be used. A repeat would show the same.
     #[error("{0}")]
     Unusable(&'static str),
 }
 
-/// Whoever can list what is under our prefix.
+/// Lists the objects under our prefix.
 pub trait Listing: Send + Sync + 'static {
-    /// The next objects behind a key, in the order of their UTF-8 bytes; an empty key is before all.
+    /// The next objects behind a key, in the order of their UTF-8 bytes; an empty key is before all others.
     fn page<'a>(&'a self, after: &'a str) -> BoxFuture<'a, Result<ListedPage, ListingError>>;
 }
 
@@ -83,7 +83,7 @@ impl Listing for Gateway {
 impl Gateway {
     async fn list(&self, after: &str) -> Result<ListedPage, ListingError> {
         let asked = self.client().list_objects_v2().bucket(self.bucket().as_str());
-        // Escaped, since a key may hold what XML cannot.
+        // Keys are asked for escaped, since a key may hold characters that XML cannot.
         let asked = asked.prefix(format!("{}/", self.prefix().as_str())).encoding_type(EncodingType::Url);
         let asked = asked.set_start_after((!after.is_empty()).then(|| after.to_owned()));
         match asked.customize().interceptor(WholeAnswer("ListBucketResult>")).send().await {
@@ -96,7 +96,8 @@ impl Gateway {
 /// `plain` is whether the server shows keys as they are although it claims to escape them.
 fn page(answer: ListObjectsV2Output, plain: bool) -> Result<ListedPage, ListingError> {
     let escaped = matches!(answer.encoding_type, Some(EncodingType::Url)) && !plain;
-    // Taken for the end, an answer that leaves this out would make alarms of all that it has not shown.
+    // An answer without `IsTruncated` is no end of the list: taken for one, every object that was not listed would be
+    // reported as missing.
     let more = answer.is_truncated.ok_or(ListingError::Unusable(NO_END))?;
     let mut page = ListedPage { more, ..ListedPage::default() };
     for object in answer.contents.unwrap_or_default() {
@@ -111,7 +112,7 @@ fn page(answer: ListObjectsV2Output, plain: bool) -> Result<ListedPage, ListingE
     }
     if page.more {
         let last = page.objects.last().ok_or(ListingError::Unusable(NO_WAY_ON))?;
-        // The next page goes on behind the last key that can be read, and shows these again.
+        // The next page begins behind the last legible key, and shows the illegible entries after that key again.
         page.illegible.retain(|entry| entry.after < last.key);
     }
     Ok(page)
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(page(ListObjectsV2Output::builder().build(), false), Err(ListingError::Unusable(NO_END)));
     }
 
-    /// What a server lists that escapes.
+    /// A page of a server that escapes its keys.
     fn answer(keys: &[&str], more: bool) -> ListObjectsV2Output {
         let object = |key: &&str| Object::builder().key(*key).size(1).e_tag("\"e\"").build();
         let answer = ListObjectsV2Output::builder().encoding_type(EncodingType::Url).is_truncated(more);

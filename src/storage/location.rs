@@ -2,7 +2,7 @@
 
 use zeroload_domain::{Bucket, ObjectKey, Store, event::MediaRequested};
 
-/// Where an item's object is, as its journal recorded it.
+/// Where an item's object is, as the journal records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     pub store: &'a Store,

@@ -1,7 +1,7 @@
-//! How this server does things its own way, as far as it has shown, so that it is asked in a way that it understands.
+//! How this server differs from S3, as far as its answers have shown, so that it gets requests that it understands.
 //!
-//! Nothing here is believed of a server before it was seen: a new process begins with S3's own manners, and the probe or an
-//! answer corrects them. Clones of a gateway share them.
+//! A new process begins with S3's own manners, and corrects them by what the probe or an answer has shown. Clones of a
+//! gateway share them.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::not_found::NotFoundLook;
 
-/// How objects are deleted on this server, as far as it has shown in this process.
+/// How objects are deleted on this server, as far as its answers have shown in this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Deletes {
     /// No delete was tried yet.
@@ -22,31 +22,31 @@ pub enum Deletes {
     Bulk,
     /// The server has no `DeleteObjects` that can be used: each key is a call of its own.
     Single,
-    /// The probe's delete was refused or did nothing: nothing that is claimed could be deleted.
+    /// The probe's delete was refused or did nothing: a claimed item could not be deleted.
     Refused { reason: String },
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Manners {
-    /// A PUT with `If-None-Match` or `If-Match` is refused for its condition.
+    /// The server refuses a PUT with `If-None-Match` for its condition.
     pub refuses_conditions: Flag,
     /// A listing claims `EncodingType=url` and shows its keys as they are.
     pub lists_keys_as_they_are: Flag,
     /// An object's SHA-256 is what its writer has declared, not what the server has computed.
     pub repeats_checksums: Flag,
-    /// It has no `DeleteObjects` that can be used.
+    /// The server has no `DeleteObjects` that can be used.
     pub deletes_singly: Flag,
     deletes: Mutex<Deletes>,
     answers: Mutex<Answers>,
     marker_of: Mutex<Option<Uuid>>,
 }
 
-/// What is known of this server's answers to HEAD.
+/// The traits of this server's answers to HEAD.
 #[derive(Debug, Default)]
 struct Answers {
-    /// What its 404s look like, as the probe saw them.
+    /// The headers of its 404s, as the probe saw them.
     not_found: Option<NotFoundLook>,
-    /// The answer for a key that was there had a request id, too.
+    /// The 200 for an existing key had a request id.
     found_has_id: bool,
     /// The last answer to a HEAD that cannot be this server's, for people.
     strange: Option<String>,
@@ -60,7 +60,7 @@ impl Flag {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Returns what it was before.
+    /// Returns the previous value.
     pub fn set(&self, to: bool) -> bool {
         self.0.swap(to, Ordering::AcqRel)
     }
@@ -71,13 +71,13 @@ impl Manners {
         lock(&self.deletes).clone()
     }
 
-    /// As the probe has seen it.
+    /// Notes the result of the probe's delete.
     pub fn note_deletes(&self, deletes: Deletes) {
         *lock(&self.deletes) = deletes;
     }
 
-    /// A server has said that it deleted something. Where the probe found that such words mean nothing, only a probe finds
-    /// otherwise.
+    /// Notes that the server said it deleted a key. Where the probe found that deletes do nothing in spite of such
+    /// answers, only another probe corrects that.
     pub fn note_deleted(&self, shown: Deletes) {
         let mut deletes = lock(&self.deletes);
         if !matches!(*deletes, Deletes::Refused { .. }) {
@@ -93,7 +93,7 @@ impl Manners {
         *lock(&self.answers) = Answers { not_found: Some(known), found_has_id, strange: None };
     }
 
-    /// Whether this server gives each answer for an object a request id.
+    /// Whether this server's 200s to HEAD have a request id.
     pub fn found_has_id(&self) -> bool {
         lock(&self.answers).found_has_id
     }
@@ -106,7 +106,7 @@ impl Manners {
         lock(&self.answers).strange = Some(answer);
     }
 
-    /// Whose marker was last seen in the bucket.
+    /// The journal whose marker was last seen in the bucket.
     pub fn marker_of(&self) -> Option<Uuid> {
         *lock(&self.marker_of)
     }

@@ -1,9 +1,9 @@
-//! The object that ties a bucket to its journal: `{prefix}/.zeroload` holds the journal's id, and how far that journal
-//! was when it last collected.
+//! The object that ties a bucket to its journal: `{prefix}/.zeroload` holds the journal's id, and the commit that the
+//! journal had reached when it last collected.
 //!
 //! A missing key and a missing or wrong bucket look the same to HEAD, and deleting from the wrong bucket "succeeds". So
-//! collection runs only where the marker names our own journal (P-1, P-7): with a restored or copied database, or a setting
-//! that points elsewhere, it stops instead.
+//! collection runs only where the marker names our own journal (P-1, P-7): with a restored or copied database, or a
+//! setting that points elsewhere, collection stops instead.
 
 use aws_sdk_s3::{operation::put_object::builders::PutObjectFluentBuilder, primitives::ByteStream};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub enum MarkerError {
     Missing,
     #[error("the bucket belongs to {}", found.map_or_else(|| "something else".to_owned(), |id| format!("journal {id}")))]
     OtherJournal {
-        /// Whose it is, if the marker says so.
+        /// The journal that the marker names, if it names one.
         found: Option<Uuid>,
     },
     #[error("another process has written the bucket's marker meanwhile")]
@@ -34,7 +34,8 @@ pub enum MarkerError {
     Unavailable(#[from] StorageError),
 }
 
-/// A commit of the journal: one that was restored from a backup, or rewritten, does not hold it.
+/// A commit of the journal, as the marker names it. A journal that was restored from a backup or rewritten does not
+/// hold this commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkedCommit {
     pub commit_id: u64,
@@ -47,7 +48,7 @@ pub struct MarkedCommit {
 /// A marker that names this journal, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
-    /// How far the journal was when it was written, if it says so.
+    /// The commit that the journal had reached when the marker was written, if the marker names one.
     pub anchor: Option<MarkedCommit>,
     etag: Option<String>,
 }
@@ -86,12 +87,12 @@ impl Gateway {
         }
     }
 
-    /// Writes the marker if there is none, and succeeds only if the bucket then names this journal. Of two journals that
-    /// claim at once one wins, where the server honours `If-None-Match`; elsewhere the later one, and the other finds out
-    /// with its next check.
+    /// Writes the marker if there is none, and succeeds only if the bucket then names this journal. Of two journals
+    /// that claim a bucket at once, one wins where the server honours `If-None-Match`; elsewhere the later write wins,
+    /// and the other journal finds out with its next check.
     ///
     /// # Errors
-    /// [`MarkerError`]: the bucket is not ours, or nobody knows.
+    /// [`MarkerError`]: the bucket is not ours, or not known to be.
     pub async fn claim_marker(&self, journal_id: Uuid) -> Result<Marked, MarkerError> {
         match self.check_marker(journal_id).await {
             Err(MarkerError::Missing) => {}
@@ -101,20 +102,21 @@ impl Gateway {
         if written.as_ref().is_err_and(|error| refuses_condition(&StorageError::from(error))) {
             written = self.put_marker(journal_id, None).send().await;
         }
-        // Read back whatever the answer was: a lost answer to a write that happened looks like a refused repeat.
+        // The marker is read back whatever the answer was: after a lost answer to a successful PUT, the SDK's repeat is
+        // refused.
         match (self.check_marker(journal_id).await, written) {
             (Err(MarkerError::Missing), Err(error)) => Err(MarkerError::Unavailable(StorageError::from(&error))),
             (decided, _) => decided,
         }
     }
 
-    /// Writes how far the journal is in place of the marker `seen`, where the server knows `If-Match`; elsewhere in place of
-    /// whatever is there by then.
+    /// Replaces the marker `seen` by one with the journal's present commit, where the server knows `If-Match`;
+    /// elsewhere replaces whatever marker is there by then.
     ///
     /// # Errors
-    /// [`MarkerError::Moved`] or [`MarkerError::Missing`]: nothing was written, or the answer to it was lost and this is that to
-    /// its repeat. [`MarkerError::OtherJournal`]: it was seen to be that meanwhile. Otherwise the marker is the old or the new
-    /// one.
+    /// [`MarkerError::Moved`] or [`MarkerError::Missing`]: nothing was written, or the answer to the PUT was lost and
+    /// its repeat was refused. [`MarkerError::OtherJournal`]: the marker names another journal by now. After any other
+    /// error the marker is the old or the new one.
     pub async fn advance_marker(
         &self,
         journal_id: Uuid,
@@ -133,7 +135,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Whether the marker could be written with the condition that it is still the one `seen`.
+    /// Writes the marker on condition that it is still the one `seen`. False where the server cannot do that.
     async fn put_over(
         &self,
         journal_id: Uuid,
@@ -150,7 +152,7 @@ impl Gateway {
                 Some(409 | 412) if self.check_marker(journal_id).await? != *seen => {
                     return Err(MarkerError::Moved);
                 }
-                // It is the one that was named, all the same.
+                // The marker is still the one seen, so the server refused only the form of the ETag.
                 Some(412) => {}
                 Some(404) => return Err(missing_or_unavailable(error)),
                 _ if refuses_condition(&error) => return Ok(false),
@@ -168,13 +170,13 @@ impl Gateway {
     }
 }
 
-/// Whether a conditional write was refused because the server does not understand its condition. Other refusals have other
-/// reasons, and may pass.
+/// Whether a conditional write was refused because the server does not understand its condition. Refusals with another
+/// status have other reasons, and may pass.
 pub(super) fn refuses_condition(error: &StorageError) -> bool {
     matches!(error.status(), Some(400 | 405 | 501))
 }
 
-/// An answer with a body: a missing bucket or a proxy's 404 has another code than a missing marker, or none.
+/// Tells a missing marker from a missing bucket or a proxy's 404: these have another code in their body, or none.
 fn missing_or_unavailable(error: StorageError) -> MarkerError {
     match error.code() {
         Some("NoSuchKey") if error.status() == Some(404) => MarkerError::Missing,
@@ -182,7 +184,7 @@ fn missing_or_unavailable(error: StorageError) -> MarkerError {
     }
 }
 
-/// The body, or nothing if it is too long for a marker.
+/// The body, or `None` if it is too long for a marker.
 async fn read(mut stream: ByteStream) -> Result<Option<Vec<u8>>, StorageError> {
     let mut body = Vec::new();
     loop {

@@ -1,10 +1,10 @@
 //! Everything that talks to S3.
 //!
 //! ```text
-//! commands ──▶ Gateway::sign_ticket   no network, a presigned PUT        ticket, credentials
-//!          ──▶ Gateway::head          what is in the bucket              head
+//! commands ──▶ Gateway::sign_ticket   a presigned PUT, made offline      ticket, credentials
+//!          ──▶ Gateway::head          HEAD of one object                 head
 //! collector ─▶ Gateway::check_marker  is it our bucket?                  marker
-//!          ──▶ Gateway::remove        all that belongs to exact keys     remove: uploads, objects, versions
+//!          ──▶ Gateway::remove        everything under exact keys        remove: uploads, objects, versions
 //! start    ──▶ Gateway::probe         what this server cannot enforce    probe
 //! ```
 //!
@@ -14,27 +14,27 @@
 //! | [`connect`] | region, credentials and HTTP client from the settings |
 //! | [`gateway`] | [`Gateway`] itself |
 //! | `head` | HEAD, and how much of its answer counts |
-//! | `not_found` | what a 404 looks like |
+//! | `not_found` | the headers of a 404 |
 //! | [`absence`] | what proves that a key is not there |
-//! | `manners` | what this server does its own way |
+//! | `manners` | how this server differs from S3 |
 //! | [`ticket`] | tickets: presigned PUTs |
-//! | `disposition` | file names as a header, and which such headers a ticket can have signed |
-//! | `headers` | what came with an object's bytes although no ticket signs it |
-//! | [`credentials`] | credentials that are kept until they have to be renewed |
-//! | [`remove`] | makes keys gone, whatever the bucket keeps of them |
-//! | [`trash`] | keeps what is collected for a while, and brings it back |
+//! | `disposition` | file names as `Content-Disposition`, and which such headers a ticket can have signed |
+//! | `headers` | headers that came with an object although no ticket signs them |
+//! | [`credentials`] | credentials, kept until they have to be renewed |
+//! | [`remove`] | removes everything that the bucket keeps under keys |
+//! | [`trash`] | keeps collected objects for a while, and restores them |
 //! | `location` | where an item's object is |
 //! | [`delete`] | deletes by exact key, and what their answers prove |
-//! | [`deletion`] | what is known about a key after a delete |
-//! | `delete_singly` | the same where the server has no call for many keys |
+//! | [`deletion`] | the outcome of a delete for one key |
+//! | `delete_singly` | deletes where the server has no `DeleteObjects` |
 //! | [`versioning`] | whether the bucket keeps versions, and which a key has |
 //! | [`multipart`] | unfinished uploads of a key |
-//! | [`pace`] | how fast the collector asks |
-//! | `split` | deletes of any size, and the one key that makes a call fail |
+//! | [`rate_limiter`] | how fast the collector asks |
+//! | [`throttle_streak`] | when to give up a page of requests that S3 keeps refusing |
+//! | `split` | deletes of any number of keys, and the one key that makes a call fail |
 //! | [`marker`] | the object that ties a bucket to its journal |
-//! | `rehearsal` | a removal of an object of our own, before items are claimed |
-//! | `server_clock` | the server's clock, as its answers tell it |
-//! | [`probe`], `check` | what a server enforces, found out at start; how each check ended |
+//! | `rehearsal` | the removal of an object of our own, before items are claimed |
+//! | [`probe`], `check` | what a server enforces, found out at start; the result of each check |
 //! | [`error`] | why nothing is known about an object |
 //!
 //! No byte of media passes through the gateway (P-6): clients send it with a ticket, straight to the bucket. The crate

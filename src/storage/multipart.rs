@@ -1,6 +1,6 @@
-//! Unfinished multipart uploads of an item's key. A ticket is one PUT, but whoever has other credentials can begin such an
-//! upload: it is billed, a list of objects does not show it, and completing it makes an object of it. So before a key
-//! counts as gone its uploads are aborted (P-7).
+//! Unfinished multipart uploads of an item's key. A ticket is one PUT, but a holder of other credentials can begin a
+//! multipart upload: it is billed, a list of objects does not show it, and completing it makes an object. So before a
+//! key counts as gone, its unfinished uploads are aborted (P-7).
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,21 +15,21 @@ use super::{
 
 /// An upload of the key could not be aborted for want of rights.
 pub const UPLOAD_DENIED: &str = "upload-denied";
-/// Parts of an upload went on arriving.
+/// Parts of an upload of the key went on arriving.
 pub const UPLOAD_LEFT: &str = "upload-left";
 
-/// A part that is under way may land after the abort, so it is aborted again.
+/// Rounds of abort and list: a part that is under way may land after an abort, so the upload is aborted again.
 const ROUNDS: usize = 3;
 /// Aborts under way at once.
 const ABORTS: usize = 16;
 
-/// Whether a server tells of unfinished uploads.
+/// Whether a server lists unfinished uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Multipart {
     Listed,
-    /// It has no multipart uploads.
+    /// The server has no multipart uploads.
     Unsupported,
-    /// It does not let us see them.
+    /// The credentials may not list them.
     Denied,
 }
 
@@ -37,7 +37,7 @@ pub enum Multipart {
 type Unfinished = (String, String);
 
 impl Gateway {
-    /// Whether unfinished uploads under the prefix can be found.
+    /// Whether unfinished uploads under the prefix can be listed.
     ///
     /// # Errors
     /// [`StorageError`] when the server does not say.
@@ -50,11 +50,11 @@ impl Gateway {
         }
     }
 
-    /// Aborts the unfinished uploads of these keys, and names the keys that still have one. It costs one list where there
-    /// are none, for any number of keys.
+    /// Aborts the unfinished uploads of these keys, and returns the keys that still have one. Costs one list request if
+    /// there are none, for any number of keys.
     ///
     /// # Errors
-    /// [`StorageError`]: nothing is known about any of them.
+    /// [`StorageError`]: nothing is known about any of the keys.
     pub(super) async fn abort_uploads(&self, keys: &HashSet<&str>) -> Result<HashMap<String, Deletion>, StorageError> {
         let mut failed = HashMap::new();
         for _ in 0..ROUNDS {
@@ -85,7 +85,7 @@ impl Gateway {
         Ok(failed)
     }
 
-    /// The unfinished uploads of these keys; nothing where the server has none or does not show them.
+    /// The unfinished uploads of these keys; `None` where the server has no multipart uploads or does not list them.
     async fn uploads_of(&self, keys: &HashSet<&str>) -> Result<Option<Vec<Unfinished>>, StorageError> {
         if !self.expects_uploads() {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Gateway {
                     self.expect_no_uploads();
                     return Ok(None);
                 }
-                // The probe says so, and which right is missing: what tickets can write is deleted all the same.
+                // The probe reports the missing right. Objects that tickets can write are deleted all the same.
                 Err(error) if is_denied(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -149,17 +149,17 @@ impl Gateway {
                 Ok(left) if left.parts().is_empty() => return Ok(()),
                 Ok(_) => {}
                 Err(error) if is_gone(&error) => return Ok(()),
-                // Without the right to see parts the list of uploads has to do.
+                // Without the right to list parts, the next list of uploads has to do.
                 Err(error) if is_denied(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        // The next list shows it, if it is still there.
+        // The next list of uploads shows the upload, if it is still there.
         Ok(())
     }
 }
 
-/// Ceph names the key.
+/// Ceph answers `NoSuchKey` for a missing upload.
 fn is_gone(error: &StorageError) -> bool {
     matches!(error.code(), Some("NoSuchUpload" | "NoSuchKey"))
 }

@@ -1,24 +1,24 @@
-//! What a 404 to a HEAD looks like: all that it shows are its headers.
+//! The traits of a 404 to a HEAD. Such an answer has no body, so only headers tell who sent it.
 
 use std::fmt;
 
 use aws_sdk_s3::config::http::HttpResponse;
 
-/// Longer header values are cut: they are shown to people.
+/// Characters of a header value; longer ones are cut, since they are shown to people.
 const MAX_VALUE: usize = 64;
 
-/// What a 404 to a HEAD looks like.
+/// The headers by which a 404 to a HEAD is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFoundLook {
-    /// It has a request id, which nobody but an S3 server gives.
+    /// The answer has a request id, which only S3 servers send.
     pub(super) request_id: bool,
-    /// In small letters, without parameters.
+    /// The media type in small letters, without parameters.
     pub(super) content_type: Option<String>,
     pub(super) server: Option<String>,
 }
 
 impl NotFoundLook {
-    /// Nothing for an answer that is no 404, or one in which MinIO names another reason than a missing key.
+    /// `None` for an answer that is no 404, or one in which MinIO names another reason than a missing key.
     pub(super) fn of(answer: &HttpResponse) -> Option<Self> {
         let header = |name| answer.headers().get(name);
         let other_reason = header("x-minio-error-code").is_some_and(|code| code != "NoSuchKey");
@@ -26,7 +26,7 @@ impl NotFoundLook {
             return None;
         }
         let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        // The second name is that of AWS's other services, which some servers use for S3 too.
+        // `x-amzn-requestid` is the header of AWS's other services, which some servers use for S3 too.
         let request_id = header("x-amz-request-id").or_else(|| header("x-amzn-requestid"));
         Some(Self {
             request_id: request_id.is_some_and(|id| !id.trim().is_empty()),
@@ -41,9 +41,9 @@ impl NotFoundLook {
         Self { request_id: true, content_type: None, server: None }
     }
 
-    /// Whether the same server may have sent both.
+    /// Whether the same server may have sent both answers.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        // Those in front of a server may change its name, but they make no request ids.
+        // Proxies in front of a server may change its `Server` header, but they make no request ids.
         let same_server = self.request_id || self.server == other.server;
         self.request_id == other.request_id && self.content_type == other.content_type && same_server
     }

@@ -1,8 +1,8 @@
-//! How fast the collector asks S3: so many requests at once, so many in a second, and fewer when the server says so.
+//! How fast the collector asks S3: so many requests at once, so many per second, and fewer when the server says so.
 //!
-//! It is for work that can wait. A backend's call, which cannot, asks through a gateway without a pace.
+//! The limiter is for work that can wait. A backend's call cannot, and goes through a gateway without a limiter.
 //!
-//! No clock is read: what limits the rate is that a request gives its place back a while after it has begun.
+//! No clock is read: each start takes a permit, which returns a fixed span later.
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use super::error::StorageError;
 /// S3 refuses a delete that names more keys.
 pub const MAX_KEYS: usize = 1000;
 
-/// Of a second: in each part of it may begin as many requests as fit, and not all of them at its start.
+/// Parts that a second is divided into, so that a second's requests do not all begin at once.
 const PARTS: u32 = 20;
 
-/// Tries of one request that is answered with `SlowDown`, `503` or `429`.
+/// Tries of one request that is answered with `SlowDown`, 503 or 429.
 pub(super) const TRIES: u32 = 4;
 
 /// The pause after the first such answer; it doubles with each further one.
@@ -32,13 +32,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause, before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// How far a pause is varied, so that several processes do not come back in step.
+/// How far a pause is varied at random, so that several processes do not come back in step.
 const JITTER: f64 = 0.5;
 
-/// Keys per call that are never gone below.
+/// The fewest keys per delete call.
 const FEWEST_KEYS: usize = 10;
 
-/// How fast to ask.
+/// How fast to send requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaceSettings {
     /// At least 1.
@@ -47,17 +47,17 @@ pub struct PaceSettings {
     pub parallel_requests: u32,
 }
 
-/// The pace of all requests of one kind of work.
+/// Limits all requests of one kind of work.
 pub(super) struct RateLimiter {
     places: Arc<Semaphore>,
     starts: Arc<Semaphore>,
-    /// After which a start may be followed by another.
+    /// How long a start keeps its permit.
     span: Duration,
-    /// Shut while the server wants to be left alone; counts how often it was.
+    /// Locked for writing during a pause that the server asked for; counts these pauses.
     gate: RwLock<u64>,
     /// Answers in a row that asked for fewer requests.
     refused: AtomicU32,
-    /// Keys per delete call: halved by such an answer, and a tenth more after each that is none.
+    /// Keys per delete call: halved when the server asks for fewer, and a tenth more after each call that went well.
     keys: AtomicUsize,
     ids: Ids,
     sleeper: Sleeper,
@@ -86,7 +86,7 @@ impl RateLimiter {
 
     /// Waits until a request may begin.
     pub(super) async fn turn(&self) -> Turn {
-        // They are never closed, so each is had in the end.
+        // The semaphores are never closed, so `ok` drops no error.
         let place = self.places.clone().acquire_owned().await.ok();
         let start = self.starts.clone().acquire_owned().await.ok();
         let (span, sleeper) = (self.span, self.sleeper.clone());
@@ -98,7 +98,8 @@ impl RateLimiter {
         Turn { _place: place, pauses }
     }
 
-    /// The server wants fewer requests: all wait a while. Of several that heard it at once the first one waits for all.
+    /// The server asked for fewer requests: all requests pause. Of several requests that were refused at once, only the
+    /// first one starts a pause.
     pub(super) async fn refused(&self, turn: Turn) {
         let mut pauses = self.gate.write().await;
         if *pauses != turn.pauses {
@@ -113,12 +114,12 @@ impl RateLimiter {
         self.sleeper.sleep(pause).await;
     }
 
-    /// An answer that shows no such wish.
+    /// The server answered without asking for fewer requests.
     pub(super) fn answered(&self) {
         self.refused.store(0, Ordering::Release);
     }
 
-    /// Whether the server has asked for fewer requests again and again, and nothing else since.
+    /// Whether the server has asked for fewer requests [`TRIES`] - 1 times or more, without another answer in between.
     pub(super) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Acquire) >= TRIES - 1
     }
@@ -128,12 +129,12 @@ impl RateLimiter {
         self.keys.load(Ordering::Acquire)
     }
 
-    /// Single keys of a call were answered with such a wish, or the whole call was.
+    /// The server asked for fewer requests, for single keys of a call or for the whole call.
     pub(super) fn fewer_keys(&self) {
         self.keys.store((self.keys() / 2).max(FEWEST_KEYS), Ordering::Release);
     }
 
-    /// A whole call went well.
+    /// No key of a delete call was answered with a wish for fewer requests.
     pub(super) fn more_keys(&self) {
         let keys = self.keys();
         self.keys.store((keys + keys.div_ceil(10)).min(MAX_KEYS), Ordering::Release);

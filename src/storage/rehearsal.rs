@@ -1,7 +1,7 @@
-//! Removes an object of our own in the way in which items are removed, so that nothing is claimed that then stays.
+//! Removes an object of our own in the same way as items, so that no item is claimed that then cannot be removed.
 //!
-//! It lies where probes write, so what a killed rehearsal leaves a later probe removes. Where removals do not work, each
-//! rehearsal of one name tries to remove what the first has left, and adds nothing to it.
+//! The object lies where probes write, so a later probe removes the object of a killed rehearsal. Where removals do not
+//! work, each rehearsal of one name tries to remove the object of the first, and writes no further one.
 
 use std::collections::HashSet;
 
@@ -16,23 +16,24 @@ use super::{
 const BODY: &[u8] = b"probe";
 
 impl Gateway {
-    /// Writes an object, copies it where items are to go into the trash, and removes all of it. A `name` is one collector's.
+    /// Writes an object, copies it if items are to go into the trash, and removes both. Each collector has a `name` of
+    /// its own.
     ///
     /// # Errors
-    /// Says which of these does not work, and how the server has put it.
+    /// Names the step that does not work, with the server's answer.
     pub async fn rehearse(&self, name: &str, into_trash: bool) -> Result<(), String> {
         let key = self.prefix().probe(&format!("{name}-rehearsal"));
         let mut keys = vec![key.clone()];
-        // Where no answer tells whether it is there, it is written.
+        // The object is written unless a HEAD shows that it is there already.
         if !matches!(self.head_key(&key).await, Ok(Some(_))) {
             self.write(&key).await.map_err(|error| format!("an object cannot be written ({error})"))?;
         }
-        // Where versions are kept, an item stays where it is, under a delete marker.
+        // Where versions are kept, the trash needs no copy: the object stays where it is, under a delete marker.
         if into_trash && !self.adds_versions() {
             let copy = self.prefix().probe(&format!("{name}-rehearsed"));
             keys.push(copy.clone());
             if let Err(error) = self.copy_as_seen(&key, &copy).await {
-                // What is left of a rehearsal that has failed a later probe removes too.
+                // Best effort: a later probe removes the objects of a failed rehearsal, too.
                 let _either_way = self.remove_keys(&keys).await;
                 return Err(format!("an object cannot be copied into the trash ({error})"));
             }
@@ -73,7 +74,8 @@ impl Gateway {
         for (key, version) in &named {
             match deleted.of(key, *version) {
                 Some(Deletion::Gone) => {}
-                // Versions are kept since a moment ago; of items they are then removed one by one.
+                // Versioning was switched on a moment ago. That is no failure: versions of items are then removed by
+                // their ids.
                 Some(Deletion::Failed { code }) if code == DELETE_MARKER => {}
                 Some(Deletion::Failed { code }) => return Err(format!("a delete is refused ({code})")),
                 Some(Deletion::Unknown { why }) => return Err(format!("a delete has failed ({why})")),

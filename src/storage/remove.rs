@@ -1,4 +1,4 @@
-//! Makes items gone: all that the bucket keeps of their keys, with proof (P-7).
+//! Removes items for good: everything that the bucket keeps under their keys, with proof (P-7).
 //!
 //! ```text
 //! abort     unfinished uploads of the keys       one list for all of them; nothing where the server has none
@@ -6,8 +6,8 @@
 //! versions  list each key ─▶ delete what is there by version id ─▶ list again, until a list shows nothing
 //! ```
 //!
-//! The order matters: an upload that is gone cannot be completed any more, so no object appears after the delete. Every
-//! step may be repeated, also by another process at the same time: only what belongs to the keys is named.
+//! The order matters: an aborted upload cannot be completed any more, so no object appears after the delete. Every step
+//! may be repeated, also by another process at the same time: requests name only these keys.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,38 +27,39 @@ use super::{
 pub const RETAINED: &str = "retained";
 /// A version is under a legal hold (S3 Object Lock).
 pub const LEGAL_HOLD: &str = "legal-hold";
-/// The delete of a version is denied for another reason: rights, most likely.
+/// The delete of a version is denied for another reason, most likely a missing right.
 pub const VERSION_DENIED: &str = "version-denied";
 /// Versions of the key went on appearing.
 pub const VERSIONS_LEFT: &str = "versions-left";
-/// A copy is not what was copied, as far as the server tells.
+/// A copy differs from its source, or the server does not show that they are the same.
 pub const COPY_DIFFERS: &str = "copy-differs";
-/// What the trash kept is no longer there: somebody else has removed it.
+/// The object in the trash is gone: somebody else has removed it.
 pub const TRASH_LOST: &str = "trash-lost";
 
 /// The bucket asked for fewer requests, and the item was left alone.
 pub const SLOW_DOWN: &str = "slow-down";
 
-/// Lists of versions, and HEADs of what was denied, under way at once.
+/// Lists of versions, and HEADs of versions whose delete was denied, under way at once.
 const LISTS: usize = 32;
-/// A list shows at most a thousand versions, and late PUTs and others' markers may come in between.
+/// Rounds of list and delete: a list shows at most a thousand versions, and late PUTs and others' delete markers may
+/// come in between.
 const ROUNDS: usize = 8;
 
 /// What is known about one item after it was to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// The bucket keeps nothing of its key.
+    /// The bucket keeps nothing under the item's key.
     Gone {
-        /// Bytes of the versions that were removed; absent where none was, or versions are not kept.
+        /// Bytes of the versions that were removed; absent if none was, or if the bucket keeps no versions.
         freed: Option<ByteSize>,
     },
-    /// The server (or, with a code in small letters, this gateway) refused.
+    /// The server refused, or, with a code in small letters, this gateway.
     Failed { code: String },
-    /// It may be gone or not.
+    /// The object may be gone or not.
     Unknown { why: StorageError },
 }
 
-/// Failures that stay until somebody does something about them, so that it is no use to try again soon.
+/// Codes of failures that last until an operator acts, so that an early repeat is no use.
 pub const LASTING: [&str; 6] = [RETAINED, LEGAL_HOLD, VERSION_DENIED, COPY_DIFFERS, TRASH_LOST, UPLOAD_DENIED];
 
 /// Whether a failure is one of [`LASTING`].
@@ -66,7 +67,7 @@ pub fn is_lasting(code: &str) -> bool {
     LASTING.contains(&code)
 }
 
-/// What one of this gateway's own codes means, for people.
+/// The meaning of one of this gateway's own codes, for people.
 pub fn explain(code: &str) -> Option<&'static str> {
     Some(match code {
         RETAINED => "a version is under retention (Object Lock), and cannot be deleted before that has ended",
@@ -85,7 +86,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
 }
 
 impl Gateway {
-    /// Removes all that the bucket keeps of these items; one answer each, in the same order.
+    /// Removes everything that the bucket keeps of these items; one answer each, in the same order.
     pub async fn remove(&self, items: &[Location<'_>]) -> Vec<Removal> {
         let ours = items.iter().filter(|at| self.refusal(at).is_none()).map(|at| at.object_key.as_str());
         let ours: HashSet<&str> = ours.collect();
@@ -104,7 +105,7 @@ impl Gateway {
             let open: Vec<Location<'_>> = items.iter().filter(|at| ready(at)).copied().collect();
             for (at, deletion) in open.iter().zip(self.delete(&open).await) {
                 match deletion {
-                    // Versions are kept since a moment ago.
+                    // Versioning was switched on a moment ago.
                     Deletion::Failed { code } if code == DELETE_MARKER => versioned.push(at.object_key.clone()),
                     other => drop(known.insert(at.object_key.clone(), Removal::from(other))),
                 }
@@ -158,7 +159,7 @@ impl Gateway {
                     (Some(failed @ (Deletion::Failed { .. } | Deletion::Unknown { .. })), _) => {
                         ended.entry(key.clone()).or_insert_with(|| Removal::from(failed));
                     }
-                    // What is not named the next list shows, if it is still there.
+                    // A version that the answer does not name appears in the next list, if it is still there.
                     (Some(Deletion::Gone) | None, _) => {}
                 }
             }
@@ -199,7 +200,8 @@ impl Gateway {
         stream::iter(denied).map(look).buffer_unordered(LISTS).collect().await
     }
 
-    /// Which of the reasons that S3 calls `AccessDenied` it is. Without the right to see locks it is called a want of rights.
+    /// Which of the reasons that S3 calls `AccessDenied` applies to a version. Without the right to see locks, the
+    /// reason is taken for a missing right.
     async fn why_denied(&self, key: &str, version: &str) -> &'static str {
         let looked = self.asked(|| async {
             let looked = self.client().head_object().bucket(self.bucket().as_str()).key(key).version_id(version);

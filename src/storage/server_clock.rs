@@ -1,4 +1,4 @@
-//! The server's clock, as its answers tell it.
+//! The server's clock, read from the `Date` header of an answer.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use aws_sdk_s3::{
 };
 use chrono::{DateTime, Utc};
 
-/// Takes the server's clock from the first answer, of whatever status.
+/// Notes the `Date` of the first answer to a call, of whatever status.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServerClock(Arc<OnceLock<DateTime<Utc>>>);
 
@@ -31,7 +31,8 @@ impl Intercept for ServerClock {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
         if let Some(date) = date {
-            // A repeat keeps the first, which is nearest to our own reading.
+            // If the SDK repeats the call, the first `Date` stays: that one is nearest to the time at which the caller
+            // read its own clock.
             let _ = self.0.set(date.with_timezone(&Utc));
         }
         Ok(())

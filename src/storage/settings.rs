@@ -1,16 +1,16 @@
-//! Which bucket the gateway serves, and as whom.
+//! The bucket that the gateway serves, and its access keys.
 
 use std::fmt;
 
 use aws_credential_types::Credentials;
 use zeroload_domain::{Bucket, KeyPrefix, Store};
 
-/// An access key from the settings. Without a token it does not end by itself.
+/// An access key from the settings. Without a session token it does not expire.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StaticKeys {
     pub access_key: String,
     pub secret_key: String,
-    /// Of temporary keys, whose end nobody has told.
+    /// Makes these temporary keys, whose expiry is not known.
     pub session_token: Option<String>,
 }
 
@@ -37,19 +37,19 @@ pub enum Style {
     Bucket,
 }
 
-/// Where clients reach the server, if that is another address than this process asks at: a published port, or a proxy or
-/// CDN before it.
+/// Where clients reach the server, if that is another address than this process uses: a published port, or a proxy or
+/// CDN in front of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicAddress {
     /// `http://` or `https://` with a host, perhaps a path, and no slash at its end.
     pub endpoint: String,
     pub style: Style,
-    /// The server is given `Host` and path as clients send them, and these are signed. Otherwise what stands at the address
-    /// asks the server as this process does, and what that sends is signed.
+    /// True: the server sees `Host` and path as clients send them, and these are signed. False: a proxy or CDN at the
+    /// address asks the server with the same `Host` and path as this process, and those are signed.
     pub keeps_host: bool,
 }
 
-/// Why requests cannot be signed for such a region.
+/// Why no request can be signed for a region of this name, if so.
 pub fn unusable_region(region: &str) -> Option<&'static str> {
     if region == "aws-global" {
         return Some("names no region: give the bucket's own");
@@ -62,13 +62,13 @@ pub fn unusable_region(region: &str) -> Option<&'static str> {
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     pub bucket: Bucket,
-    /// The name that items record for where their bucket is; only items of this store and bucket are served.
+    /// The name of the S3 server, as items record it; only items of this store and bucket are served.
     pub store: Store,
     /// `http://` or `https://` with a host; AWS's own endpoint of the region if absent.
     pub endpoint: Option<String>,
-    /// What tickets lead to, if not `endpoint`.
+    /// The address in tickets, if not `endpoint`.
     pub public: Option<PublicAddress>,
-    /// Else as the AWS SDK finds it; with an endpoint of one's own at last `us-east-1`.
+    /// If absent, as the AWS SDK finds it; with an `endpoint`, `us-east-1` if the SDK finds none.
     pub region: Option<String>,
     /// `endpoint/bucket/key` rather than `bucket.endpoint/key`.
     pub path_style: bool,
@@ -76,13 +76,13 @@ pub struct GatewaySettings {
     pub fips: bool,
     /// AWS's endpoint that has addresses of IPv6 too.
     pub dual_stack: bool,
-    /// Nothing outside it is written or deleted.
+    /// No key outside this prefix is written or deleted.
     pub prefix: KeyPrefix,
-    /// Else credentials come as the AWS SDK finds them: environment, profile, web identity, ECS, EC2.
+    /// If absent, as the AWS SDK finds them: environment, profile, web identity, ECS, EC2.
     pub keys: Option<StaticKeys>,
-    /// What tickets are signed with, else the same as everything. They should be allowed to put objects under
+    /// Keys that sign tickets; if absent, those that sign every request. They should be allowed to put objects under
     /// `prefix` and nothing more: a server that accepts unsigned `x-amz-*` headers lets the holder of a ticket do
-    /// whatever its signer may, such as copy a secret object into his own key (`x-amz-copy-source`).
+    /// whatever its signer may, such as copy a secret object to the ticket's key (`x-amz-copy-source`).
     pub ticket_keys: Option<StaticKeys>,
     pub keeps_versions: KeepsVersions,
 }
@@ -93,9 +93,9 @@ pub enum KeepsVersions {
     /// As the server says (`GetBucketVersioning`).
     #[default]
     AsAsked,
-    /// The operator says that it never did. The server is not asked.
+    /// The operator says that the bucket never kept versions. The server is not asked.
     Never,
-    /// The operator says that it does, or did. The server is not asked.
+    /// The operator says that the bucket keeps versions, or did. The server is not asked.
     Always,
 }
 

@@ -1,7 +1,8 @@
-//! Deletes as many keys as there are, in calls of a size that the server takes, and finds the one key that makes a call fail.
+//! Deletes any number of keys, in calls of a size that the server takes, and finds the one key that makes a call fail.
 //!
-//! A call that is refused or fails as a whole may be so for one key in it: it is asked again in halves, so that such a key
-//! ends alone and holds up no other. Whether all calls fail for a reason of the server's own shows after a few of them.
+//! A call may be refused or fail as a whole because of one key in it. So its keys are sent again in halves, until such
+//! a key is alone and holds up no other. After a few failures in a row the reason is the server, and the rest is not
+//! tried.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,10 +13,10 @@ use super::{
     rate_limiter::RateLimiter,
 };
 
-/// Calls in a row that fail as a whole, after which it is no single key.
+/// Calls in a row that fail as a whole, after which no single key is taken for the reason.
 const IN_A_ROW: usize = 8;
 
-/// What became of each key.
+/// The outcome for each key.
 #[derive(Debug, Default)]
 pub(super) struct Deleted<'k> {
     answers: Answers,
@@ -34,7 +35,7 @@ impl<'k> Deleted<'k> {
 }
 
 impl Gateway {
-    /// Deletes keys, or versions of them. Each may be named once.
+    /// Deletes keys, or versions of them. `named` holds no pair twice.
     pub(super) async fn delete_all<'k>(&self, named: &[Named<'k>]) -> Deleted<'k> {
         let mut deleted = Deleted::default();
         let mut parts = VecDeque::from([named]);
@@ -63,7 +64,8 @@ impl Gateway {
                         Some((one, other)) => parts.extend([one, other]),
                         None => deleted.fail(part, &why),
                     }
-                    // Several keys that each break a call stop the halving; in smaller calls what is healthy goes between them.
+                    // Several keys that each break a call stop the halving; smaller calls let the healthy keys between
+                    // them through next time.
                     if failures == IN_A_ROW && may_be_one_key(&why) {
                         self.rate_limiter().into_iter().for_each(RateLimiter::fewer_keys);
                     }
@@ -82,7 +84,8 @@ impl Gateway {
     }
 }
 
-/// Not for what concerns the connection, the bucket or the rights: that is the same for each key.
+/// Whether one key may be the reason of a failed call. Failures of the connection, the bucket or the rights concern
+/// every key.
 pub(super) fn may_be_one_key(why: &StorageError) -> bool {
     match why {
         StorageError::Unavailable { kind: Fault::Server | Fault::Answer, .. } => true,

@@ -1,4 +1,5 @@
-//! What tests of this module run against: a real S3 server, and for what a real one cannot be made to do a scripted one.
+//! The servers that tests of this module run against: a real S3 server, and a scripted one for answers that a real
+//! server cannot be made to give.
 
 use std::sync::{
     Arc, Mutex,
@@ -33,9 +34,9 @@ pub fn fresh_id() -> Uuid {
 /// A real server, and settings for a gateway to it under a prefix that no other test uses.
 pub struct RealServer {
     pub settings: GatewaySettings,
-    /// Only of the embedded one.
+    /// Only for the embedded server.
     pub faults: Option<Faults>,
-    /// The embedded server's folder, which goes with the test.
+    /// The embedded server's folder, which is removed with the test.
     _dir: Option<TempDir>,
 }
 
@@ -77,12 +78,12 @@ impl RealServer {
         let faults = Some(server.faults().clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        // It ends with the test's runtime.
+        // The server's task ends with the test's runtime.
         tokio::spawn(server.serve(listener, std::future::pending()));
         Self { settings: real_settings(endpoint, "us-east-1".to_owned(), bucket, keys), faults, _dir: Some(dir) }
     }
 
-    /// The embedded one, with these faults.
+    /// The embedded server, with these faults.
     pub async fn with(faults: &[Effect]) -> Self {
         let server = Self::embedded().await;
         let scripted = server.faults.as_ref().unwrap();
@@ -90,12 +91,12 @@ impl RealServer {
         server
     }
 
-    /// A gateway that knows how this server says that a key is missing, as after a probe.
+    /// A gateway that knows this server's 404s, as after a probe.
     pub async fn gateway(&self) -> Gateway {
         probed(self.settings.clone()).await
     }
 
-    /// The same for a bucket with versions on that server, if it has one.
+    /// A gateway to a bucket with versions on this server, if there is one.
     pub async fn versioned(&self) -> Option<Gateway> {
         let bucket = std::env::var("ZEROLOAD_TEST_S3_VERSIONED_BUCKET").ok()?;
         Some(probed(GatewaySettings { bucket: Bucket::parse(bucket).unwrap(), ..self.settings.clone() }).await)
@@ -108,7 +109,7 @@ async fn probed(settings: GatewaySettings) -> Gateway {
     gateway
 }
 
-/// The gateway knows how its server says that a key is missing, as after a probe.
+/// Makes the gateway know its server's 404s, as after a probe.
 pub async fn learn_not_found(gateway: &Gateway) {
     match gateway.ask_head(&gateway.prefix().probe("never"), None).await {
         Ok(Head::NotFound(look)) => gateway.expect_not_found(look),
@@ -205,8 +206,8 @@ pub async fn send(upload: &Upload, body: &'static [u8]) -> u16 {
     answer.status().as_u16()
 }
 
-/// A server that gives the answers it was told, one per connection, byte for byte, the last one again and again. An empty
-/// answer hangs up.
+/// A server with scripted answers, one per connection, byte for byte; the last answer is given again and again. For an
+/// empty answer the server hangs up.
 pub struct Scripted {
     pub endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -231,7 +232,7 @@ impl Scripted {
         Self { endpoint, requests, task }
     }
 
-    /// A gateway that takes it for S3 itself.
+    /// A gateway to this server, which takes its 404s for S3's own.
     pub async fn gateway(&self) -> Gateway {
         let gateway = Gateway::connect(settings(Some(&self.endpoint))).await.unwrap();
         gateway.expect_not_found(NotFoundLook::of_s3());
@@ -283,7 +284,7 @@ pub fn missing() -> String {
     bare(404, "x-amz-request-id: 1\r\n")
 }
 
-/// An answer that ends when the connection does, so that nobody can see from outside whether it was cut.
+/// An answer without a length: it ends with the connection, so HTTP does not show whether it was cut.
 pub fn until_close(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{body}")
 }

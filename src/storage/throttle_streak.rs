@@ -1,25 +1,25 @@
-//! How long a page of HEADs or moves goes on where the server asks for fewer requests.
+//! When to give up a page of HEADs or moves because S3 keeps asking for fewer requests.
 //!
-//! Each request is tried again after a pause that gets longer, up to 20 s. A page of which all are refused would take hours
-//! that way, so after a few in vain the others are left to a later run. One that has no luck, or whose key is never
-//! answered, stops nobody: the answers to the others count.
+//! Each refused request is repeated after a pause that gets longer, up to 20 s. A page whose requests are all refused
+//! would take hours that way, so after the first few the rest of the page waits for a later run. One request that is
+//! refused on all its tries does not stop the page, as long as other requests in between are answered.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::{Fault, StorageError};
 
-/// Of a page in a row that were refused on each of their tries, after which it is no single key.
+/// Requests in a row, each refused on all its tries, after which no single key is taken for the reason.
 const IN_A_ROW: u32 = 4;
 
-/// Of one page.
+/// Counts the refused requests of one page.
 #[derive(Default)]
 pub struct ThrottleStreak {
     in_vain: AtomicU32,
 }
 
 impl ThrottleStreak {
-    /// One of the page was answered, or has failed on the last of its tries. A failure that is no wish for fewer requests
-    /// says nothing here.
+    /// Notes that a request of the page was answered, or has failed on its last try. Failures other than throttling are
+    /// ignored.
     pub fn note(&self, failure: Option<&StorageError>) {
         let next = |in_vain| match (in_vain, failure) {
             (IN_A_ROW.., _) => None,
@@ -27,11 +27,12 @@ impl ThrottleStreak {
             (few, Some(StorageError::Unavailable { kind: Fault::Throttled, .. })) => Some(few + 1),
             (_, Some(_)) => None,
         };
-        // Nothing is changed where there is nothing to change.
+        // An error means that the count stays as it is.
         let _either_way = self.in_vain.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
     }
 
-    /// Nothing further of this page is worth it. Once it is so it stays so: what is not asked for is the end of the page.
+    /// Whether to give up the rest of the page. Once true, it stays true, so that all requests left out are at the end
+    /// of the page.
     pub fn is_lost(&self) -> bool {
         self.in_vain.load(Ordering::Acquire) >= IN_A_ROW
     }

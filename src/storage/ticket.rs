@@ -1,8 +1,8 @@
 //! Tickets: presigned PUTs (AWS Signature Version 4, "Authenticating requests: using query parameters").
 //!
 //! A ticket permits one thing: to put an object of the declared type and length, with the declared checksum, under its
-//! key, where none is yet. All of that is signed, so a client that sends anything else is refused by the server. What a
-//! particular server does not enforce, [`Gateway::probe`](super::Gateway::probe) finds out.
+//! key, where none is yet. All of that is signed, so the server refuses a client that sends anything else.
+//! [`Gateway::probe`](super::Gateway::probe) finds out what a particular server does not enforce.
 //!
 //! A URL cannot be taken back, so it must never outlive what the journal knows (P-7): it is dated with the decision's
 //! `now`, in whole seconds, and ends at or before the recorded expiry. A server checks the expiry when a PUT begins.
@@ -34,7 +34,7 @@ const SIGNED: &str = "&X-Amz-SignedHeaders=";
 /// A semicolon as it stands in a query.
 const ESCAPED: &str = "%3B";
 
-/// Neither a URL nor what is signed often has more bytes.
+/// Bytes that suffice for most URLs and most texts to sign.
 const TYPICAL: usize = 1024;
 
 /// What a ticket permits.
@@ -43,7 +43,7 @@ pub struct TicketSpec<'a> {
     pub at: Location<'a>,
     pub content_type: &'a ContentType,
     pub content_length: ByteSize,
-    /// The server verifies it, where it can.
+    /// Verified by the server against the bytes, if it can.
     pub checksum_sha256: Option<Sha256Digest>,
     /// Becomes the object's `Content-Disposition`, and is kept nowhere else.
     pub file_name: Option<&'a FileName>,
@@ -85,7 +85,8 @@ pub(super) fn required_headers(
     headers
 }
 
-/// A signed ticket. Whoever has the URL can upload, so it is shown to the one who asked and to nobody else.
+/// A signed ticket. Anybody who has the URL can upload, so it is shown to the caller who asked for it and to nobody
+/// else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Upload {
     pub method: &'static str,
@@ -94,7 +95,7 @@ pub struct Upload {
     pub headers: BTreeMap<&'static str, String>,
     /// When the URL ends, in whole seconds: as asked, or earlier where S3 or the signing credentials end it.
     pub expires_at: DateTime<Utc>,
-    /// The credentials that sign it end before it was to end.
+    /// The signing credentials end before the ticket was to end, so it was shortened.
     pub shortened: bool,
 }
 
@@ -115,26 +116,27 @@ pub enum SignError {
     NoCredentials,
 }
 
-/// What is the same for all tickets of a bucket.
+/// Signs tickets; holds the parts that are the same for all tickets of a bucket.
 pub(super) struct Signer {
     region: String,
-    /// Where the client asks: ends with a slash; the key follows.
+    /// The address for the client, before the key: ends with a slash.
     base: String,
-    /// As the server is given it in `Host`.
+    /// The `Host` header that the server sees.
     host: String,
-    /// Before the key, as the server is given it: begins and ends with a slash.
+    /// The path that the server sees, before the key: begins and ends with a slash.
     path: String,
     day: Mutex<Option<Arc<Day>>>,
 }
 
-/// What is the same for all tickets of one day. Deriving the key costs more than all the rest of a ticket.
+/// The parts that are the same for all tickets of one day. Deriving the signing key costs more than all the rest of a
+/// ticket.
 struct Day {
     /// As `20261125`.
     name: String,
     access_key: String,
     secret_key: String,
     scope: String,
-    /// Who signs, for what: as it stands in a query.
+    /// Access key and scope, escaped for a query.
     credential: String,
     key: Vec<u8>,
 }
@@ -146,11 +148,12 @@ impl Signer {
         Self::behind(region, base, &own)
     }
 
-    /// For clients at `base`, behind which something asks the server itself at `asked`.
+    /// For clients at `base`, where a proxy or CDN asks the server itself at `asked`.
     pub fn behind(region: String, base: String, asked: &str) -> Self {
         let (scheme, authority, path) = parts(asked);
         let default_port = if scheme == "http" { ":80" } else { ":443" };
-        // Browsers ask for a host in lower case, however the setting was written; so everybody should.
+        // Browsers send the host in lower case, however the setting was written, so all clients are given it in lower
+        // case.
         let host = authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
         let path = path.to_owned();
         let (scheme, authority, behind) = parts(&base);
@@ -263,7 +266,7 @@ impl Signer {
     }
 }
 
-/// Scheme, authority and path of an address; without a path, that of its root.
+/// Scheme, authority and path of an address; `/` for an address without a path.
 fn parts(address: &str) -> (&str, &str, &str) {
     let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
     let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));

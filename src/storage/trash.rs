@@ -1,4 +1,4 @@
-//! The trash of a bucket: what is collected leaves its key and is kept for a while, and can be brought back.
+//! The trash of a bucket: a collected object leaves its key, is kept for a while, and can be restored.
 //!
 //! ```text
 //! no versions, or suspended   copy to a key in the trash ─▶ compare ─▶ remove the item's own key
@@ -6,9 +6,9 @@
 //! back                        copy to a new key ─▶ compare ─▶ remove what was kept (by the caller)
 //! ```
 //!
-//! Every step begins with a HEAD of what is there, so each may be repeated, and nothing is removed before its copy was seen and
-//! found the same. What was seen at the claim is what is kept: bytes that come late, between two tries, take no place of
-//! it. A copy is made by the server: no byte passes here (P-6).
+//! Every step first asks the bucket what is there, so each may be repeated, and no object is removed before its copy
+//! was compared with it. The trash keeps the object that was seen at the claim: bytes that arrive later, between two
+//! tries, do not take its place. The server makes the copy: no byte passes through this process (P-6).
 
 use zeroload_domain::{
     ByteSize, Claim, ETag, ObjectFacts, ObjectKey, Seen, TrashLocation, TrashedObject, VersionId, media::Claimed,
@@ -24,24 +24,24 @@ use super::{
 };
 use crate::outside::escaped;
 
-/// A list has no more entries.
+/// Entries that one list has at most.
 const LIST: usize = 1000;
 
-/// The version of what was written while no versions were kept.
+/// The version id of an object that was written while no versions were kept.
 const NULL: &str = "null";
 
 /// What became of an object that was to go into the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trashing {
-    /// It is in the trash, and nothing can be seen under its own key.
+    /// The object is in the trash, and a HEAD of its own key finds nothing.
     Kept(TrashedObject),
-    /// There was nothing to keep, or it was removed.
+    /// There was no object to keep, or the try has failed; says what is known of the item's own key.
     Removed(Removal),
 }
 
-/// What a try to put an object into the trash begins with.
+/// What a try to put an object into the trash finds in the bucket.
 enum Source {
-    /// What is to be copied, and its version where it is not what is seen under the key.
+    /// The object to copy, with its version where a HEAD of the key alone does not find that object.
     Object {
         version: Option<String>,
         facts: ObjectFacts,
@@ -53,7 +53,7 @@ enum Source {
     BeyondTheList,
 }
 
-/// Why an object could not be brought back, now.
+/// Why an object could not be restored this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotRestored {
     Failed { code: &'static str },
@@ -75,7 +75,7 @@ fn unknown(why: StorageError) -> Trashing {
 }
 
 impl Gateway {
-    /// Puts the object of an item into the trash under its claim.
+    /// Puts the object of an item into the trash, under the claim that collects the item.
     pub async fn trash(&self, at: &Location<'_>, claimed: &Claimed) -> Trashing {
         if let Some(refusal) = self.refusal(at) {
             return Trashing::Removed(Removal::from(refusal));
@@ -89,7 +89,7 @@ impl Gateway {
         outcome.unwrap_or_else(unknown)
     }
 
-    /// Whether the trash still holds what it kept of an item.
+    /// Whether the trash still holds the object of an item.
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
@@ -106,7 +106,8 @@ impl Gateway {
         }
     }
 
-    /// What a try to put an object into the trash has left of an item that others had collected by then: it is nobody's.
+    /// The copy or hidden version that a try to put an object into the trash has left, although another process had
+    /// already collected the item. No event names this object.
     ///
     /// # Errors
     /// [`StorageError`]: nothing is known.
@@ -125,10 +126,11 @@ impl Gateway {
         self.head_version(at.object_key.as_str(), Some(&hidden.id)).await
     }
 
-    /// Brings what was kept of an item back under a new key, and shows what is there then. What was kept stays.
+    /// Copies an item's object from the trash to a new key, and returns what is under that key then. The object in the
+    /// trash stays.
     ///
     /// # Errors
-    /// [`NotRestored`]; a repeat goes on from what is there.
+    /// [`NotRestored`]; a repeat goes on from what the bucket holds by then.
     pub async fn bring_back(
         &self,
         at: &Location<'_>,
@@ -147,18 +149,20 @@ impl Gateway {
             (Some(source), None) => {
                 let copied = self.copy(from.as_str(), version, &source.etag, to.as_str()).await;
                 let copy = self.head_key(to.as_str()).await?;
-                // Whoever else is at it may have copied it, and removed the source before this copy began.
+                // Another process that restores the same item may have made the copy, and removed the source before
+                // this copy began.
                 if copy.is_none() {
                     copied?;
                 }
                 copy.ok_or_else(|| StorageError::answer("a copy that was made is not there"))?
             }
         };
-        // Nobody else writes under this key, so it holds the copy or nothing; that an ETag changes is no sign of another
-        // object (encryption, parts). An earlier try may have removed the source, after it had compared the two.
+        // Only restores write under this key, so it holds the copy or nothing. A changed ETag is no sign of another
+        // object: a copy may change it (encryption, parts). The source may be missing because an earlier try has
+        // removed it, after comparing it with the copy.
         let length = source.as_ref().map_or(kept.content_length, |source| source.content_length);
         let fits = copy.content_length == length && !source.is_some_and(|source| digests_differ(&source, &copy));
-        // Where two copy at once, each makes a version of its own: which of them stays on top is not known here.
+        // Two restores at once make a version each, and which of them ends up newest is not known here.
         if fits {
             Ok(ObjectFacts { version_id: None, ..copy })
         } else {
@@ -166,7 +170,7 @@ impl Gateway {
         }
     }
 
-    /// Copies what is to be kept into the trash, if no earlier try has, and removes all that is under the item's own key.
+    /// Copies the object into the trash, unless an earlier try has, and removes everything under the item's own key.
     async fn move_away(&self, at: &Location<'_>, seen: &Seen, trash_key: &ObjectKey) -> Result<Trashing, StorageError> {
         let copied = match self.source(at, seen, trash_key).await? {
             Source::Object { version, facts } => {
@@ -189,7 +193,7 @@ impl Gateway {
         Ok(self.clear_away(at, kept).await)
     }
 
-    /// Removes all that is under the item's own key, of which `kept` is in the trash.
+    /// Removes everything under the item's own key, once its object is in the trash as `kept` says.
     async fn clear_away(&self, at: &Location<'_>, kept: Option<TrashedObject>) -> Trashing {
         match (self.remove(std::slice::from_ref(at)).await.pop(), kept) {
             (Some(Removal::Gone { .. }), Some(kept)) => Trashing::Kept(kept),
@@ -206,13 +210,14 @@ impl Gateway {
             }
             other => other,
         };
-        // An earlier try has copied it and died before it said so; or it is another object than at the claim, or none.
+        // The key holds no object, or another one than at the claim. An earlier try may have copied the claimed one and
+        // died before that was recorded.
         if let Some(copy) = self.head_key(trash_key.as_str()).await?
             && (own.is_none() || is_claimed(seen, &copy.etag, copy.content_length))
         {
             return Ok(Source::Moved(copy));
         }
-        // Or versions were kept then, and that try has hidden it.
+        // Or versions were kept then, and that try has hidden the object under a delete marker.
         let versions = if self.expects_versions() { self.versions_of(key).await? } else { Vec::new() };
         let hidden = match (claimed_version(seen, &versions), own) {
             (Some(claimed), _) => claimed,
@@ -233,10 +238,10 @@ impl Gateway {
         let key = at.object_key.as_str();
         let versions = self.versions_of(key).await?;
         let (claimed, newest) = (claimed_version(seen, &versions), newest(&versions));
-        // It may be in the trash already, from a time when no versions were kept.
+        // The object may be in the trash already, copied there at a time when no versions were kept.
         let moved = claimed.is_none() && self.head_key(trash_key.as_str()).await?.is_some();
         let kept = match claimed.or(newest) {
-            // What was written while no versions were kept goes with the next such write, should they be suspended.
+            // The version `null` cannot be relied on: should versioning be suspended, the next write replaces it.
             Some(kept) if kept.id != NULL && !moved => kept,
             None if versions.len() < LIST && !moved => return Ok(self.clear_away(at, None).await),
             _ => return self.move_away(at, seen, trash_key).await,
@@ -287,7 +292,7 @@ fn kept_version(version: &Version) -> Result<TrashedObject, StorageError> {
     })
 }
 
-/// Whether an object is what was seen before the claim.
+/// Whether an object is the one that was seen before the claim.
 fn is_claimed(seen: &Seen, etag: &ETag, length: ByteSize) -> bool {
     matches!(seen, Seen::Present { etag: claimed, content_length, .. } if claimed == etag && *content_length == length)
 }
@@ -306,14 +311,15 @@ fn newest(versions: &[Version]) -> Option<&Version> {
     versions.iter().find(|version| matches!(version.what, VersionKind::Object { .. }))
 }
 
-/// Of the same length, and the same by ETag or SHA-256: one of them may change with a copy (encryption, parts).
+/// Whether both have the same length and the same ETag or SHA-256: a copy may change one of the two (encryption,
+/// parts).
 fn same(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
     let digests = source.checksum_sha256.zip(copy.checksum_sha256);
     source.content_length == copy.content_length
         && (source.etag == copy.etag || digests.is_some_and(|(source, copy)| source == copy))
 }
 
-/// Both are known, and not the same.
+/// Whether both SHA-256 are known and differ.
 fn digests_differ(source: &ObjectFacts, copy: &ObjectFacts) -> bool {
     source.checksum_sha256.zip(copy.checksum_sha256).is_some_and(|(source, copy)| source != copy)
 }

@@ -1,5 +1,5 @@
-//! Buckets that keep versions, or once did. There a plain delete hides the object behind a marker and frees nothing, so
-//! what belongs to a key is listed, and deleted by its version ids (P-7).
+//! Buckets that keep versions, or once did. There a plain delete hides the object behind a delete marker and frees
+//! nothing, so all versions of a key are listed and deleted by their version ids (P-7).
 
 use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus};
 
@@ -16,13 +16,14 @@ const ROOT: &str = "VersioningConfiguration";
 /// What a bucket does with versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Versioning {
-    /// It keeps none and never did.
+    /// The bucket keeps no versions and never did.
     Never,
-    /// It kept them before versioning was suspended: old ones are still there, and a delete can take the newest away.
+    /// The bucket kept versions until versioning was suspended: old versions are still there, and a delete can remove
+    /// the newest.
     Suspended,
-    /// It keeps them.
+    /// The bucket keeps versions.
     Kept,
-    /// As `Kept`, and deleting one needs a second factor, which a service has not.
+    /// As `Kept`, and the delete of a version needs a second factor (MFA), which a service cannot give.
     NeedsMfa,
 }
 
@@ -30,10 +31,10 @@ pub enum Versioning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     pub key: String,
-    /// `null` for what was written while no versions were kept.
+    /// `null` for an object that was written while no versions were kept.
     pub id: String,
     pub what: VersionKind,
-    /// Without its quotes; a marker has none.
+    /// Without quotes; a delete marker has no ETag.
     pub etag: Option<String>,
     pub is_latest: bool,
     /// Seconds since 1970.
@@ -47,7 +48,8 @@ pub(super) enum VersionKind {
 }
 
 impl Gateway {
-    /// Whether versions are kept, or were kept before versioning was suspended. It is remembered for deletes to come.
+    /// Whether versions are kept, or were kept before versioning was suspended. The gateway remembers the answer for
+    /// later deletes.
     ///
     /// # Errors
     /// [`StorageError`] when the server does not say.
@@ -55,7 +57,8 @@ impl Gateway {
         let versioning = match self.keeps_versions() {
             KeepsVersions::AsAsked => self.ask_versioning().await?,
             KeepsVersions::Never => Versioning::Never,
-            // What works whether or not they are still kept: a copy for the trash rather than a delete marker.
+            // `Suspended` works whether or not versions are still kept: the trash then gets a copy rather than a delete
+            // marker.
             KeepsVersions::Always => Versioning::Suspended,
         };
         self.expect_versions(versioning != Versioning::Never);
@@ -67,7 +70,7 @@ impl Gateway {
         let root = RootElement::default();
         let asked = self.client().get_bucket_versioning().bucket(self.bucket().as_str());
         let answer = asked.customize().interceptor(root.clone()).send().await;
-        // A server that does not know the question may answer another one, such as that for a list.
+        // A server that does not know `GetBucketVersioning` may answer another request instead, such as a list.
         if let Some(name) = root.name().filter(|name| *name != ROOT) {
             let came = if name.is_empty() { "something that is no XML".to_owned() } else { format!("<{name}>") };
             return Err(StorageError::answer(format!(
@@ -75,7 +78,7 @@ impl Gateway {
             )));
         }
         match answer.map_err(|error| StorageError::from(&error)) {
-            // A server without versions need not know the question.
+            // A server without versions need not know `GetBucketVersioning`.
             Err(error) if error.code() == Some("NotImplemented") || matches!(error.status(), Some(405 | 501)) => {
                 Ok(Versioning::Never)
             }
@@ -99,21 +102,21 @@ impl Gateway {
         }
     }
 
-    /// Whether versions can be listed, as removing them takes.
+    /// Whether versions can be listed, without which none can be removed.
     ///
     /// # Errors
-    /// [`StorageError`]: nothing can be collected.
+    /// [`StorageError`]: they cannot, so nothing can be collected.
     pub async fn can_list_versions(&self) -> Result<(), StorageError> {
         self.versions_of(&self.prefix().marker()).await.map(drop)
     }
 
-    /// The versions and delete markers of exactly this key. Not always all of them: a list has a thousand entries, and the
-    /// next one shows the rest when these are gone. But an empty answer means that there are none.
+    /// The versions and delete markers of exactly this key. At most a thousand: a list has no more entries, and once
+    /// these are deleted the next list shows the rest. An empty answer means that there are none.
     pub(super) async fn versions_of(&self, key: &str) -> Result<Vec<Version>, StorageError> {
         let mut after = (None, None);
         loop {
             let page = self.asked(|| self.list_versions(key, after.clone())).await?;
-            // Of the keys that begin with it, the key itself comes first.
+            // The list shows all keys that begin with this key; the key itself comes first.
             let found: Vec<Version> = page.versions.into_iter().filter(|version| version.key == key).collect();
             if !found.is_empty() {
                 return Ok(found);
@@ -125,7 +128,7 @@ impl Gateway {
         }
     }
 
-    /// One page of all that is under `prefix`.
+    /// One page of the versions and delete markers under `prefix`.
     pub(super) async fn list_versions(
         &self,
         prefix: &str,
@@ -169,7 +172,8 @@ impl Gateway {
         Ok(Page { versions, next })
     }
 
-    /// Removes all but the newest version of a key: of an object that is written again and again, old ones would pile up.
+    /// Removes all but the newest version of a key: old versions of an object that is rewritten often, such as the
+    /// marker, would pile up.
     pub(super) async fn remove_old_versions(&self, key: &str) -> Result<(), StorageError> {
         let versions = self.versions_of(key).await?;
         let old = versions.iter().filter(|version| !version.is_latest).map(|version| (key, Some(version.id.as_str())));
@@ -178,20 +182,21 @@ impl Gateway {
     }
 }
 
-/// What helps where [`Gateway::versioning`] has failed, as the end of a sentence; nothing where this is no matter of versions.
+/// What an operator can do where [`Gateway::versioning`] has failed, as the end of a sentence; empty where the failure
+/// has nothing to do with versions.
 pub fn versioning_advice(error: &StorageError) -> String {
     const TELL: &str = "set s3_versioning to off if the bucket never kept versions, else to on";
     let grant = error.advice("s3:GetBucketVersioning");
     match error {
         _ if !grant.is_empty() => format!("{grant}, or {TELL}"),
-        // What is wrong with keys or clocks is wrong for all that is asked.
+        // A refusal because of access keys or clocks concerns every request, not this one alone.
         StorageError::Unavailable { kind: Fault::Refused, status: Some(401 | 403), .. } => String::new(),
         StorageError::Unavailable { kind: Fault::Refused | Fault::Answer, .. } => format!("; {TELL}"),
         StorageError::Unavailable { .. } | StorageError::OtherBucket { .. } => "; the bucket is asked again".to_owned(),
     }
 }
 
-/// A page of a list, and where the next one begins.
+/// A page of a list, and where the next page begins.
 pub(super) struct Page {
     pub versions: Vec<Version>,
     pub next: Option<(String, Option<String>)>,

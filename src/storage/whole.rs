@@ -1,4 +1,5 @@
-//! Answers that are lists prove something by what they leave out, so half of one must never be read as a whole one.
+//! Checks that an answer is whole. A list proves something by what it leaves out, so half a list must never be read as
+//! a whole one.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,8 +8,9 @@ use aws_sdk_s3::{
     error::BoxError,
 };
 
-/// Refuses an answer that was cut: the SDK's parser takes the end of the text for the end of every open element, so half a
-/// key could be read as deleted, and half a list as the whole of it. Holds how the root element of a whole answer ends.
+/// Refuses an answer that was cut: the SDK's parser takes the end of the text for the end of every open element, so
+/// half a key could be read as deleted, and half a list as the whole list. Holds the end of the root element's closing
+/// tag.
 #[derive(Debug)]
 pub(super) struct WholeAnswer(pub &'static str);
 
@@ -32,7 +34,7 @@ impl Intercept for WholeAnswer {
     }
 }
 
-/// Notes the root element of an answer, for a caller to whom it says what question the server has answered.
+/// Notes the name of an answer's root element, which tells the caller which request the server has answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RootElement(Arc<OnceLock<String>>);
 
@@ -40,7 +42,7 @@ impl RootElement {
     /// Longer names are cut.
     const MAX: usize = 64;
 
-    /// Empty where the answer is no XML; nothing where there was none, or it was a refusal.
+    /// Empty where the answer is no XML; `None` where there was no answer, or a refusal.
     pub fn name(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
@@ -60,7 +62,7 @@ impl Intercept for RootElement {
         let answer = context.response();
         if answer.status().is_success() {
             let root = root_of(answer.body().bytes().unwrap_or_default());
-            // A repeat has the same.
+            // The answer to a repeat has the same root, so the first one may stay.
             let _ = self.0.set(root.chars().take(Self::MAX).collect());
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The members of each event, as a table.
 
-/// What a member is.
+/// The type of a member.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
@@ -12,14 +12,14 @@ pub(super) enum Kind {
     Sha256,
     OneOf(&'static [&'static str]),
     Is(&'static str),
-    /// How many for each word.
+    /// An object with a count for each word.
     Counts,
 }
 
 /// A member's name and kind, and whether each event of its type has it.
 pub(super) type Member = (&'static str, Kind, bool);
 
-/// An object of the description.
+/// An object that the description of the interface has as a schema.
 pub(super) struct Shape {
     pub name: &'static str,
     pub about: &'static str,
@@ -34,7 +34,7 @@ const SEEN_VIA: Kind = Kind::OneOf(&["notice", "confirm", "notification", "reche
 
 const REASON: Kind = Kind::OneOf(&["expired", "cancelled", "detached", "late_upload"]);
 
-/// What events are about, in the order in which they may come.
+/// The types of events, in the order in which they may come.
 pub(super) const EVENTS: [Shape; 14] = [
     Shape {
         name: "MediaRequested",
@@ -185,7 +185,7 @@ const FACTS: &[Member] = &[
     ("version_id", Kind::Text, NO),
 ];
 
-/// What events hold that is an object itself.
+/// Members of events that are objects themselves.
 pub(super) const PARTS: [Shape; 4] = [
     Shape { name: "ObjectFacts", about: "An object as a look at the bucket showed it.", members: FACTS },
     Shape {
@@ -222,7 +222,7 @@ pub(super) const PARTS: [Shape; 4] = [
     },
 ];
 
-/// Of an event itself, whatever it tells of.
+/// The members that every event has around its payload.
 pub(super) const ENVELOPE: [Member; 5] = [
     ("position", Kind::Count, YES),
     ("sequence", Kind::Count, YES),

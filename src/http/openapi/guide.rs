@@ -1,4 +1,4 @@
-//! What somebody finds who opens the service's address: where everything is.
+//! The page of text at the service's root address: lists all calls.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -37,7 +37,7 @@ fn page() -> HttpResponse {
         .body(PAGE.as_str())
 }
 
-/// Each call with its summary, under what its tag is for.
+/// The page: each call with its summary, grouped by tag.
 fn written(document: &OpenApi) -> String {
     let mut page = format!(
         "{} {}\n\n{}\n\nThe whole interface, as OpenAPI: /openapi.json\n",

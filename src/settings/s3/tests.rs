@@ -74,7 +74,7 @@ fn an_endpoint_that_names_the_bucket_already_is_refused() {
         assert_eq!(setting, "s3_endpoint");
         assert!(problem.contains("leave it out"), "{endpoint}: {problem}");
     }
-    // A server may be called like its bucket.
+    // A server may have the same name as its bucket.
     accepted(|raw| {
         raw.s3_endpoint = set("https://photos.example.org");
         raw.s3_path_style = set("true");
@@ -89,7 +89,7 @@ fn a_region_that_is_none_is_refused() {
         assert_eq!(refused(|raw| raw.aws = variables(&[("AWS_REGION", region)])).0, "AWS_REGION");
     }
     assert_eq!(refused(|raw| raw.s3_region = set("aws-global")).1, "names no region: give the bucket's own");
-    // The setting goes before the variable.
+    // The setting takes precedence over the variable.
     accepted(|raw| {
         raw.s3_region = set("eu-central-1");
         raw.aws = variables(&[("AWS_REGION", "aws-global")]);

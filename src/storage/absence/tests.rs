@@ -124,7 +124,7 @@ async fn what_a_missing_key_looks_like_is_learned_beside_a_key_that_is_there() {
         assert_eq!(gateway.head(&absent.at()).await, Ok(None));
         assert!(gateway.head(&item.at()).await.unwrap().is_some());
 
-        // Something in front of the server answers in its place: always, then for the first request alone.
+        // A proxy answers in the server's place: always, then for the first request alone.
         let faults = server.faults.as_ref().unwrap();
         faults.add(Script::new(Effect::StandIn).on(Operation::HeadObject));
         assert!(gateway.head(&item.at()).await.is_err() && gateway.head(&absent.at()).await.is_err());

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
-/// Hands out keys that end when `ends` says, in turn; nothing where it says nothing.
+/// Hands out credentials that end when `ends` says, one entry per question; fails for an entry without an end.
 #[derive(Debug)]
 struct Metadata {
     ends: Vec<Option<&'static str>>,
@@ -43,7 +43,7 @@ impl Case {
     async fn new(ends: &[Option<&'static str>]) -> Self {
         let (asked, gate) = (Arc::default(), Arc::new(Semaphore::new(100)));
         let metadata = Metadata { ends: ends.to_vec(), asked: Arc::clone(&asked), gate: Arc::clone(&gate) };
-        // The first answer is asked for as of the evening before.
+        // The cache asks first in the evening before.
         let clock = Clock::driven(|| "2026-03-03T20:00:00Z".parse().unwrap());
         let cache = CredentialCache::start(SharedCredentialsProvider::new(metadata), clock).await.unwrap();
         Self { cache, asked, gate }
@@ -85,7 +85,7 @@ async fn while_no_new_ones_can_be_had_the_old_ones_serve() {
     assert_eq!(case.key_at("09:50:00").await, key(0));
     assert_eq!(case.key_at("09:50:29").await, key(0));
     assert_eq!(case.asked(), 2);
-    // The same ones again, as a metadata service does until it has new ones.
+    // The source gives the same credentials again, as a metadata service does until it has new ones.
     assert_eq!(case.key_at("09:50:30").await, key(2));
     assert_eq!(case.key_at("09:50:59").await, key(2));
     assert_eq!(case.asked(), 3);

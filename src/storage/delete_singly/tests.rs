@@ -16,7 +16,7 @@ fn done() -> String {
     bare(204, "x-amz-request-id: 1\r\n")
 }
 
-/// What became of the one key.
+/// The outcome for the one key.
 async fn delete_with(answers: Vec<String>) -> Deletion {
     let server = Scripted::answering(answers).await;
     let gateway = server.gateway().await;
@@ -42,7 +42,7 @@ async fn a_server_without_bulk_deletes_is_asked_key_by_key_from_then_on() {
 async fn a_single_delete_counts_if_the_server_itself_has_answered_it() {
     assert_eq!(delete_with(vec![done()]).await, Deletion::Gone);
     assert_eq!(delete_with(vec![answer(404, "", &error_body("NoSuchKey"))]).await, Deletion::Gone);
-    // A proxy says yes to everything: the look afterwards decides.
+    // A proxy answers 200 to everything, so the HEAD afterwards decides.
     assert_eq!(delete_with(vec![bare(200, "content-length: 0\r\n"), missing()]).await, Deletion::Gone);
     let there = bare(200, "content-length: 5\r\netag: \"e\"\r\n");
     for doubtful in [

@@ -32,7 +32,7 @@ fn a_text_of_the_sdk_is_never_taken_over() {
     assert_eq!((kind, detail.as_str()), (Fault::Answer, said));
 }
 
-/// As a server would answer a GET, read by the SDK.
+/// The error of a GET that a server answers like this, read by the SDK.
 async fn answered(answer: String) -> StorageError {
     let server = Scripted::answering(vec![answer]).await;
     let gateway = server.gateway().await;
@@ -83,7 +83,7 @@ async fn plain_http_on_a_port_for_tls_is_named() {
 
 #[tokio::test]
 async fn tls_on_a_plain_port_is_named() {
-    // Answers whatever comes, as an HTTP server does.
+    // Answers whatever bytes come, as an HTTP server does on which TLS is spoken.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

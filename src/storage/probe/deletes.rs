@@ -1,4 +1,4 @@
-//! Trials of a probe: what a delete does, and how it has to be asked for.
+//! Checks of a probe: what a delete does, and with which requests this server deletes.
 
 use super::trial::{BODY, Trial, refuses};
 use crate::storage::{
@@ -36,10 +36,11 @@ impl Trial<'_> {
         }
     }
 
-    /// Deletes the object of the first ticket, and checks that the object is gone. Claims rely on what is noted here.
+    /// Deletes the object of the first ticket, and checks with a HEAD that it is gone. The collector claims nothing
+    /// where this fails.
     pub(super) async fn delete(&mut self) {
         let key = self.key("whole");
-        // A second upload that was not refused is a second version.
+        // The key may have two versions: a second upload that was not refused makes one.
         let written: Vec<_> = self.written.iter().filter(|(written, _)| *written == key).cloned().collect();
         let named: Vec<_> = written.iter().map(|(key, version)| (key.as_str(), version.as_deref())).collect();
         let (answers, no_bulk) = match self.gateway.delete_in_bulk(&named).await {
@@ -51,7 +52,7 @@ impl Trial<'_> {
             Ok(Some(Deletion::Gone)) => {}
             Ok(Some(Deletion::Failed { code })) => {
                 let right = if self.versioned { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-                // Of a key in a whole answer only the code is known.
+                // `StorageError::advice` is for refused calls; here the call was answered, and one key in it refused.
                 let advice = if code == "AccessDenied" { format!("; grant {right}") } else { String::new() };
                 return self.no_delete(format!("a delete is refused ({code}): nothing can be collected{advice}"));
             }

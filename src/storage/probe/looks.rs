@@ -1,4 +1,4 @@
-//! Trials of a probe: how an object, a missing key and a list are described.
+//! Checks of a probe: how the server describes an object, a missing key and a list.
 
 use aws_sdk_s3::{primitives::ByteStream, types::EncodingType};
 use zeroload_domain::{ByteSize, ObjectFacts, Sha256Digest, StoredType};
@@ -6,7 +6,7 @@ use zeroload_domain::{ByteSize, ObjectFacts, Sha256Digest, StoredType};
 use super::trial::{BODY, Trial, media_type, refuses};
 use crate::storage::{StorageError, check::Status, head::Head, listing::unescaped};
 
-/// Escaped it is another text, and each of its two marks may be escaped alone.
+/// A key that changes when it is escaped, with two characters of which a server may escape only one.
 const ODD: &str = "a+b%20c";
 
 impl Trial<'_> {
@@ -34,7 +34,7 @@ impl Trial<'_> {
         }
     }
 
-    /// How this server says that a key is not there: only a 404 of the same form proves absence later.
+    /// Learns the headers of this server's 404 for a missing key: from then on only such a 404 counts.
     pub(super) async fn absence(&mut self) {
         const NAME: &str = "s3-absence";
         match self.gateway.learn_not_found(&self.key("never"), &self.key("whole")).await {
@@ -60,7 +60,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Whether a list that says that its keys are escaped has escaped them.
+    /// Whether a list that claims to escape its keys does so.
     pub(super) async fn list_encoding(&mut self) {
         const NAME: &str = "s3-list-encoding";
         if !self.can_list {

@@ -1,7 +1,7 @@
-//! Whether a ticket for the address that clients are given leads to this bucket.
+//! Check of a probe: whether a ticket for the address that clients are given leads to this bucket.
 //!
-//! All other trials go to the address at which this process asks. The one for clients need not lead anywhere from here: in a
-//! container `localhost` is the container. So silence there is no finding; an answer is one.
+//! All other checks use the address at which this process reaches S3. The address for clients need not work from here:
+//! in a container `localhost` is the container. So no answer at that address is no failure; a refusal is one.
 
 use std::{io, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 
 const NAME: &str = "s3-public-endpoint";
 const MAY_TAKE: Duration = Duration::from_secs(5);
-/// Of the body of a refusal.
+/// Bytes of a refusal's body that are read.
 const MAX_BODY: usize = 4096;
 
 const NOT_ANSWERED: &str = "the address for clients gives no answer to this process, so tickets were tried at \
@@ -63,7 +63,8 @@ impl Trial<'_> {
     }
 }
 
-/// Sends a ticket as a client does. The id of the version that was written, or the refusal; or why there was no answer.
+/// Uploads with a ticket as a client does. Returns the id of the version that was written, or the refusal; or why there
+/// was no answer.
 async fn send(ticket: Upload) -> Result<Result<Option<String>, StorageError>, String> {
     let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).timeout(MAY_TAKE).build();
     let client = client.map_err(|_| "no client could be made".to_owned())?;
@@ -78,7 +79,7 @@ async fn send(ticket: Upload) -> Result<Result<Option<String>, StorageError>, St
         return Ok(Ok(version.map(str::to_owned)));
     }
     let mut body = Vec::new();
-    // An answer that breaks off says as much as came.
+    // Of an answer that breaks off, the part that came is used.
     while let Ok(Some(bytes)) = answer.chunk().await
         && body.len() < MAX_BODY
     {
@@ -87,7 +88,7 @@ async fn send(ticket: Upload) -> Result<Result<Option<String>, StorageError>, St
     Ok(Err(StorageError::answered("PutObject", status.as_u16(), &headers, &body)))
 }
 
-/// Without the address, which is a ticket.
+/// Why there was no answer, without the URL: it is a ticket.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("none within {} s", MAY_TAKE.as_secs());

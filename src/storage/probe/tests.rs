@@ -97,7 +97,7 @@ async fn versions_that_cannot_be_listed_or_deleted_are_named_with_the_right_that
     let head = answer(200, "etag: \"a\"\r\n", "");
     let mut answers = vec![answer(200, "", list), answer(200, "", status), answer(200, "", versions), put.clone()];
     answers.extend([refused(), head]);
-    // A missing key; other bytes, and what became of them; four that were tampered with; a key with odd marks.
+    // HEADs of a missing key and of refused bytes, the refused uploads, and a key with odd characters.
     answers.extend(std::iter::repeat_with(refused).take(1 + 2 + 4 + 1));
     answers.extend([put, refused()]);
     let server = Scripted::answering(answers).await;
@@ -166,7 +166,7 @@ async fn a_clock_that_is_off_is_told() {
     }
 }
 
-/// What a probe finds of an embedded server with these faults, and the gateway that has learned from it.
+/// The report of a probe of an embedded server with these faults, and the gateway that was probed.
 async fn probe_with(effects: &[Effect]) -> (ProbeReport, Gateway, RealServer) {
     let server = RealServer::with(effects).await;
     let gateway = Gateway::connect(server.settings.clone()).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_server_that_refuses_conditions_gets_tickets_and_a_marker_without_them
     let claimed = gateway.claim_marker(journal_id).await.unwrap();
     gateway.advance_marker(journal_id, &claimed, None).await.unwrap();
 
-    // It has learned the condition meanwhile.
+    // The server understands the condition by now.
     server.faults.as_ref().unwrap().clear();
     gateway.probe(now()).await;
     assert_eq!(sign().await, (true, 412));
@@ -226,7 +226,7 @@ async fn other_bytes_than_the_declared_ones_are_found_wherever_a_server_leaves_t
         let expected = if kept { Status::Degraded } else { Status::Ok };
         assert_eq!(status_of(&report, "s3-checksum-verified"), expected, "{manner:?}: {report:#?}");
         assert!(detail_of(&report, "s3-checksum-verified").contains(said), "{manner:?}: {report:#?}");
-        // A checksum that nobody has compared is worth nothing.
+        // A checksum that the server has not compared with the bytes proves nothing.
         let item = crate::storage::test_s3::Item::fresh(&gateway);
         let checksum = Some(zeroload_domain::Sha256Digest::of(b"hello"));
         let ticket = crate::storage::TicketSpec { checksum_sha256: checksum, ..item.ticket(5) };
@@ -266,7 +266,7 @@ async fn deletes_are_asked_for_as_the_server_takes_them_and_said_to_be_refused_w
         let report = gateway.probe(now()).await;
         assert_eq!(status_of(&report, "s3-delete"), Status::Failed, "{faults:?}: {report:#?}");
         assert!(matches!(gateway.deletes(), Deletes::Refused { .. }), "{faults:?}");
-        // A right that was granted since is noticed.
+        // A right that was granted since is noticed by the next probe.
         server.faults.as_ref().unwrap().clear();
         gateway.probe(now()).await;
         assert_eq!(gateway.deletes(), Deletes::Bulk);

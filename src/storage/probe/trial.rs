@@ -17,10 +17,10 @@ pub(super) const BODY: &[u8] = b"probe";
 pub(super) const OTHER_BODY: &[u8] = b"other";
 /// How long a probe's tickets live.
 const TICKET_LIFE: TimeDelta = TimeDelta::minutes(5);
-/// Older than this, a probe's object was left behind by one that was killed.
+/// A probe's object that is older than this was left behind by a probe that was killed.
 const LEFT_BEHIND_AFTER: TimeDelta = TimeDelta::hours(1);
 const SKEW_NOTICED: TimeDelta = TimeDelta::minutes(1);
-/// AWS refuses requests that are dated further off.
+/// AWS refuses requests whose date is further off than this.
 const SKEW_REFUSED: TimeDelta = TimeDelta::minutes(15);
 
 pub(super) struct Trial<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Trial<'a> {
     /// Tickets are signed with `If-None-Match`.
     pub(super) conditional: bool,
     unsettled: bool,
-    /// What was written, with its version if the server named one.
+    /// The keys that were written, each with its version if the server named one.
     pub(super) written: Vec<(String, Option<String>)>,
 }
 
@@ -70,19 +70,19 @@ impl<'a> Trial<'a> {
         self.checks.push(Check { name, status, detail: detail.into() });
     }
 
-    /// Something is missing that somebody can do something about, so another probe is worth its requests.
+    /// Records a shortcoming that an operator can remedy, so a later probe is worth it.
     pub(super) fn lacking(&mut self, name: &'static str, detail: impl Into<String>) {
         self.unsettled = true;
         self.found(name, Status::Degraded, detail);
     }
 
-    /// A trial that ended in neither of the two expected ways.
+    /// Records a check that ended in neither of the two expected ways.
     pub(super) fn not_found_out(&mut self, name: &'static str, error: &StorageError) {
         self.unsettled |= may_pass(error);
         self.found(name, Status::Degraded, format!("could not be found out: {error}"));
     }
 
-    /// The bucket, the right to list it, and the clock. False if nothing else can be tried.
+    /// Checks the bucket, the right to list its objects, and the server's clock. False if no other check can be made.
     async fn bucket(&mut self) -> bool {
         let clock = ServerClock::default();
         let list = self.gateway.client().list_objects_v2().bucket(self.gateway.bucket().as_str());
@@ -168,7 +168,7 @@ impl<'a> Trial<'a> {
         self.gateway.keeps_versions() == told
     }
 
-    /// An upload has made a version, where none are kept.
+    /// An upload has made a version in a bucket that was thought to keep none.
     async fn unexpected_version(&mut self) {
         self.gateway.expect_versions(true);
         if self.is_told(KeepsVersions::Never) {
@@ -181,7 +181,7 @@ impl<'a> Trial<'a> {
         self.versions().await;
     }
 
-    /// Whether unfinished uploads, which a ticket cannot begin but other credentials can, are found.
+    /// Whether unfinished multipart uploads can be listed. A ticket cannot begin one, but other credentials can.
     async fn multipart(&mut self) {
         const NAME: &str = "s3-multipart";
         match self.gateway.multipart().await {
@@ -196,7 +196,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Best effort: what stays is found by a later probe.
+    /// Deletes the probe's objects. Best effort: a later probe deletes the ones that stay.
     async fn clean_up(&mut self) {
         let mut left = std::mem::take(&mut self.written);
         if self.can_list {
@@ -211,7 +211,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What probes that were killed have written; as far as it can be listed.
+    /// Objects that killed probes have left behind, as far as they can be listed.
     async fn left_behind(&self) -> Vec<(String, Option<String>)> {
         let (folder, old) = (self.gateway.prefix().probe(""), (self.now - LEFT_BEHIND_AFTER).timestamp());
         let is_old = |at: Option<i64>| at.is_some_and(|at| at < old);
@@ -233,7 +233,7 @@ impl<'a> Trial<'a> {
         self.send(name, ticket, body, None).await
     }
 
-    /// Uploads with a ticket that may have been tampered with.
+    /// Uploads with a ticket that may have been tampered with, and notes the key for [`Trial::clean_up`].
     pub(super) async fn send(
         &mut self,
         name: &str,
@@ -242,7 +242,7 @@ impl<'a> Trial<'a> {
         extra: Option<(&'static str, &'static str)>,
     ) -> Result<(), StorageError> {
         let outcome = put(self.gateway, ticket, body, extra).await;
-        // Also after an error: a refused upload may have left its bytes behind.
+        // The key is noted after an error too: a refused upload may have left its bytes behind.
         let version = outcome.as_ref().ok().cloned().flatten();
         if version.is_some() && !self.versioned {
             self.unexpected_version().await;
@@ -251,13 +251,13 @@ impl<'a> Trial<'a> {
         outcome.map(|_| ())
     }
 
-    /// Or may have been.
+    /// Notes a key that was written, or may have been.
     pub(super) fn was_written(&mut self, key: String, version: Option<String>) {
-        // Where versions were kept once, what is written now is the version `null`.
+        // In a bucket with suspended versioning, a write makes the version `null`.
         self.written.push((key, version.or_else(|| self.versioned.then(|| "null".to_owned()))));
     }
 
-    /// A ticket for the address at which this process asks.
+    /// A ticket for the address at which this process reaches S3.
     pub(super) async fn ticket_for(
         &self,
         name: &str,
@@ -295,13 +295,13 @@ pub(super) fn media_type() -> ContentType {
     ContentType::parse("text/plain").expect("a media type")
 }
 
-/// Whether the same trial may end otherwise in a while.
+/// Whether the same check may end otherwise in a while.
 fn may_pass(error: &StorageError) -> bool {
     let StorageError::Unavailable { kind, status, .. } = error else { return false };
     *status != Some(501) && *kind != Fault::Refused
 }
 
-/// Whether the server has refused the request, rather than failed.
+/// Whether the server has examined the request and refused it, rather than failed.
 pub(super) fn refuses(error: &StorageError) -> bool {
     error.status().is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
 }

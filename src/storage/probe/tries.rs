@@ -1,4 +1,4 @@
-//! The calls of a probe that the SDK does not make by itself.
+//! A client's upload with a ticket, sent by the probe.
 
 use aws_sdk_s3::{
     Config,
@@ -11,16 +11,16 @@ use aws_sdk_s3::{
 
 use crate::storage::{StorageError, Upload, gateway::Gateway};
 
-/// Sends a ticket as a client would: its URL, its headers and nothing else, besides an `extra` header if there is one.
-/// Returns the id of the version that was written, where the bucket has versions.
+/// Uploads as a client would: with the ticket's URL, its headers and nothing else, besides an `extra` header if there
+/// is one. Returns the id of the version that was written, where the bucket has versions.
 pub(super) async fn put(
     gateway: &Gateway,
     ticket: Upload,
     body: &'static [u8],
     extra: Option<(&'static str, &'static str)>,
 ) -> Result<Option<String>, StorageError> {
-    // The SDK carries it, for its connections and time limits; what it has signed and added itself is thrown away. Once
-    // only: the repeat of a conditional PUT whose answer was lost would be refused.
+    // The SDK's client sends the request, for its connections and time limits; all that the SDK has signed and added is
+    // thrown away. There is no retry: the repeat of a conditional PUT whose answer was lost would be refused.
     let put = gateway.client().put_object().bucket(gateway.bucket().as_str()).key("ticket");
     let put = put.body(ByteStream::from_static(body)).customize();
     let put = put.config_override(Config::builder().retry_config(RetryConfig::disabled()));

@@ -1,4 +1,4 @@
-//! Trials of a probe: what may be uploaded with a ticket, and what with one that was tampered with.
+//! Checks of a probe: which uploads the server accepts with a ticket, and which with one that was tampered with.
 
 use chrono::TimeDelta;
 use zeroload_domain::Sha256Digest;
@@ -6,13 +6,13 @@ use zeroload_domain::Sha256Digest;
 use super::trial::{BODY, OTHER_BODY, Trial, refuses};
 use crate::storage::{StorageError, Upload, check::Status, head::Head, marker::refuses_condition};
 
-/// Of another length than [`BODY`].
+/// A body of another length than [`BODY`].
 const LONGER: &[u8] = b"longer than signed";
-/// Before now began a ticket that has ended long ago, whatever the two clocks say.
+/// How long ago a ticket begins that has surely ended, however far the two clocks differ.
 const LONG_AGO: TimeDelta = TimeDelta::hours(2);
 
 impl Trial<'_> {
-    /// Whether a client can upload with a ticket. Without that nothing else can be tried.
+    /// Whether a client can upload with a ticket. If not, no further check can be made.
     pub(super) async fn ticket(&mut self) -> bool {
         const NAME: &str = "s3-ticket";
         let mut accepted = self.put("whole", BODY, BODY).await;
@@ -21,7 +21,7 @@ impl Trial<'_> {
         {
             let refused = refused.clone();
             self.conditional = false;
-            // The first refusal says more than one for which the condition was not the reason.
+            // If the upload without the condition is refused too, the first refusal is reported.
             accepted = self.put("whole", BODY, BODY).await.map_err(|_| refused);
         }
         match accepted {
@@ -58,7 +58,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Whether bytes that are not the declared ones are refused, and whether they are gone then.
+    /// Whether bytes with another SHA-256 than the declared one are refused, and whether none of them are kept.
     pub(super) async fn checksum_verified(&mut self) {
         const NAME: &str = "s3-checksum-verified";
         let accepted = match self.put("wrong", BODY, OTHER_BODY).await {
@@ -69,7 +69,7 @@ impl Trial<'_> {
         let kept = match self.gateway.ask_head(&self.key("wrong"), None).await {
             Ok(Head::Found { object, .. }) => Some(object.facts),
             Ok(Head::NotFound(_)) => None,
-            // Without the right to list it may be missing or not.
+            // Without the right to list, the HEAD of a missing key is refused too, so nothing is known.
             Err(_) if !self.can_list => None,
             Err(error) => return self.not_found_out(NAME, &error),
         };
@@ -125,7 +125,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Whether a signature means anything.
+    /// Whether the server verifies signatures.
     pub(super) async fn signature(&mut self) {
         const NAME: &str = "s3-signature";
         let outcome = match self.ticket_for("spoiled", BODY.len(), Some(Sha256Digest::of(BODY)), self.now).await {
@@ -151,7 +151,7 @@ impl Trial<'_> {
 
     pub(super) async fn length(&mut self) {
         const NAME: &str = "s3-length";
-        // Without a checksum, which would be a reason of its own to refuse it.
+        // The ticket declares no checksum, which would be a reason of its own to refuse the upload.
         let outcome = match self.ticket_for("longer", BODY.len(), None, self.now).await {
             Ok(mut ticket) => {
                 ticket.headers.insert("content-length", LONGER.len().to_string());
@@ -182,7 +182,7 @@ impl Trial<'_> {
     }
 }
 
-/// The same with another signature.
+/// The same ticket with a wrong signature.
 fn spoiled(ticket: Upload) -> Upload {
     const BEFORE: &str = "X-Amz-Signature=";
     let Some(at) = ticket.url.find(BEFORE).map(|at| at + BEFORE.len()) else { return ticket };

@@ -8,7 +8,7 @@ use super::*;
 /// How exactly a pause is measured, in milliseconds.
 const STEP: u64 = 10;
 
-/// A pace whose time passes when the test says so.
+/// A rate limiter whose time passes when the test says so.
 struct Driven {
     pace: Arc<RateLimiter>,
     time: Arc<watch::Sender<Duration>>,
@@ -26,13 +26,13 @@ impl Driven {
         Self { pace: Arc::new(RateLimiter::new(settings, Ids::seeded(1), sleeper)), time }
     }
 
-    /// So many milliseconds pass, and whoever can go on does.
+    /// So many milliseconds pass, and every task that can go on does.
     async fn tick(&self, millis: u64) {
         self.time.send_modify(|now| *now += Duration::from_millis(millis));
         settle().await;
     }
 
-    /// How long another waits while one is told to slow down.
+    /// How long a second request waits while a first one is told to slow down.
     async fn pause(&self) -> Duration {
         let turn = self.pace.turn().await;
         let (refused, begun) = (self.pace.clone(), *self.time.borrow());
@@ -47,14 +47,14 @@ impl Driven {
     }
 }
 
-/// All tasks of this thread come to where they wait.
+/// Runs all tasks of this thread until each of them waits.
 async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Requests that begin within so many milliseconds, of many that want to.
+/// How many of many waiting requests begin within so many milliseconds.
 async fn begun(driven: &Driven, millis: u64) -> u64 {
     let begun = Arc::new(AtomicU64::new(0));
     let ask = |_| {
@@ -79,7 +79,7 @@ async fn no_more_requests_begin_in_a_second_than_are_set() {
     for (rate, seconds) in [(1, 4), (7, 3), (30, 2), (400, 1)] {
         let begun = begun(&Driven::new(rate, 100), seconds * 1000).await;
         let most = u64::from(rate) * seconds;
-        // A part of a second may lie across the end.
+        // The last part of a second may lie across the end.
         assert!(
             (most * 9 / 10..=most + u64::from(rate).div_ceil(20) + 1).contains(&begun),
             "{rate}: {begun} of {most}"

@@ -101,7 +101,7 @@ async fn keys_that_begin_alike_are_another_s() {
     let alike = format!("{}{}", version(&format!("{KEY}x"), "v1", 5), marker(&format!("{KEY}/y"), "m1"));
     let (removal, requests) = remove_with(vec![whole_list(&alike)]).await;
     assert_eq!((removal, requests.len()), (Removal::Gone { freed: None }, 1));
-    // A long list of them is not read to its end.
+    // A long list of versions is not read to its end.
     let more = format!("<IsTruncated>true</IsTruncated><NextKeyMarker>{KEY}x</NextKeyMarker>{alike}");
     let (removal, requests) = remove_with(vec![answer(200, "", &list(&more))]).await;
     assert_eq!((removal, requests.len()), (Removal::Gone { freed: None }, 1));
@@ -127,7 +127,7 @@ async fn an_empty_page_that_goes_on_proves_nothing_yet() {
     .await;
     assert_eq!(removal, gone(5));
     assert!(requests[1].contains("version-id-marker=v9"), "{}", requests[1]);
-    // One that goes on where it began would never end.
+    // A list that goes on where it began would never end.
     let (removal, _) = remove_with(vec![answer(200, "", &list(&empty))]).await;
     assert!(matches!(removal, Removal::Unknown { .. }), "{removal:?}");
 }

@@ -6,7 +6,7 @@ use crate::storage::{
     test_s3::{Scripted, answer, error_body},
 };
 
-/// What is named in a request.
+/// The keys that a request names.
 fn named(request: &str) -> Vec<String> {
     let keys = request.split("<Key>").skip(1);
     keys.map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()

@@ -68,7 +68,7 @@ async fn a_copy_whose_etag_changed_is_known_by_its_checksum() {
         bare(200, &format!("content-length: 5\r\netag: \"{etag}\"\r\nx-amz-checksum-sha256: {digest}\r\n"))
     };
     let (trashing, requests) = trash_with(vec![with_digest("e1"), copied(), with_digest("e2"), String::new()]).await;
-    // It goes on to the delete, whose answer is lost here.
+    // The try goes on to the delete, whose answer is lost here.
     assert!(matches!(trashing, Trashing::Removed(Removal::Unknown { .. })), "{trashing:?}");
     assert!(requests[3].starts_with("POST"), "{requests:#?}");
 }
@@ -108,7 +108,7 @@ async fn upload(gateway: &Gateway, item: &Item, body: &'static [u8]) {
     assert_eq!(send(&upload.unwrap(), body).await, 200);
 }
 
-/// An upload that ends now. It began when nothing stood against it: for radosgw a hidden object would.
+/// An upload that ends now, and began while the key was empty: radosgw would refuse it because of a hidden object.
 async fn late(gateway: &Gateway, item: &Item) {
     let put = gateway.client().put_object().bucket(gateway.bucket().as_str()).key(item.object_key.as_str());
     put.body(b"too late".to_vec().into()).send().await.unwrap();
@@ -121,7 +121,7 @@ fn kept(trashing: Trashing) -> TrashedObject {
     }
 }
 
-/// Into the trash and back, each step twice: a repeat after a crash finds what the first one did.
+/// Puts an object into the trash and back, each step twice: a repeat after a crash finds the result of the first.
 async fn there_and_back(gateway: &Gateway) -> TrashedObject {
     let (item, never) = (Item::fresh(gateway), Item::fresh(gateway));
     upload(gateway, &item, b"hello").await;
@@ -144,7 +144,7 @@ async fn there_and_back(gateway: &Gateway) -> TrashedObject {
     let in_the_trash = Location { object_key: &trash_key, ..item.at() };
     let gone = gateway.remove(&[item.at(), in_the_trash]).await;
     assert!(gone.iter().all(|removal| matches!(removal, Removal::Gone { .. })), "{gone:?}");
-    // What was removed after the copy was compared is not missed.
+    // A source that was removed after its copy was compared is not missed.
     assert_eq!(gateway.bring_back(&item.at(), &in_trash, &to).await.map(|facts| facts.etag), Ok(facts.etag));
     let lost = item.object_key.restored(Claim::FIRST.next());
     let missing = gateway.bring_back(&item.at(), &in_trash, &lost).await;
@@ -168,7 +168,7 @@ async fn where_versions_are_kept_the_version_stays_under_a_marker() {
     assert!(matches!(there_and_back(&gateway).await.place, TrashLocation::Version { .. }));
 }
 
-/// What was claimed is moved; other bytes arrive under its own key before that is recorded; and it is moved again.
+/// The claimed object is moved; other bytes arrive under its own key before that is recorded; and the move is repeated.
 async fn late_bytes_take_no_place(gateway: &Gateway) {
     let item = Item::fresh(gateway);
     upload(gateway, &item, b"hello").await;
@@ -196,7 +196,7 @@ async fn a_version_that_comes_late_takes_no_place_in_the_trash() {
     late_bytes_take_no_place(&gateway).await;
 }
 
-/// A bucket of its own on a server that keeps versions, so that what it does with them can change.
+/// A bucket of this test's own on a server that keeps versions, so that its versioning can be switched.
 async fn own_bucket() -> Option<Gateway> {
     let server = RealServer::start().await;
     server.versioned().await?;
@@ -237,7 +237,7 @@ async fn what_was_hidden_stays_kept_when_versions_are_suspended_before_that_is_r
     }
     assert_eq!(turn(&gateway, BucketVersioningStatus::Suspended).await, Versioning::Suspended);
     late(&gateway, &items[1]).await;
-    // The look before the claim may have failed; then what is hidden is all that is known.
+    // The HEAD before the claim may have failed; then the hidden version is all that is known.
     claims[0].seen = Seen::Unknown;
     for (item, claim) in items.iter().zip(&claims) {
         let in_trash = kept(gateway.trash(&item.at(), claim).await);

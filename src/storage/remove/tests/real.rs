@@ -1,5 +1,5 @@
-//! On a real server. The embedded one keeps no versions and has no multipart uploads, so these need the one that the
-//! environment names; without it they say so and end.
+//! Removals on a real server. The embedded server keeps no versions and has no multipart uploads, so these tests need
+//! the server that the environment names; without one they say so and end.
 
 use aws_sdk_s3::{
     primitives::{ByteStream, DateTime},
@@ -46,7 +46,7 @@ async fn put(gateway: &Gateway, key: &str, body: &'static [u8]) -> Option<String
     put.body(ByteStream::from_static(body)).send().await.unwrap().version_id
 }
 
-/// A plain delete: somebody else's marker.
+/// A plain delete, as by somebody else: adds a delete marker.
 async fn hide(gateway: &Gateway, key: &str) {
     gateway.client().delete_object().bucket(gateway.bucket().as_str()).key(key).send().await.unwrap();
 }
@@ -71,7 +71,7 @@ async fn all_versions_and_markers_of_the_key_go_and_nothing_else() {
         hide(&gateway, key).await;
     }
     put(&gateway, key, b"again").await;
-    // A delete marker is on top: what a client sees is nothing, and what is billed is the version below.
+    // A delete marker is on top: a client sees no object, and the version below is billed.
     assert_eq!(gateway.head(&hidden.at()).await, Ok(None));
 
     let removals = gateway.remove(&[item.at(), hidden.at(), never.at()]).await;
